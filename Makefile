@@ -1,0 +1,73 @@
+# weft: build, test, lint, bench. One file; see docs/architecture.md for the layers.
+#   make                 build/weft            make SAN=address,undefined   the same under build/san-*
+#   make test            everything that CI runs
+#   make quickstart      a real experiment, start to table
+SAN      ?=
+comma    := ,
+VARIANT  := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
+OBJ      := build/$(VARIANT)
+CC       ?= cc
+PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libarchive libjpeg libpng16 libcurl
+WERROR   ?= $(if $(CI),-Werror)
+CFLAGS   ?= -O3 -march=native -g
+CFLAGS_  := -std=c11 -D_GNU_SOURCE -I. -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast \
+            -Wall -Wextra -Wshadow -Wpedantic -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter \
+            $(WERROR) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -include tests/lint/banned.h \
+            $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -O1)
+LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lblis -lm -lpthread -fopenmp $(if $(SAN),-fsanitize=$(SAN))
+
+LIB_SRC  := $(filter-out engine/cli/main.c,$(wildcard base/*.c cache/*.c stages/*.c stages/*/*.c engine/*/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(OBJ)/%.o)
+TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/sched/test_*.c tests/store/test_*.c \
+              tests/fault/test_*.c tests/golden/test_*.c)
+TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
+BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
+DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
+            libssl-dev libarchive-dev libjpeg-dev libpng-dev libcurl4-openssl-dev libcmocka-dev clang-format python3
+
+.PHONY: all test test-oracle check-san quickstart lint format bench deps clean tests fault
+.SECONDARY:
+all: build/weft
+
+build/weft: $(OBJ)/weft
+	@ln -sf $(VARIANT)/weft $@
+$(OBJ)/weft: $(OBJ)/engine/cli/main.o $(OBJ)/libweft.a
+	$(CC) -o $@ $^ $(LDLIBS)
+$(OBJ)/libweft.a: $(LIB_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+$(OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CFLAGS_) -MMD -MP -c -o $@ $<
+$(OBJ)/tests/%: $(OBJ)/tests/%.o $(OBJ)/tests/golden/oracle.o $(OBJ)/libweft.a
+	$(CC) -o $@ $^ -lcmocka $(LDLIBS)
+tests: $(TEST_BIN) all
+
+test: deps
+	@$(MAKE) --no-print-directory lint tests
+	@sh tests/run.sh $(OBJ)
+	@$(MAKE) --no-print-directory check-san
+test-oracle: deps
+	@$(MAKE) --no-print-directory tests
+	@sh tests/run.sh $(OBJ) golden
+check-san:
+	@$(MAKE) --no-print-directory SAN=address,undefined tests
+	@sh tests/run.sh build/san-address-undefined unit ops sched store fault
+quickstart: deps
+	@$(MAKE) --no-print-directory all
+	build/weft run examples/quickstart.yaml
+	build/weft show table
+lint:
+	@sh tests/lint/lint.sh
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+bench: deps
+	@$(MAKE) --no-print-directory all $(BENCH_BIN)
+	@sh tests/bench/run.sh $(OBJ)
+# Installs the Debian packages that are missing; does nothing (and needs no root) when all are there.
+deps:
+	@sh tests/deps.sh $(DEBS)
+clean:
+	rm -rf build
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,0 +1,25 @@
+/* Growable byte string, always NUL-terminated. Zero-initialise: struct buf b = {0}. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+#include "base/error.h"
+#include <stddef.h>
+
+struct buf {
+    char *data; /* NULL while empty and never written */
+    size_t len, cap;
+};
+
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_puts(struct buf *b, const char *s);
+void buf_putc(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+void buf_clear(struct buf *b); /* length 0, memory kept */
+/* The string, owned by the caller from now on; b is empty afterwards. Never NULL. */
+char *buf_take(struct buf *b);
+const char *buf_str(const struct buf *b); /* never NULL */
+void buf_done(struct buf *b);
+static inline void buf_auto(struct buf *b)
+{
+    buf_done(b);
+}
+#endif
