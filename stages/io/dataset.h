@@ -1,0 +1,50 @@
+/* An image data set as an artifact (ARTIFACT_IMAGES):
+ *   dataset.json   {"format": "weft-images-1", "classes": [...], "count", "skipped", "split", "source": "folder"|"file"}
+ *   samples.jsonl  one line a sample: {"id": "train/cat/1.jpg", "label": 3} and, for a file source, "offset", "size"
+ *   source         the folder or the (tar, or packed) file that holds the bytes; usually a link to the imported original
+ * Samples are sorted by id; ids are stable paths. Images are decoded on the fly, never all in memory. */
+#ifndef STAGES_IO_DATASET_H
+#define STAGES_IO_DATASET_H
+#include "base/error.h"
+#include "base/rng.h"
+#include "stages/io/image.h"
+
+struct dataset;
+bool dataset_open(const char *dir, struct dataset **ret, struct error *err) MUST_CHECK;
+void dataset_close(struct dataset *d);
+static inline void dataset_auto(struct dataset **d)
+{
+    dataset_close(*d);
+}
+int64_t dataset_count(const struct dataset *d);
+int dataset_classes(const struct dataset *d);
+const char *dataset_class(const struct dataset *d, int c);
+const char *const *dataset_class_names(const struct dataset *d);
+int dataset_label(const struct dataset *d, int64_t i);
+const char *dataset_id(const struct dataset *d, int64_t i);
+int64_t dataset_find(const struct dataset *d, const char *id); /* index or -1 */
+/* Decode sample i; the error names its id. Thread-safe. */
+bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struct error *err) MUST_CHECK;
+
+/* Writing one (stages images and synthetic). Samples may be added in any order; finish sorts by id. */
+struct dataset_writer;
+struct dataset_writer *dataset_writer_new(const char *dir);
+int dataset_writer_class(struct dataset_writer *w, const char *name); /* index in order of first use */
+void dataset_writer_add(struct dataset_writer *w, const char *id, int label, int64_t offset, int64_t size); /* offset -1: folder source */
+/* classes are renumbered to sorted order unless keep_order. */
+bool dataset_writer_finish(struct dataset_writer *w, const char *split, int64_t skipped, bool keep_order, struct error *err) MUST_CHECK; /* frees w */
+
+/* loader.c: pixels for a model. */
+struct transform {
+    int size;      /* S: output side */
+    int resize;    /* shorter side before the crop; 0: S */
+    enum image_filter filter;
+    bool augment;  /* random crop of S and flip with probability .5, else centre crop (offset round((n-S)/2), half to even) */
+};
+struct transform transform_eval(int size);  /* resize S bicubic, centre crop */
+struct transform transform_train(int size); /* resize round(S*256/224) bilinear, random crop, flip */
+/* Samples idx (n) of d as out (n,3,S,S): bytes/255, minus CLIP's mean, by CLIP's std. Random numbers are
+ * rng_at(stream, idx, epoch): a function of (sample, epoch) alone. Decodes on `threads` OpenMP threads. */
+bool loader_batch(const struct dataset *d, const int64_t *idx, int64_t n, const struct transform *t, struct rng_stream stream,
+                  uint32_t epoch, int threads, float *out, struct error *err) MUST_CHECK;
+#endif
