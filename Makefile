@@ -7,7 +7,7 @@ comma    := ,
 VARIANT  := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
 OBJ      := build/$(VARIANT)
 CC       ?= cc
-PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libarchive libjpeg libpng16 libcurl
+PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libarchive libjpeg libpng16
 WERROR   ?= $(if $(CI),-Werror)
 CFLAGS   ?= -O3 -march=native -g
 CFLAGS_  := -std=c11 -D_GNU_SOURCE -I. -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast \
@@ -23,7 +23,7 @@ TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/sched/test_*
 TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
-            libssl-dev libarchive-dev libjpeg-dev libpng-dev libcurl4-openssl-dev libcmocka-dev clang-format python3
+            libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3
 
 .PHONY: all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
