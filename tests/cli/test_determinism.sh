@@ -1,0 +1,22 @@
+#!/bin/sh
+# The same key gives the same bits: one core against two, and a run killed with -9 at three random moments and resumed.
+set -eu
+here=$(dirname "$0")
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+digests() { python3 -c 'import json,sys
+for t in json.load(sys.stdin)["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))'; }
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/one" --cores 1 --json 2>"$tmp/log1" | digests >"$tmp/one.txt"
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/two" --cores 2 --json 2>"$tmp/log2" | digests >"$tmp/two.txt"
+[ "$(wc -l <"$tmp/one.txt")" = 16 ] || { echo "expected 16 tasks"; cat "$tmp/one.txt"; exit 1; }
+diff "$tmp/one.txt" "$tmp/two.txt"
+for i in 1 2 3; do
+    "$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" >/dev/null 2>&1 & pid=$!
+    sleep "0.$(awk -v s="$i$$" 'BEGIN { srand(s); printf "%d", 1 + rand() * 8 }')"
+    kill -9 $pid 2>/dev/null || :
+    wait $pid 2>/dev/null || :
+done
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>"$tmp/log3" | digests >"$tmp/kill.txt"
+diff "$tmp/one.txt" "$tmp/kill.txt"
+# Nothing is left over: no worker, no temporary folder.
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>/dev/null | grep -q '"state": *"hit"'
+[ -z "$(ls "$tmp/kill/tmp")" ] || { echo "left in tmp:"; ls -l "$tmp/kill/tmp"; exit 1; }
