@@ -56,6 +56,9 @@ struct stage {
     const struct param *params; /* {0}-ended, may be NULL */
     size_t params_size;
     const struct port *inputs, *outputs; /* {0}-ended */
+    /* Optional: what no single row of the table can say (size against pool). Called after all parameters are set, before
+     * anything runs; the engine adds the position. */
+    bool (*check)(const void *params, struct error *err);
     void (*cost)(const void *params, const struct cost_input *in, struct cost *ret);
     bool (*run)(struct stage_context *ctx, struct error *err);
 };

@@ -80,8 +80,8 @@ static void sgd_block(const struct optim_config *c, const struct slot *s, int64_
 
 /* What an Adam step shares among all elements of a matrix. */
 struct adam {
-    float b1, b2; /* decay rates */
-    float c1, c2; /* 1 - decay rates */
+    float b2;          /* decay rate of the mean square */
+    float c1, c2;      /* 1 - decay rates */
     float decay;  /* AdamW: p *= decay first */
     float l2;     /* Adam: g += l2 p first */
     float step;   /* lr / (1 - beta1^t) */
@@ -105,7 +105,6 @@ static struct adam adam_constants(const struct optim_config *o, double lr, int64
 {
     bool decoupled = o->kind == OPTIM_ADAMW;
     return (struct adam){
-        .b1 = (float)o->beta1,
         .b2 = (float)o->beta2,
         .c1 = (float)(1 - o->beta1),
         .c2 = (float)(1 - o->beta2),
