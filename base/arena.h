@@ -1,6 +1,6 @@
-/* Arena: many allocations, one release. One arena per lifetime (spec, task, step). Blocks are 64-byte aligned.
- * A counting arena allocates nothing and returns non-NULL addresses that must not be touched: the function that lays
- * out a stage's buffers, run on a counting arena, is that stage's memory model. */
+/* Arena: many allocations, one release. One arena per lifetime (spec, task, step). Blocks are 64-byte
+ * aligned. A counting arena allocates nothing and returns non-NULL addresses that must not be touched: the
+ * function that lays out a stage's buffers, run on a counting arena, is that stage's memory model. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 #include "base/error.h"
@@ -13,6 +13,7 @@ struct arena {
     size_t used;  /* bytes handed out since the last reset */
     size_t peak;  /* largest `used` ever */
     size_t limit; /* 0: none; beyond it arena_alloc returns NULL */
+    size_t grow;  /* least size of the next chunk */
     bool counting;
 };
 

@@ -1,6 +1,7 @@
 /* Errors as values: what went wrong, where, and the chain of contexts it passed through.
- * A fallible function is `bool f(..., struct error *err)`: true on success, err untouched then; false fills *err.
- * Libraries never print and never exit; engine/cli prints. err may be NULL when the caller does not care. */
+ * A fallible function is `bool f(..., struct error *err)`: true on success, err untouched then; false fills
+ * *err. Libraries never print and never exit; engine/cli prints. err may be NULL when the caller does not
+ * care. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 #include <stdbool.h>
@@ -18,8 +19,8 @@ enum error_code {
     ERROR_INTERRUPT /* the user asked to stop */
 };
 
-/* A place in a text file; line and col count from 1, 0 means unknown; file may be NULL. Strings live as long as
- * the arena of the file they came from. */
+/* A place in a text file; line and col count from 1, 0 means unknown; file may be NULL. Strings live as long
+ * as the arena of the file they came from. */
 struct pos {
     const char *file;
     int line, col;
@@ -29,14 +30,16 @@ struct error {
     enum error_code code;
     char file[512]; /* "" when there is none */
     int line, col;
-    char text[2048]; /* one sentence, no newline, contexts in front: "task 'x': cannot open 'y': No such file" */
+    char text[2048]; /* one sentence, no newline, contexts in front: "task 'x': cannot open 'y': No such file"
+                      */
 };
 
-/* Fill *err and return false, so that `return error_set(err, pos, ERROR_INPUT, "...")` reads naturally. pos may be
- * NULL. */
-bool error_set(struct error *err, const struct pos *pos, enum error_code code, const char *fmt, ...) PRINTF(4, 5);
-/* The same for a failed system call: appends ": strerror(errno)". code is ERROR_SYSTEM, or ERROR_INPUT for ENOENT,
- * ENOTDIR, EISDIR and EACCES. */
+/* Fill *err and return false, so that `return error_set(err, pos, ERROR_INPUT, "...")` reads naturally. pos
+ * may be NULL. */
+bool error_set(struct error *err, const struct pos *pos, enum error_code code, const char *fmt, ...)
+    PRINTF(4, 5);
+/* The same for a failed system call: appends ": strerror(errno)". code is ERROR_SYSTEM, or ERROR_INPUT for
+ * ENOENT, ENOTDIR, EISDIR and EACCES. */
 bool error_errno(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 /* Put "fmt: " in front of err's text; returns false. */
 bool error_context(struct error *err, const char *fmt, ...) PRINTF(2, 3);

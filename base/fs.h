@@ -1,6 +1,6 @@
-/* Files. Every call that changes a file system goes through one table, `fs`, so that tests can fail, crash or lose
- * power at the N-th call. Publishing: write to a temporary name in the same directory, fsync, rename, fsync the
- * directory; a reader sees all of a file or none of it. */
+/* Files. Every call that changes a file system goes through one table, `fs`, so that tests can fail, crash or
+ * lose power at the N-th call. Publishing: write to a temporary name in the same directory, fsync, rename,
+ * fsync the directory; a reader sees all of a file or none of it. */
 #ifndef BASE_FS_H
 #define BASE_FS_H
 #include "base/error.h"
@@ -53,8 +53,8 @@ bool fs_fsync_dir(const char *dir, struct error *err) MUST_CHECK;
 bool fs_remove_tree(const char *path, struct error *err);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
-/* Relative paths (sorted bytewise, '/' separated) of all regular files and symlinks below root; malloc'd array and
- * strings, free with fs_list_free. */
+/* Relative paths (sorted bytewise, '/' separated) of all regular files and symlinks below root; malloc'd
+ * array and strings, free with fs_list_free. */
 bool fs_list_tree(const char *root, char ***ret, size_t *ret_n, struct error *err) MUST_CHECK;
 void fs_list_free(char **list, size_t n);
 /* Unique name in dir: "dir/prefix.<pid>.<counter>"; malloc'd. Does not create it. */

@@ -1,4 +1,5 @@
-/* Thin helpers over jansson. Objects keep insertion order on output where a key order is given, else sorted keys. */
+/* Thin helpers over jansson. Objects keep insertion order on output where a key order is given, else sorted
+ * keys. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 #include "base/buf.h"
@@ -14,10 +15,12 @@ static inline void json_auto_(json_t **j)
 /* Parse a file or bytes; errors carry file:line:col. Duplicate keys are refused. */
 json_t *json_read(const char *path, struct error *err) MUST_CHECK;
 json_t *json_parse(const char *text, size_t n, const char *name, struct error *err) MUST_CHECK;
-/* Compact or indented text ending without newline; doubles with 17 digits; keys sorted: canonical. malloc'd. */
+/* Compact or indented text ending without newline; doubles with 17 digits; keys sorted: canonical. malloc'd.
+ */
 char *json_text(const json_t *j, bool indent);
 bool json_write(const char *path, const json_t *j, struct error *err) MUST_CHECK; /* plain write, indented */
-/* Typed members with clear errors: "config.json: 'hidden_size' must be an integer". *_or: default when absent. */
+/* Typed members with clear errors: "config.json: 'hidden_size' must be an integer". *_or: default when
+ * absent. */
 bool json_get_int(const json_t *o, const char *key, int64_t *ret, struct error *err) MUST_CHECK;
 bool json_get_real(const json_t *o, const char *key, double *ret, struct error *err) MUST_CHECK;
 bool json_get_string(const json_t *o, const char *key, const char **ret, struct error *err) MUST_CHECK;

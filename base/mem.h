@@ -1,5 +1,5 @@
-/* Small allocations that cannot fail: running out of memory for these ends the process with a message (exit 1).
- * Tensors use an arena, whose exhaustion is an error instead. */
+/* Small allocations that cannot fail: running out of memory for these ends the process with a message (exit
+ * 1). Tensors use an arena, whose exhaustion is an error instead. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 #include <stddef.h>

@@ -20,7 +20,7 @@ uint32_t rng_u32(struct rng *r);
 uint64_t rng_u64(struct rng *r);
 float rng_uniform(struct rng *r); /* [0,1), 24 bits */
 double rng_uniform_double(struct rng *r);
-float rng_normal(struct rng *r);                  /* Box-Muller, mean 0, variance 1 */
-uint64_t rng_below(struct rng *r, uint64_t n);    /* unbiased, [0,n), n > 0 */
+float rng_normal(struct rng *r);                              /* Box-Muller, mean 0, variance 1 */
+uint64_t rng_below(struct rng *r, uint64_t n);                /* unbiased, [0,n), n > 0 */
 void rng_permutation(struct rng *r, int64_t n, int64_t *ret); /* Fisher-Yates over 0..n-1 */
 #endif

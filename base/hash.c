@@ -1,0 +1,102 @@
+#include "base/hash.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+void hasher_init(struct hasher *h)
+{
+    h->ctx = EVP_MD_CTX_new();
+    if (!h->ctx || !EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL))
+        xmalloc(SIZE_MAX); /* libcrypto fails here only for want of memory */
+}
+
+void hasher_add(struct hasher *h, const void *p, size_t n)
+{
+    EVP_DigestUpdate(h->ctx, p, n);
+}
+
+void hasher_finish(struct hasher *h, struct digest *ret)
+{
+    EVP_DigestFinal_ex(h->ctx, ret->byte, NULL);
+    EVP_MD_CTX_free(h->ctx);
+    h->ctx = NULL;
+}
+
+void hash_bytes(const void *p, size_t n, struct digest *ret)
+{
+    struct hasher h;
+    hasher_init(&h);
+    hasher_add(&h, p, n);
+    hasher_finish(&h, ret);
+}
+
+bool hash_file(const char *path, struct digest *ret, int64_t *ret_size, struct error *err)
+{
+    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, "cannot open '%s'", path);
+    const size_t cap = (size_t)1 << 20;
+    AUTO(mem) char *chunk = xmalloc(cap);
+    struct hasher h;
+    hasher_init(&h);
+    int64_t size = 0;
+    for (;;) {
+        ssize_t n = read(fd, chunk, cap);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            int saved = errno;
+            struct digest d;
+            hasher_finish(&h, &d);
+            errno = saved;
+            if (n < 0)
+                return error_errno(err, "cannot read '%s'", path);
+            *ret = d;
+            if (ret_size)
+                *ret_size = size;
+            return true;
+        }
+        hasher_add(&h, chunk, (size_t)n);
+        size += n;
+    }
+}
+
+const char *digest_hex(const struct digest *d, char out[DIGEST_HEX])
+{
+    static const char digit[] = "0123456789abcdef";
+    for (int i = 0; i < 32; i++) {
+        out[2 * i] = digit[d->byte[i] >> 4];
+        out[2 * i + 1] = digit[d->byte[i] & 15];
+    }
+    out[64] = '\0';
+    return out;
+}
+
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool digest_parse(const char *hex, struct digest *ret)
+{
+    struct digest d;
+    for (int i = 0; i < 32; i++) {
+        int hi = nibble(hex[2 * i]);
+        int lo = hi < 0 ? -1 : nibble(hex[2 * i + 1]);
+        if (lo < 0)
+            return false;
+        d.byte[i] = (uint8_t)(hi << 4 | lo);
+    }
+    if (hex[64])
+        return false;
+    *ret = d;
+    return true;
+}
+
+bool digest_equal(const struct digest *a, const struct digest *b)
+{
+    return memcmp(a->byte, b->byte, sizeof a->byte) == 0;
+}

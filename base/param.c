@@ -1,0 +1,286 @@
+#include "base/param.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include <math.h>
+#include <string.h>
+
+static void *field(const struct param *row, void *params)
+{
+    return (char *)params + row->offset;
+}
+
+const struct param *param_find(const struct param *table, const char *name)
+{
+    for (; table && table->name; table++)
+        if (strcmp(table->name, name) == 0)
+            return table;
+    return NULL;
+}
+
+/* Levenshtein distance, names of at most 63 characters. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n > 63 || strlen(a) > 63)
+        return 64;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t best = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j + 1] + 1 < best)
+                best = row[j + 1] + 1;
+            row[j + 1] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *nearest_name(const char *const *names, size_t n, const char *name)
+{
+    const char *best = NULL;
+    size_t least = strlen(name) / 3 + 2;
+    for (size_t i = 0; i < n; i++) {
+        size_t d = distance(name, names[i]);
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+const char *param_nearest(const struct param *table, const char *name)
+{
+    const char *best = NULL;
+    size_t least = strlen(name) / 3 + 2;
+    for (; table && table->name; table++) {
+        size_t d = distance(name, table->name);
+        if (d < least) {
+            least = d;
+            best = table->name;
+        }
+    }
+    return best;
+}
+
+static void store_text(const struct param *row, void *params, const char *text)
+{
+    void *p = field(row, params);
+    switch (row->type) {
+    case PARAM_BOOL:
+        *(bool *)p = text && strcmp(text, "true") == 0;
+        return;
+    case PARAM_INT:
+        *(int64_t *)p = text ? strtoll(text, NULL, 10) : 0;
+        return;
+    case PARAM_REAL:
+        *(double *)p = text ? strtod(text, NULL) : 0;
+        return;
+    case PARAM_STRING:
+        *(const char **)p = text;
+        return;
+    }
+}
+
+void param_defaults(const struct param *table, void *params, struct arena *a)
+{
+    for (; table && table->name; table++)
+        store_text(table, params, table->def ? arena_strdup(a, table->def) : NULL);
+}
+
+static bool bounded(const struct param *row)
+{
+    return row->min < row->max;
+}
+
+/* "an integer between 1 and 1024", for messages. */
+static void describe(const struct param *row, struct buf *out)
+{
+    if (row->type == PARAM_STRING && row->choices) {
+        buf_puts(out, "one of ");
+        for (const char *c = row->choices; *c; c++)
+            *c == '|' ? buf_puts(out, ", ") : buf_putc(out, *c);
+        return;
+    }
+    static const char *const kind[] = {[PARAM_BOOL] = "true or false",
+                                       [PARAM_INT] = "an integer",
+                                       [PARAM_REAL] = "a number",
+                                       [PARAM_STRING] = "a string"};
+    buf_puts(out, kind[row->type]);
+    if (row->type != PARAM_BOOL && row->type != PARAM_STRING && bounded(row))
+        buf_printf(out, " between %.15g and %.15g", row->min, row->max);
+}
+
+static bool refuse(const struct param *row, const json_t *value, struct error *err)
+{
+    AUTO(buf) struct buf b = {0};
+    describe(row, &b);
+    AUTO(mem) char *text = json_text(value, false);
+    return error_set(err, NULL, ERROR_INPUT, "'%s' must be %s, not %.200s", row->name, buf_str(&b), text);
+}
+
+static bool is_choice(const char *choices, const char *s)
+{
+    size_t n = strlen(s);
+    for (const char *c = choices; c; c = strchr(c, '|'), c = c ? c + 1 : NULL)
+        if (strncmp(c, s, n) == 0 && (c[n] == '|' || !c[n]))
+            return true;
+    return false;
+}
+
+bool param_set(const struct param *row, void *params, const json_t *value, struct arena *a, struct error *err)
+{
+    void *p = field(row, params);
+    double x = json_number_value(value);
+    switch (row->type) {
+    case PARAM_BOOL:
+        if (!json_is_boolean(value))
+            return refuse(row, value, err);
+        *(bool *)p = json_is_true(value);
+        return true;
+    case PARAM_INT:
+        if (!json_is_integer(value) || (bounded(row) && !(x >= row->min && x <= row->max)))
+            return refuse(row, value, err);
+        *(int64_t *)p = json_integer_value(value);
+        return true;
+    case PARAM_REAL:
+        if (!json_is_number(value) || !isfinite(x) || (bounded(row) && !(x >= row->min && x <= row->max)))
+            return refuse(row, value, err);
+        *(double *)p = x;
+        return true;
+    case PARAM_STRING:
+        if (!json_is_string(value) || (row->choices && !is_choice(row->choices, json_string_value(value))))
+            return refuse(row, value, err);
+        *(const char **)p = arena_strdup(a, json_string_value(value));
+        return true;
+    }
+    return false;
+}
+
+/* The shortest of %.1g .. %.17g that reads back as x. */
+static void real_text(double x, struct buf *out)
+{
+    char s[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(s, sizeof s, "%.*g", digits, x);
+        if (strtod(s, NULL) == x)
+            break;
+    }
+    buf_puts(out, s);
+}
+
+static json_t *value_json(const struct param *row, const void *params)
+{
+    const void *p = (const char *)params + row->offset;
+    switch (row->type) {
+    case PARAM_BOOL:
+        return json_boolean(*(const bool *)p);
+    case PARAM_INT:
+        return json_integer(*(const int64_t *)p);
+    case PARAM_REAL:
+        return json_real(*(const double *)p);
+    case PARAM_STRING:
+        return *(const char *const *)p ? json_string(*(const char *const *)p) : json_null();
+    }
+    return NULL;
+}
+
+void param_text(const struct param *row, const void *params, struct buf *out)
+{
+    if (row->type == PARAM_REAL) {
+        real_text(*(const double *)((const char *)params + row->offset), out);
+        return;
+    }
+    AUTO_JSON v = value_json(row, params);
+    AUTO(mem) char *text = json_text(v, false);
+    buf_puts(out, text);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct param *const *)a)->name, (*(const struct param *const *)b)->name);
+}
+
+void param_canonical(const struct param *table, const void *params, struct buf *out)
+{
+    size_t n = 0, cap = 0;
+    AUTO(mem) const struct param **row = NULL;
+    for (; table && table->name; table++) {
+        if (table->flags & (PARAM_RUNTIME | PARAM_IMPORT))
+            continue;
+        row = xgrow(row, &cap, n + 1, sizeof *row);
+        row[n++] = table;
+    }
+    if (n)
+        qsort(row, n, sizeof *row, by_name);
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(out, "param %s = ", row[i]->name);
+        param_text(row[i], params, out);
+        buf_putc(out, '\n');
+    }
+}
+
+json_t *param_json(const struct param *table, const void *params)
+{
+    json_t *o = json_object();
+    for (; table && table->name; table++)
+        json_object_set_new(o, table->name, value_json(table, params));
+    return o;
+}
+
+void param_help(const struct param *table, struct buf *out)
+{
+    for (; table && table->name; table++) {
+        AUTO(buf) struct buf kind = {0};
+        describe(table, &kind);
+        buf_printf(out, "  %-16s %s\n                   %s", table->name, table->doc ? table->doc : "",
+                   buf_str(&kind));
+        if (table->unit)
+            buf_printf(out, " [%s]", table->unit);
+        buf_printf(out, table->def ? "; default %s" : "; required",
+                   table->def && *table->def ? table->def : "\"\"");
+        if (table->flags & PARAM_IMPORT)
+            buf_puts(out, "; a path, its content counts");
+        if (table->flags & PARAM_RUNTIME)
+            buf_puts(out, "; never changes a result");
+        if (table->source)
+            buf_printf(out, " (%s)", table->source);
+        buf_putc(out, '\n');
+    }
+}
+
+static json_t *choices_json(const char *choices)
+{
+    json_t *list = json_array();
+    for (const char *c = choices; c;) {
+        const char *end = strchr(c, '|');
+        json_array_append_new(list, end ? json_stringn(c, (size_t)(end - c)) : json_string(c));
+        c = end ? end + 1 : NULL;
+    }
+    return list;
+}
+
+json_t *param_schema(const struct param *row)
+{
+    static const char *const type[] = {[PARAM_BOOL] = "boolean",
+                                       [PARAM_INT] = "integer",
+                                       [PARAM_REAL] = "number",
+                                       [PARAM_STRING] = "string"};
+    json_t *o = json_pack("{s:s}", "type", type[row->type]);
+    if (row->doc)
+        json_object_set_new(o, "description", json_string(row->doc));
+    if (row->choices)
+        json_object_set_new(o, "enum", choices_json(row->choices));
+    if (bounded(row) && row->type != PARAM_STRING) {
+        json_object_set_new(o, "minimum", json_real(row->min));
+        json_object_set_new(o, "maximum", json_real(row->max));
+    }
+    return o;
+}

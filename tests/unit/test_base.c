@@ -1,0 +1,201 @@
+/* base: errors, arenas, buffers, hashing, random streams, files, parameters. */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/param.h"
+#include "base/rng.h"
+#include "tests/test.h"
+#include <math.h>
+
+static void errors(void **state)
+{
+    struct error e = {0};
+    struct pos pos = {"f.yaml", 3, 7};
+    assert_false(error_set(&e, &pos, ERROR_INPUT, "bad %d", 5));
+    error_context(&e, "stage '%s'", "x");
+    char s[300];
+    assert_string_equal(error_string(&e, s, sizeof s), "f.yaml:3:7: error: stage 'x': bad 5");
+    for (int i = 0; i < 500; i++)
+        error_context(&e, "a context that is long enough to fill it");
+    assert_true(strlen(e.text) < sizeof e.text);
+    assert_false(error_set(NULL, NULL, ERROR_INPUT, "nobody cares"));
+}
+
+static void arenas(void **state)
+{
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    struct arena_mark outer = arena_mark(&a);
+    for (int round = 0; round < 4; round++) {
+        struct arena_mark m = arena_mark(&a);
+        for (int i = 1; i < 40; i++) {
+            float *p = arena_floats(&a, i * 5000);
+            assert_int_equal((uintptr_t)p % 64, 0);
+            for (int k = 0; k < i * 5000; k++)
+                p[k] = (float)i;
+            char *z = arena_alloc(&a, 100);
+            for (int k = 0; k < 100; k++)
+                assert_int_equal(z[k], 0);
+        }
+        arena_release(&a, m);
+    }
+    size_t peak = a.peak;
+    arena_release(&a, outer);
+    assert_int_equal(a.used, 0);
+    AUTO(arena) struct arena c;
+    arena_init_counting(&c);
+    for (int i = 1; i < 40; i++) {
+        assert_non_null(arena_floats(&c, i * 5000));
+        assert_non_null(arena_alloc(&c, 100));
+    }
+    assert_int_equal(c.peak, peak);
+    a.limit = 1000;
+    assert_null(arena_try(&a, 1001));
+    assert_non_null(arena_try(&a, 900));
+    assert_null(arena_floats(&a, INT64_MAX));
+}
+
+/* Known answers of the Random123 distribution for philox4x32-10. */
+static void random_numbers(void **state)
+{
+    struct rng r = {.key = {0xa4093822, 0x299f31d0}, .ctr = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}};
+    static const uint32_t want[4] = {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(rng_u32(&r), want[i]);
+    struct rng z = {0};
+    assert_int_equal(rng_u32(&z), 0x6627e8d5);
+    struct rng_stream s = rng_stream(1, "a"), t = rng_stream(1, "b");
+    struct rng x = rng_at(s, 5, 2), y = rng_at(s, 5, 2), w = rng_at(t, 5, 2);
+    assert_true(rng_u64(&x) == rng_u64(&y));
+    assert_true(rng_u64(&x) != rng_u64(&w));
+    double sum = 0, square = 0;
+    for (int i = 0; i < 20000; i++) {
+        double v = rng_normal(&x);
+        sum += v;
+        square += v * v;
+    }
+    assert_true(fabs(sum / 20000) < 0.03 && fabs(square / 20000 - 1) < 0.05);
+    int64_t p[100], seen[100] = {0};
+    rng_permutation(&x, 100, p);
+    for (int i = 0; i < 100; i++)
+        seen[p[i]]++;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(seen[i], 1);
+}
+
+static void hashes(void **state)
+{
+    struct digest d, e;
+    char hex[DIGEST_HEX];
+    hash_bytes("abc", 3, &d);
+    assert_string_equal(digest_hex(&d, hex),
+                        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_true(digest_parse(hex, &e) && digest_equal(&d, &e));
+    hex[5] = 'G';
+    assert_false(digest_parse(hex, &e));
+    assert_false(digest_parse("ab", &e));
+}
+
+static void files(void **state)
+{
+    struct error err = {0};
+    char dir[] = "/tmp/weft-test-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    AUTO(mem) char *deep = xprintf("%s/a/b", dir);
+    assert_true(fs_mkdirs(deep, &err) && fs_mkdirs(deep, &err));
+    AUTO(mem) char *file = xprintf("%s/c", deep);
+    assert_true(fs_publish(file, "hello", 5, true, &err));
+    assert_true(fs_publish(file, "bye", 3, false, &err));
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    assert_true(fs_read_file(file, &text, &n, &err));
+    assert_string_equal(text, "bye");
+    char **list;
+    assert_true(fs_list_tree(dir, &list, &n, &err));
+    assert_int_equal(n, 1);
+    assert_string_equal(list[0], "a/b/c");
+    fs_list_free(list, n);
+    struct map m;
+    assert_true(map_open(&m, file, &err));
+    assert_memory_equal(m.data, "bye", 3);
+    map_done(&m);
+    assert_false(map_open(&m, deep, &err));
+    assert_true(fs_remove_tree(dir, &err) && !fs_exists(dir) && fs_remove_tree(dir, &err));
+    assert_false(fs_read_file(file, &text, &n, &err));
+    assert_int_equal(err.code, ERROR_INPUT);
+}
+
+struct demo {
+    int64_t size;
+    double rate;
+    bool soft;
+    const char *kind;
+};
+static const struct param demo_table[] = {
+    PARAM(struct demo, size, .def = "500", .min = 1, .max = 1000, .doc = "how many"),
+    PARAM(struct demo, rate, .def = "0.1", .min = 0, .max = 1, .doc = "how fast"),
+    PARAM(struct demo, soft, .def = "false", .doc = "how"),
+    PARAM(struct demo, kind, .def = "sgd", .choices = "sgd|adamw", .doc = "which"),
+    {0},
+};
+
+static bool set(struct demo *d, struct arena *a, const char *name, json_t *value, struct error *err)
+{
+    bool ok = param_set(param_find(demo_table, name), d, value, a, err);
+    json_decref(value);
+    return ok;
+}
+
+static void params(void **state)
+{
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    struct demo d;
+    struct error err = {0};
+    param_defaults(demo_table, &d, &a);
+    AUTO(buf) struct buf b = {0};
+    param_canonical(demo_table, &d, &b);
+    assert_string_equal(buf_str(&b),
+                        "param kind = \"sgd\"\nparam rate = 0.1\nparam size = 500\nparam soft = false\n");
+    assert_true(set(&d, &a, "size", json_integer(7), &err) && d.size == 7);
+    assert_true(set(&d, &a, "rate", json_integer(1), &err) && d.rate == 1);
+    assert_true(set(&d, &a, "soft", json_true(), &err) && d.soft);
+    assert_true(set(&d, &a, "kind", json_string("adamw"), &err) && !strcmp(d.kind, "adamw"));
+    assert_false(set(&d, &a, "size", json_real(7.0), &err));
+    assert_string_equal(err.text, "'size' must be an integer between 1 and 1000, not 7.0");
+    assert_false(set(&d, &a, "size", json_integer(0), &err));
+    assert_false(set(&d, &a, "size", json_string("7"), &err));
+    assert_false(set(&d, &a, "rate", json_real(1.5), &err));
+    assert_false(set(&d, &a, "kind", json_string("sg"), &err));
+    assert_false(set(&d, &a, "kind", json_string("adam"), &err));
+    assert_false(set(&d, &a, "soft", json_integer(1), &err));
+    assert_string_equal(param_nearest(demo_table, "sizes"), "size");
+    assert_null(param_nearest(demo_table, "zzzzzzzz"));
+}
+
+static void json(void **state)
+{
+    struct error err = {0};
+    assert_null(json_parse("{\"a\": 1,\n \"a\": 2}", 17, "x.json", &err));
+    assert_int_equal(err.line, 2);
+    AUTO_JSON j = json_parse("{\"b\": 0.1, \"a\": 3}", 18, "x.json", &err);
+    AUTO(mem) char *s = json_text(j, false);
+    assert_string_equal(s, "{\"a\":3,\"b\":0.10000000000000001}");
+    int64_t n;
+    assert_true(json_get_int(j, "a", &n, &err) && n == 3);
+    assert_false(json_get_int(j, "b", &n, &err));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors), cmocka_unit_test(arenas), cmocka_unit_test(random_numbers),
+        cmocka_unit_test(hashes), cmocka_unit_test(files),  cmocka_unit_test(params),
+        cmocka_unit_test(json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
