@@ -1,7 +1,10 @@
 /* An image data set as an artifact (ARTIFACT_IMAGES):
- *   dataset.json   {"format": "weft-images-1", "classes": [...], "count", "skipped", "split", "source": "folder"|"file"}
- *   samples.jsonl  one line a sample: {"id": "train/cat/1.jpg", "label": 3} and, for a file source, "offset", "size"
- *   source         the folder or the (tar, or packed) file that holds the bytes; usually a link to the imported original
+ *   dataset.json   {"format": "weft-images-1", "classes": [...], "count", "skipped", "ignored", "split",
+ *                  "source": "folder" or "file"}
+ *   samples.jsonl  one line a sample: {"id": "train/cat/1.jpg", "label": 3}; with a file source also
+ *                  "offset" and "size"
+ *   source         the folder or the (tar, or packed) file that holds the bytes; usually a link to the
+ *                  imported original
  * Samples are sorted by id; ids are stable paths. Images are decoded on the fly, never all in memory. */
 #ifndef STAGES_IO_DATASET_H
 #define STAGES_IO_DATASET_H
@@ -30,21 +33,27 @@ bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struc
 struct dataset_writer;
 struct dataset_writer *dataset_writer_new(const char *dir);
 int dataset_writer_class(struct dataset_writer *w, const char *name); /* index in order of first use */
-void dataset_writer_add(struct dataset_writer *w, const char *id, int label, int64_t offset, int64_t size); /* offset -1: folder source */
-/* classes are renumbered to sorted order unless keep_order. */
-bool dataset_writer_finish(struct dataset_writer *w, const char *split, int64_t skipped, bool keep_order, struct error *err) MUST_CHECK; /* frees w */
+/* offset -1: folder source. */
+void dataset_writer_add(struct dataset_writer *w, const char *id, int label, int64_t offset, int64_t size);
+/* Files that were found and are no images of this set: "ignored" in dataset.json. */
+void dataset_writer_ignored(struct dataset_writer *w, int64_t n);
+/* Classes are renumbered to sorted order unless keep_order. */
+bool dataset_writer_finish(struct dataset_writer *w, const char *split, int64_t skipped, bool keep_order,
+                           struct error *err) MUST_CHECK; /* frees w */
 
 /* loader.c: pixels for a model. */
 struct transform {
-    int size;      /* S: output side */
-    int resize;    /* shorter side before the crop; 0: S */
+    int size;   /* S: output side */
+    int resize; /* shorter side before the crop; 0: S */
     enum image_filter filter;
-    bool augment;  /* random crop of S and flip with probability .5, else centre crop (offset round((n-S)/2), half to even) */
+    bool augment; /* random crop of S, flip with probability .5; else centre crop at round((n-S)/2), half to
+                     even */
 };
 struct transform transform_eval(int size);  /* resize S bicubic, centre crop */
 struct transform transform_train(int size); /* resize round(S*256/224) bilinear, random crop, flip */
 /* Samples idx (n) of d as out (n,3,S,S): bytes/255, minus CLIP's mean, by CLIP's std. Random numbers are
  * rng_at(stream, idx, epoch): a function of (sample, epoch) alone. Decodes on `threads` OpenMP threads. */
-bool loader_batch(const struct dataset *d, const int64_t *idx, int64_t n, const struct transform *t, struct rng_stream stream,
-                  uint32_t epoch, int threads, float *out, struct error *err) MUST_CHECK;
+bool loader_batch(const struct dataset *d, const int64_t *idx, int64_t n, const struct transform *t,
+                  struct rng_stream stream, uint32_t epoch, int threads, float *out,
+                  struct error *err) MUST_CHECK;
 #endif
