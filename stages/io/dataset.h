@@ -37,6 +37,7 @@ int dataset_writer_class(struct dataset_writer *w, const char *name); /* index i
 void dataset_writer_add(struct dataset_writer *w, const char *id, int label, int64_t offset, int64_t size);
 /* Files that were found and are no images of this set: "ignored" in dataset.json. */
 void dataset_writer_ignored(struct dataset_writer *w, int64_t n);
+void dataset_writer_free(struct dataset_writer *w); /* instead of finish, after a failure */
 /* Classes are renumbered to sorted order unless keep_order. */
 bool dataset_writer_finish(struct dataset_writer *w, const char *split, int64_t skipped, bool keep_order,
                            struct error *err) MUST_CHECK; /* frees w */

@@ -35,14 +35,20 @@ struct dataset_writer *dataset_writer_new(const char *dir)
     return w;
 }
 
-static void writer_auto(struct dataset_writer **wp)
+void dataset_writer_free(struct dataset_writer *w)
 {
-    struct dataset_writer *w = *wp;
+    if (!w)
+        return;
     arena_done(&w->arena);
     free(w->class_name);
     free(w->row);
     free(w->dir);
     free(w);
+}
+
+static void writer_auto(struct dataset_writer **w)
+{
+    dataset_writer_free(*w);
 }
 
 int dataset_writer_class(struct dataset_writer *w, const char *name)
