@@ -4,8 +4,8 @@
  *   imports/             memo of digests of outside files by (path, size, mtime, inode)
  *   tmp/                 attempts in progress; swept when their process is gone
  *   runs/                one folder a run: events, logs
- * Writes: temporary name, fsync, rename; a record only after its objects. Reads verify; what does not match its digest
- * is moved to quarantine/ and counts as absent. */
+ * Writes: temporary name, fsync, rename; a record only after its objects. Reads verify; what does not match
+ * its digest is moved to quarantine/ and counts as absent. */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 #include "base/error.h"
@@ -26,10 +26,13 @@ bool store_temp_dir(struct store *s, char **ret, struct error *err) MUST_CHECK;
 
 /* -- objects -- */
 /* Compress a file into the store; its digest and size come back. Cheap when the object is already there. */
-bool store_put_file(struct store *s, const char *path, struct digest *ret, int64_t *ret_size, struct error *err) MUST_CHECK;
+bool store_put_file(struct store *s, const char *path, struct digest *ret, int64_t *ret_size,
+                    struct error *err) MUST_CHECK;
 bool store_has(struct store *s, const struct digest *d);
-/* Decompress object d to the new file `to` (read-only mode), verifying size and digest; ERROR_DAMAGE quarantines it. */
-bool store_get_file(struct store *s, const struct digest *d, int64_t size, const char *to, struct error *err) MUST_CHECK;
+/* Decompress object d to the new file `to` (read-only mode), verifying size and digest; ERROR_DAMAGE
+ * quarantines it. */
+bool store_get_file(struct store *s, const struct digest *d, int64_t size, const char *to,
+                    struct error *err) MUST_CHECK;
 
 /* -- records -- */
 struct record_file {
@@ -60,17 +63,20 @@ void record_tree_digest(struct record_output *o);
 bool store_put_record(struct store *s, const struct record *r, struct error *err) MUST_CHECK;
 /* True and *ret == NULL: a miss (absent or
  * damaged, the latter quarantined). Does not look at the objects. */
-bool store_get_record(struct store *s, const struct digest *key, struct record **ret, struct error *err) MUST_CHECK;
+bool store_get_record(struct store *s, const struct digest *key, struct record **ret,
+                      struct error *err) MUST_CHECK;
 /* All objects that r needs are there and its imports unchanged by stat. */
 bool store_record_complete(struct store *s, const struct record *r);
 void record_free(struct record *r);
 /* Call see() for every record; stop when it returns false. Damaged ones are skipped. For `weft why`. */
-bool store_each_record(struct store *s, bool (*see)(void *arg, const struct record *r), void *arg, struct error *err);
+bool store_each_record(struct store *s, bool (*see)(void *arg, const struct record *r), void *arg,
+                       struct error *err);
 
 /* -- imports: outside data by reference -- */
-/* Digest of a file, or of a folder as SHA-256 over its sorted "RELPATH\0DIGESTHEX SIZE\n" lines. Files whose (path,
- * size, mtime, inode) are known are not read again. */
-bool store_import(struct store *s, const char *path, struct digest *ret, int64_t *ret_size, struct error *err) MUST_CHECK;
+/* Digest of a file, or of a folder as SHA-256 over its sorted "RELPATH\0DIGESTHEX SIZE\n" lines. Files whose
+ * (path, size, mtime, inode) are known are not read again. */
+bool store_import(struct store *s, const char *path, struct digest *ret, int64_t *ret_size,
+                  struct error *err) MUST_CHECK;
 /* Where content d of an import can be found now: a path whose stat is unchanged; NULL when none. malloc'd. */
 char *store_import_find(struct store *s, const struct digest *d);
 #endif

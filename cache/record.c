@@ -1,0 +1,236 @@
+/* Records: what a key produced, one JSON file each. "sha256" inside is the hash of the record's canonical
+ * text without that member, so a flipped bit anywhere makes the record a miss. */
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cache/store_impl.h"
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+#define VERSION 1
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct record_file *)a)->name, ((const struct record_file *)b)->name);
+}
+
+void record_tree_digest(struct record_output *o)
+{
+    if (o->n)
+        qsort(o->file, o->n, sizeof *o->file, by_name);
+    struct hasher h;
+    hasher_init(&h);
+    for (size_t i = 0; i < o->n; i++) {
+        char hex[DIGEST_HEX];
+        AUTO(mem)
+        char *tail = xprintf("%s %lld\n", digest_hex(&o->file[i].digest, hex), (long long)o->file[i].size);
+        hasher_add(&h, o->file[i].name, strlen(o->file[i].name) + 1);
+        hasher_add(&h, tail, strlen(tail));
+    }
+    hasher_finish(&h, &o->digest);
+}
+
+static json_t *file_json(const struct record_file *f)
+{
+    char hex[DIGEST_HEX];
+    json_t *j = json_pack("{s:s, s:s, s:I}", "name", f->name, "sha256", digest_hex(&f->digest, hex), "size",
+                          (json_int_t)f->size);
+    if (f->source)
+        json_object_set_new(j, "source", json_string(f->source));
+    return j;
+}
+
+static json_t *record_json(const struct record *r)
+{
+    char hex[DIGEST_HEX];
+    json_t *outputs = json_array();
+    for (size_t i = 0; i < r->n; i++) {
+        json_t *files = json_array();
+        for (size_t k = 0; k < r->output[i].n; k++)
+            json_array_append_new(files, file_json(&r->output[i].file[k]));
+        json_array_append_new(outputs, json_pack("{s:s, s:o}", "port", r->output[i].port, "files", files));
+    }
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
+                     digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
+                     r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
+                     r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
+}
+
+static void seal(const json_t *j, char hex[DIGEST_HEX])
+{
+    AUTO(mem) char *text = json_text(j, false);
+    struct digest d;
+    hash_bytes(text, strlen(text), &d);
+    digest_hex(&d, hex);
+}
+
+bool store_put_record(struct store *s, const struct record *r, struct error *err)
+{
+    AUTO_JSON j = record_json(r);
+    if (!j)
+        return error_set(err, NULL, ERROR_SYSTEM, "record of '%s' is not valid UTF-8", r->task);
+    char hex[DIGEST_HEX];
+    seal(j, hex);
+    json_object_set_new(j, "sha256", json_string(hex));
+    AUTO(mem) char *text = json_text(j, true);
+    AUTO(mem) char *path = store_file(s, "records", &r->key);
+    return store_publish(s, path, text, strlen(text), err);
+}
+
+static bool read_file(const json_t *j, struct record_file *f)
+{
+    const char *name, *sha;
+    if (!json_get_string(j, "name", &name, NULL) || !json_get_string(j, "sha256", &sha, NULL) ||
+        !json_get_int(j, "size", &f->size, NULL) || f->size < 0 || !digest_parse(sha, &f->digest))
+        return false;
+    f->name = xstrdup(name);
+    const char *source = json_string_or(j, "source", NULL);
+    f->source = source ? xstrdup(source) : NULL;
+    return true;
+}
+
+static bool read_output(const json_t *j, struct record_output *o)
+{
+    const char *port;
+    const json_t *files = json_object_get(j, "files");
+    if (!json_get_string(j, "port", &port, NULL) || !json_is_array(files))
+        return false;
+    o->port = xstrdup(port);
+    o->file = xcalloc(json_array_size(files), sizeof *o->file);
+    for (; o->n < json_array_size(files); o->n++)
+        if (!read_file(json_array_get(files, o->n), &o->file[o->n]))
+            return false;
+    record_tree_digest(o);
+    return true;
+}
+
+/* Fields of a parsed record whose seal is right. */
+static bool read_fields(const json_t *j, struct record *r)
+{
+    const char *key, *text;
+    struct digest of_text;
+    const json_t *outputs = json_object_get(j, "outputs");
+    if (json_int_or(j, "version", 0) != VERSION || !json_get_string(j, "key", &key, NULL) ||
+        !json_get_string(j, "text", &text, NULL) || !digest_parse(key, &r->key) || !json_is_array(outputs))
+        return false;
+    hash_bytes(text, strlen(text), &of_text);
+    if (!digest_equal(&of_text, &r->key))
+        return false;
+    r->text = xstrdup(text);
+    r->stage = xstrdup(json_string_or(j, "stage", ""));
+    r->task = xstrdup(json_string_or(j, "task", ""));
+    r->when = xstrdup(json_string_or(j, "when", ""));
+    r->host = xstrdup(json_string_or(j, "host", ""));
+    r->seconds = json_real_or(j, "seconds", 0);
+    r->threads = (int)json_int_or(j, "threads", 1);
+    r->peak_rss = json_int_or(j, "peak_rss", 0);
+    r->output = xcalloc(json_array_size(outputs), sizeof *r->output);
+    for (; r->n < json_array_size(outputs); r->n++)
+        if (!read_output(json_array_get(outputs, r->n), &r->output[r->n])) {
+            r->n++; /* the half-read one is freed too */
+            return false;
+        }
+    return true;
+}
+
+/* NULL when the text is no intact record. */
+static struct record *read_record(const char *text, size_t n)
+{
+    AUTO_JSON j = json_parse(text, n, "record", NULL);
+    const json_t *sealed = json_object_get(j, "sha256");
+    if (!json_is_string(sealed))
+        return NULL;
+    AUTO(mem) char *want = xstrdup(json_string_value(sealed));
+    json_object_del(j, "sha256");
+    char hex[DIGEST_HEX];
+    seal(j, hex);
+    if (strcmp(hex, want) != 0)
+        return NULL;
+    struct record *r = xcalloc(1, sizeof *r);
+    if (read_fields(j, r))
+        return r;
+    record_free(r);
+    return NULL;
+}
+
+bool store_get_record(struct store *s, const struct digest *key, struct record **ret, struct error *err)
+{
+    *ret = NULL;
+    AUTO(mem) char *path = store_file(s, "records", key);
+    if (!fs_exists(path))
+        return true;
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    if (!fs_read_file(path, &text, &n, err))
+        return false;
+    struct record *r = read_record(text, n);
+    if (r && digest_equal(&r->key, key)) {
+        *ret = r;
+        return true;
+    }
+    record_free(r);
+    store_quarantine(s, path, "record", key);
+    return true;
+}
+
+bool store_record_complete(struct store *s, const struct record *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t k = 0; k < r->output[i].n; k++) {
+            const struct record_file *f = &r->output[i].file[k];
+            if (!f->source && !store_has(s, &f->digest))
+                return false;
+            AUTO(mem) char *found = f->source ? store_import_find(s, &f->digest) : NULL;
+            if (f->source && !found)
+                return false;
+        }
+    return true;
+}
+
+void record_free(struct record *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n; i++) {
+        struct record_output *o = &r->output[i];
+        for (size_t k = 0; k < o->n; k++) {
+            free(o->file[k].name);
+            free(o->file[k].source);
+        }
+        free(o->file);
+        free(o->port);
+    }
+    free(r->output);
+    free(r->text);
+    free(r->stage);
+    free(r->task);
+    free(r->when);
+    free(r->host);
+    free(r);
+}
+
+bool store_each_record(struct store *s, bool (*see)(void *arg, const struct record *r), void *arg,
+                       struct error *err)
+{
+    AUTO(mem) char *root = xprintf("%s/records", s->path);
+    char **list;
+    size_t n;
+    if (!fs_list_tree(root, &list, &n, err))
+        return false;
+    bool more = true;
+    for (size_t i = 0; more && i < n; i++) {
+        AUTO(mem) char *path = xprintf("%s/%s", root, list[i]);
+        AUTO(mem) char *text = NULL;
+        size_t len;
+        if (!fs_read_file(path, &text, &len, NULL))
+            continue;
+        struct record *r = read_record(text, len);
+        if (r)
+            more = see(arg, r);
+        record_free(r);
+    }
+    fs_list_free(list, n);
+    return true;
+}

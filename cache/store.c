@@ -1,0 +1,179 @@
+#include "cache/store.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "cache/store_impl.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+char *store_file(const struct store *s, const char *kind, const struct digest *d)
+{
+    char hex[DIGEST_HEX];
+    digest_hex(d, hex);
+    return xprintf("%s/%s/%.2s/%s", s->path, kind, hex, hex + 2);
+}
+
+bool store_make_parent(const char *file, struct error *err)
+{
+    AUTO(mem) char *dir = xstrndup(file, (size_t)(strrchr(file, '/') - file));
+    if (fs->mkdir(dir, 0777) == 0) {
+        AUTO(mem) char *above = xstrndup(dir, (size_t)(strrchr(dir, '/') - dir));
+        return fs_fsync_dir(above, err);
+    }
+    return errno == EEXIST || fs_mkdirs(dir, err);
+}
+
+void store_quarantine(const struct store *s, const char *file, const char *kind, const struct digest *d)
+{
+    char hex[DIGEST_HEX];
+    AUTO(mem) char *to = xprintf("%s/quarantine/%s-%s", s->path, kind, digest_hex(d, hex));
+    if (fs->rename(file, to) != 0)
+        fs->unlink(file); /* must not be served again, even where it cannot be kept */
+}
+
+const char *store_path(const struct store *s)
+{
+    return s->path;
+}
+
+/* tmp/.lock orders making a folder (shared) against sweeping (exclusive), so that a sweeper never meets a
+ * folder whose owner has not locked it yet. */
+static int tmp_lock(const struct store *s, int how, struct error *err)
+{
+    AUTO(mem) char *path = xprintf("%s/tmp/.lock", s->path);
+    int fd = fs->open(path, O_RDWR | O_CREAT, 0666);
+    if (fd < 0) {
+        error_errno(err, "cannot open '%s'", path);
+        return -1;
+    }
+    while (flock(fd, how) != 0) {
+        if (errno == EINTR)
+            continue;
+        error_errno(err, "cannot lock '%s'", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void sweep_one(const char *path)
+{
+    AUTO(fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        fs_remove_tree(path, NULL);
+}
+
+/* Remove the temporary folders of processes that are gone. Another sweeper at work: leave it to it. */
+static void sweep(const struct store *s)
+{
+    AUTO(fd) int lock = tmp_lock(s, LOCK_EX | LOCK_NB, NULL);
+    AUTO(mem) char *tmp = xprintf("%s/tmp", s->path);
+    DIR *d = lock >= 0 ? opendir(tmp) : NULL;
+    const struct dirent *e;
+    while (d && (e = readdir(d))) {
+        if (e->d_name[0] == '.')
+            continue;
+        AUTO(mem) char *path = xprintf("%s/%s", tmp, e->d_name);
+        sweep_one(path);
+    }
+    if (d)
+        closedir(d);
+}
+
+bool store_open(const char *path, struct store **ret, struct error *err)
+{
+    static const char *const folder[] = {"objects", "records", "imports", "tmp", "runs", "quarantine"};
+    AUTO(store) struct store *s = xcalloc(1, sizeof *s);
+    if (!fs_mkdirs(path, err))
+        return error_context(err, "store");
+    AUTO(mem) char *absolute = realpath(path, NULL);
+    if (!absolute)
+        return error_errno(err, "store '%s'", path);
+    s->path = xstrdup(absolute);
+    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
+        AUTO(mem) char *dir = xprintf("%s/%s", s->path, folder[i]);
+        if (fs->mkdir(dir, 0777) != 0 && errno != EEXIST)
+            return error_errno(err, "cannot create folder '%s'", dir);
+    }
+    sweep(s);
+    *ret = s;
+    s = NULL;
+    return true;
+}
+
+bool store_temp_dir(struct store *s, char **ret, struct error *err)
+{
+    AUTO(fd) int lock = tmp_lock(s, LOCK_SH, err);
+    if (lock < 0)
+        return false;
+    AUTO(mem) char *path = xprintf("%s/tmp/%ld-%lu", s->path, (long)getpid(), s->counter++);
+    fs_remove_tree(path, NULL); /* left by an earlier process of the same number */
+    if (fs->mkdir(path, 0777) != 0)
+        return error_errno(err, "cannot create folder '%s'", path);
+    int fd = fs->open(path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        error_errno(err, "cannot lock folder '%s'", path);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    struct store_temp *t = xmalloc(sizeof *t);
+    *t = (struct store_temp){.path = xstrdup(path), .fd = fd, .next = s->temp};
+    s->temp = t;
+    *ret = xstrdup(path);
+    return true;
+}
+
+char *store_scratch(struct store *s, struct error *err)
+{
+    if (!s->scratch && !store_temp_dir(s, &s->scratch, err))
+        return NULL;
+    return fs_temp_name(s->scratch, "put");
+}
+
+bool store_rename(const char *from, const char *to, struct error *err)
+{
+    if (!store_make_parent(to, err))
+        return false;
+    if (fs->rename(from, to) != 0)
+        return error_errno(err, "cannot rename to '%s'", to);
+    AUTO(mem) char *dir = xstrndup(to, (size_t)(strrchr(to, '/') - to));
+    return fs_fsync_dir(dir, err);
+}
+
+bool store_publish(struct store *s, const char *file, const void *p, size_t n, struct error *err)
+{
+    AUTO(mem) char *temp = store_scratch(s, err);
+    if (!temp)
+        return false;
+    int fd = fs->open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (fd < 0)
+        return error_errno(err, "cannot create '%s'", temp);
+    bool ok = fs_write_all(fd, p, n, temp, err);
+    ok = ok && (fs->fsync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
+    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    ok = ok && store_rename(temp, file, err);
+    if (!ok)
+        fs->unlink(temp);
+    return ok;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    while (s->temp) {
+        struct store_temp *t = s->temp;
+        s->temp = t->next;
+        fs_remove_tree(t->path, NULL);
+        close(t->fd);
+        free(t->path);
+        free(t);
+    }
+    free(s->scratch);
+    free(s->path);
+    free(s);
+}

@@ -1,0 +1,30 @@
+/* Private to cache/: the open store and what its files share. */
+#ifndef CACHE_STORE_IMPL_H
+#define CACHE_STORE_IMPL_H
+#include "cache/store.h"
+
+struct store_temp { /* a folder below tmp/, held by a kernel lock on its descriptor */
+    char *path;
+    int fd;
+    struct store_temp *next;
+};
+struct store {
+    char *path;
+    struct store_temp *temp;
+    unsigned long counter;
+    char *scratch; /* where files are written before they are renamed into place; made at the first need */
+};
+/* "STORE/KIND/ab/cdef..."; malloc'd. */
+char *store_file(const struct store *s, const char *kind, const struct digest *d);
+/* The folder of such a file, created when missing. */
+bool store_make_parent(const char *file, struct error *err) MUST_CHECK;
+/* A new name below tmp/ for a file that will be renamed into place: what a crash leaves there is swept. NULL:
+ * failed. */
+char *store_scratch(struct store *s, struct error *err);
+/* Rename into place, making the folder, durably. */
+bool store_rename(const char *from, const char *to, struct error *err) MUST_CHECK;
+/* Publish n bytes as `file`, durably. */
+bool store_publish(struct store *s, const char *file, const void *p, size_t n, struct error *err) MUST_CHECK;
+/* Move a damaged file out of the way, to quarantine/KIND-DIGEST. */
+void store_quarantine(const struct store *s, const char *file, const char *kind, const struct digest *d);
+#endif

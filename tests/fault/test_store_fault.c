@@ -1,0 +1,182 @@
+/* The N-th file call fails, or the process dies there, for every N of a put and a record: the store then
+ * opens without help, and what it serves is right or absent. */
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "cache/store.h"
+#include "tests/test.h"
+#include <dirent.h>
+#include <errno.h>
+#include <sys/wait.h>
+
+static char root[] = "/tmp/weft-fault-XXXXXX";
+static int countdown, fault_errno; /* fault_errno -1: die, -2: write half */
+
+static bool strike(void)
+{
+    if (--countdown != 0)
+        return false;
+    if (fault_errno == -1)
+        _exit(77);
+    if (fault_errno > 0)
+        errno = fault_errno;
+    return true;
+}
+static int f_open(const char *p, int flags, mode_t m)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.open(p, flags, m);
+}
+static ssize_t f_read(int fd, void *p, size_t n)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.read(fd, p, n);
+}
+static ssize_t f_write(int fd, const void *p, size_t n)
+{
+    if (strike()) {
+        if (fault_errno > 0)
+            return -1;
+        n = n > 1 ? n / 2 : n;
+    }
+    return fs_real.write(fd, p, n);
+}
+static int f_fsync(int fd)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.fsync(fd);
+}
+static int f_rename(const char *a, const char *b)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.rename(a, b);
+}
+static int f_mkdir(const char *p, mode_t m)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.mkdir(p, m);
+}
+static int f_close(int fd)
+{
+    int rc = fs_real.close(fd);
+    return strike() && fault_errno > 0 ? -1 : rc;
+}
+
+static const char content[] =
+    "content of the artifact, long enough to be worth compressing, compressing, compressing";
+
+static bool work(const char *path, const char *input)
+{
+    struct store *s = NULL;
+    struct digest d;
+    int64_t size;
+    static char text[] = "weft-key 1\nstage demo 1\n", stage[] = "demo", port[] = "out", name[] = "data";
+    bool ok = store_open(path, &s, NULL) && store_put_file(s, input, &d, &size, NULL);
+    if (ok) {
+        struct record_file f = {.name = name, .digest = d, .size = size};
+        struct record_output o = {.port = port, .file = &f, .n = 1};
+        struct record r = {.text = text, .stage = stage, .task = stage, .output = &o, .n = 1};
+        record_tree_digest(&o);
+        hash_bytes(text, strlen(text), &r.key);
+        ok = store_put_record(s, &r, NULL);
+    }
+    store_close(s);
+    return ok;
+}
+
+/* After a fault: a hit has right bytes; nothing temporary is left. Returns whether it was a hit. */
+static bool inspect(const char *path)
+{
+    struct store *s;
+    struct error err = {0};
+    struct digest key;
+    struct record *r;
+    static const char text[] = "weft-key 1\nstage demo 1\n";
+    hash_bytes(text, strlen(text), &key);
+    assert_true(store_open(path, &s, &err));
+    assert_true(store_get_record(s, &key, &r, &err));
+    bool hit = r != NULL;
+    if (hit) {
+        assert_true(store_record_complete(s, r));
+        AUTO(mem) char *out = xprintf("%s/out", root);
+        unlink(out);
+        assert_true(store_get_file(s, &r->output[0].file[0].digest, r->output[0].file[0].size, out, &err));
+        AUTO(mem) char *back = NULL;
+        size_t n;
+        assert_true(fs_read_file(out, &back, &n, &err));
+        assert_int_equal(n, sizeof content);
+        assert_memory_equal(back, content, n);
+    }
+    record_free(r);
+    store_close(s);
+    AUTO(mem) char *tmp = xprintf("%s/tmp", path);
+    char **list;
+    size_t n;
+    assert_true(fs_list_tree(tmp, &list, &n, &err));
+    assert_true(n <= 1); /* .lock */
+    fs_list_free(list, n);
+    return hit;
+}
+
+static void campaign(int how)
+{
+    static const struct fs_ops faulty = {f_open, f_read,  f_write, f_fsync, f_close, f_rename,
+                                         link,   symlink, unlink,  f_mkdir, rmdir,   ftruncate};
+    AUTO(mem) char *path = xprintf("%s/store", root);
+    AUTO(mem) char *input = xprintf("%s/in", root);
+    assert_true(fs_write_file(input, content, sizeof content, NULL));
+    int calls = 0;
+    for (bool clean = false; !clean; calls++) {
+        assert_true(fs_remove_tree(path, NULL));
+        assert_true(calls < 1000);
+        pid_t pid = fork();
+        if (pid == 0) {
+            countdown = calls + 1;
+            fault_errno = how;
+            fs = &faulty;
+            bool ok = work(path, input);
+            _exit(countdown > 0 ? 99 : ok ? 0 : 1); /* 99: the fault was never reached */
+        }
+        int status;
+        waitpid(pid, &status, 0);
+        assert_true(WIFEXITED(status));
+        clean = WEXITSTATUS(status) == 99;
+        bool hit = inspect(path);
+        if (clean || WEXITSTATUS(status) == 0)
+            assert_true(hit); /* what was acknowledged is there */
+    }
+    assert_true(calls > 15);
+}
+
+static void io_error(void **state)
+{
+    campaign(EIO);
+}
+static void no_space(void **state)
+{
+    campaign(ENOSPC);
+}
+static void interrupted(void **state)
+{
+    campaign(EINTR);
+}
+static void short_write(void **state)
+{
+    campaign(-2);
+}
+static void death(void **state)
+{
+    campaign(-1);
+}
+
+static int setup(void **state)
+{
+    return mkdtemp(root) ? 0 : -1;
+}
+static int teardown(void **state)
+{
+    return fs_remove_tree(root, NULL) ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(io_error), cmocka_unit_test(no_space),
+                                       cmocka_unit_test(interrupted), cmocka_unit_test(short_write),
+                                       cmocka_unit_test(death)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
