@@ -1,16 +1,11 @@
 /* dpp.c against a plain kernel Cholesky greedy, brute force, and the properties a selection must have. */
 #include "base/rng.h"
 #include "stages/algo/dpp.h"
+#include "tests/test.h"
 #include <math.h>
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 struct items {
     int64_t n, d;

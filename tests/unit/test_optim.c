@@ -1,14 +1,9 @@
 /* optim.c against steps written out in double arithmetic, term by term as PyTorch documents them. */
 #include "stages/tensor/optim.h"
+#include "tests/test.h"
 #include <math.h>
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define N 5
 static const double start[N] = {1.0, -2.0, 0.5, 0.0, 3.0};

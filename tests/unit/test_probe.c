@@ -1,15 +1,10 @@
 /* probe.c: gradients against finite differences, separable data, thread-count independence. */
 #include "base/rng.h"
 #include "stages/algo/probe.h"
+#include "tests/test.h"
 #include <math.h>
 #include <omp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define N 60
 #define D 7
