@@ -1,0 +1,105 @@
+/* model: a Hugging Face CLIP folder (or a unified model's) from outside, taken by reference. */
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "stages/io/tokenizer.h"
+#include "stages/model/clip.h"
+#include "stages/stage.h"
+
+struct model_params {
+    const char *path;
+};
+static const struct param params[] = {PARAM(struct model_params, path, .flags = PARAM_REQUIRED | PARAM_IMPORT,
+                                            .unit = "folder",
+                                            .doc = "Hugging Face CLIP folder: config.json, model.safetensors "
+                                                   "(or shards and their index), tokenizer files",
+                                            .source = "REFERENCE 2, 3"),
+                                      {0}};
+static const struct port outputs[] = {
+    {.name = "model", .type = ARTIFACT_MODEL, .doc = "the folder's files, by reference"}, {0}};
+static const struct port inputs[] = {{0}};
+
+/* The files that belong to a model, by the last part of their name; weights end in .safetensors. */
+static const char *const names[] = {"config.json",
+                                    "model.safetensors.index.json",
+                                    "tokenizer.json",
+                                    "tokenizer_config.json",
+                                    "special_tokens_map.json",
+                                    "vocab.json",
+                                    "merges.txt",
+                                    "bpe_simple_vocab_16e6.txt.gz",
+                                    "preprocessor_config.json",
+                                    "adapter_config.json",
+                                    NULL};
+static bool belongs(const char *rel)
+{
+    const char *slash = strrchr(rel, '/'), *name = slash ? slash + 1 : rel;
+    size_t n = strlen(name), tail = strlen(".safetensors");
+    if (slash && strncmp(rel, "expert_", 7)) /* folders: only a unified model's experts */
+        return false;
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return n > tail && !strcmp(name + n - tail, ".safetensors");
+}
+static bool link_file(const char *from_dir, const char *rel, const char *to_dir, struct error *err)
+{
+    AUTO(mem) char *from = xprintf("%s/%s", from_dir, rel);
+    AUTO(mem) char *to = xprintf("%s/%s", to_dir, rel);
+    AUTO(mem) char *real = realpath(from, NULL);
+    if (!real)
+        return error_errno(err, "cannot read '%s'", from);
+    char *slash = strrchr(to, '/');
+    *slash = 0;
+    if (!fs_mkdirs(to, err))
+        return false;
+    *slash = '/';
+    return fs->symlink(real, to) == 0 || error_errno(err, "cannot link '%s'", to);
+}
+static bool link_all(const char *from, const char *to, struct error *err)
+{
+    char **list;
+    size_t n;
+    bool ok = true;
+    if (!fs_list_tree(from, &list, &n, err))
+        return false;
+    for (size_t i = 0; ok && i < n; i++)
+        if (belongs(list[i]))
+            ok = link_file(from, list[i], to, err);
+    fs_list_free(list, n);
+    return ok;
+}
+static bool run(struct stage_context *ctx, struct error *err)
+{
+    const struct model_params *p = ctx->params;
+    AUTO(clip) struct clip *m = NULL;
+    AUTO(tokenizer) struct tokenizer *t = NULL;
+    struct error text = {0};
+    if (!fs_is_dir(p->path))
+        return error_set(err, NULL, ERROR_INPUT, "model folder '%s' does not exist or is no folder", p->path);
+    if (!clip_open(p->path, &m, err))
+        return false;
+    if (!tokenizer_open(p->path, &t, &text))
+        stage_warn(ctx, "stages that encode class texts will fail with this model: %s", text.text);
+    else if (tokenizer_vocab(t) > m->config.vocab)
+        return error_set(err, NULL, ERROR_INPUT,
+                         "model '%s': the tokenizer has %lld tokens, the text tower only %lld embeddings",
+                         p->path, (long long)tokenizer_vocab(t), (long long)m->config.vocab);
+    stage_progress(ctx, 1, 1, "model");
+    return link_all(p->path, ctx->outputs[0], err);
+}
+static void cost(const void *unused, const struct cost_input *in, struct cost *ret)
+{
+    ret->bytes = in->bytes;
+    ret->peak = 64 << 20;
+}
+const struct stage stage_model = {
+    .name = "model",
+    .version = 1,
+    .doc = "A CLIP model from a Hugging Face folder, checked and taken by reference.",
+    .params = params,
+    .params_size = sizeof(struct model_params),
+    .inputs = inputs,
+    .outputs = outputs,
+    .cost = cost,
+    .run = run};
