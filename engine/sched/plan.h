@@ -1,5 +1,5 @@
-/* The plan: which tasks are ready, which to start next and how wide. Pure state: no clock, no process, no file, so
- * that tests drive it with fakes and `weft simulate` with a virtual clock. */
+/* The plan: which tasks are ready, which to start next and how wide. Pure state: no clock, no process, no
+ * file, so that tests drive it with fakes and `weft simulate` with a virtual clock. */
 #ifndef ENGINE_SCHED_PLAN_H
 #define ENGINE_SCHED_PLAN_H
 #include <stdbool.h>
@@ -13,12 +13,14 @@ struct plan;
 struct plan *plan_new(int n, int cores);
 void plan_free(struct plan *p);
 void plan_edge(struct plan *p, int from, int to); /* `to` needs `from`; duplicates allowed */
-void plan_task(struct plan *p, int task, double seconds, int cores_min, int cores_max); /* estimate on one core; 0,0: any */
-void plan_exclude(struct plan *p, int task); /* not wanted by the targets: starts as SKIPPED without failing anything */
+void plan_task(struct plan *p, int task, double seconds, int cores_min,
+               int cores_max); /* estimate on one core; 0,0: any */
+void plan_exclude(struct plan *p,
+                  int task); /* not wanted by the targets: starts as SKIPPED without failing anything */
 /* Priorities (longest remaining path in seconds) and the first ready set. */
 void plan_start(struct plan *p);
-/* A ready task that has not been looked at, highest priority first, or -1. The caller looks in the cache: plan_hit or
- * plan_miss. */
+/* A ready task that has not been looked at, highest priority first, or -1. The caller looks in the cache:
+ * plan_hit or plan_miss. */
 int plan_next_ready(struct plan *p);
 void plan_hit(struct plan *p, int task);
 void plan_miss(struct plan *p, int task);

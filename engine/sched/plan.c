@@ -1,0 +1,269 @@
+#include "engine/sched/plan.h"
+#include "base/mem.h"
+#include "engine/sched/heap.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct node {
+    enum task_state state;
+    double seconds;
+    int cores_min, cores_max, cores; /* cores: held while running */
+    int *next;                       /* tasks that need this one */
+    size_t n_next, cap_next;
+    int waits; /* unfinished tasks this one needs */
+    bool excluded;
+};
+struct plan {
+    struct node *node;
+    double *priority;
+    int n, cores, free, running;
+    int count[TASK_SKIPPED + 1];
+    struct heap ready; /* not looked at yet */
+    struct heap missed;
+    int *set_aside; /* scratch of plan_pick */
+};
+
+const char *task_state_name(enum task_state s)
+{
+    static const char *const name[] = {
+        [TASK_WAIT] = "wait", [TASK_READY] = "ready",   [TASK_RUN] = "run",        [TASK_HIT] = "hit",
+        [TASK_DONE] = "ran",  [TASK_FAILED] = "failed", [TASK_SKIPPED] = "skipped"};
+    return name[s];
+}
+
+struct plan *plan_new(int n, int cores)
+{
+    struct plan *p = xcalloc(1, sizeof *p);
+    p->node = xcalloc((size_t)n, sizeof *p->node);
+    p->priority = xcalloc((size_t)n, sizeof *p->priority);
+    p->set_aside = xcalloc((size_t)n, sizeof *p->set_aside);
+    p->n = n;
+    p->cores = p->free = cores;
+    p->count[TASK_WAIT] = n;
+    heap_init(&p->ready, n, p->priority);
+    heap_init(&p->missed, n, p->priority);
+    return p;
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p)
+        return;
+    for (int i = 0; i < p->n; i++)
+        free(p->node[i].next);
+    free(p->node);
+    free(p->priority);
+    free(p->set_aside);
+    heap_done(&p->ready);
+    heap_done(&p->missed);
+    free(p);
+}
+
+void plan_edge(struct plan *p, int from, int to)
+{
+    struct node *f = &p->node[from];
+    f->next = xgrow(f->next, &f->cap_next, f->n_next + 1, sizeof *f->next);
+    f->next[f->n_next++] = to;
+    p->node[to].waits++;
+}
+
+void plan_task(struct plan *p, int task, double seconds, int cores_min, int cores_max)
+{
+    struct node *t = &p->node[task];
+    t->seconds = seconds;
+    t->cores_min = cores_min < 1 ? 1 : cores_min > p->cores ? p->cores : cores_min;
+    t->cores_max = cores_max < 1 || cores_max > p->cores ? p->cores : cores_max;
+    if (t->cores_max < t->cores_min)
+        t->cores_max = t->cores_min;
+}
+
+void plan_exclude(struct plan *p, int task)
+{
+    p->node[task].excluded = true;
+}
+
+static void set_state(struct plan *p, int task, enum task_state s)
+{
+    p->count[p->node[task].state]--;
+    p->count[s]++;
+    p->node[task].state = s;
+}
+
+/* Longest remaining path, tasks in reverse topological order (Kahn's algorithm gives the order). */
+static void set_priorities(struct plan *p)
+{
+    int *order = xcalloc((size_t)p->n, sizeof *order);
+    int *waits = xcalloc((size_t)p->n, sizeof *waits);
+    int n = 0;
+    for (int i = 0; i < p->n; i++)
+        if ((waits[i] = p->node[i].waits) == 0)
+            order[n++] = i;
+    for (int at = 0; at < n; at++) {
+        const struct node *t = &p->node[order[at]];
+        for (size_t k = 0; k < t->n_next; k++)
+            if (--waits[t->next[k]] == 0)
+                order[n++] = t->next[k];
+    }
+    for (int at = n - 1; at >= 0; at--) {
+        const struct node *t = &p->node[order[at]];
+        double longest = 0;
+        for (size_t k = 0; k < t->n_next; k++)
+            if (p->priority[t->next[k]] > longest)
+                longest = p->priority[t->next[k]];
+        p->priority[order[at]] = longest + t->seconds;
+    }
+    free(order);
+    free(waits);
+}
+
+static void make_ready(struct plan *p, int task)
+{
+    if (p->node[task].state != TASK_WAIT)
+        return;
+    set_state(p, task, TASK_READY);
+    heap_push(&p->ready, task);
+}
+
+void plan_start(struct plan *p)
+{
+    set_priorities(p);
+    for (int i = 0; i < p->n; i++)
+        if (p->node[i].excluded)
+            set_state(p, i, TASK_SKIPPED);
+    for (int i = 0; i < p->n; i++)
+        if (p->node[i].waits == 0)
+            make_ready(p, i);
+}
+
+int plan_next_ready(struct plan *p)
+{
+    int task;
+    do
+        task = heap_pop(&p->ready);
+    while (task >= 0 && p->node[task].state != TASK_READY);
+    return task;
+}
+
+static void finish(struct plan *p, int task, enum task_state s)
+{
+    set_state(p, task, s);
+    const struct node *t = &p->node[task];
+    for (size_t k = 0; k < t->n_next; k++)
+        if (--p->node[t->next[k]].waits == 0)
+            make_ready(p, t->next[k]);
+}
+
+void plan_hit(struct plan *p, int task)
+{
+    finish(p, task, TASK_HIT);
+}
+
+void plan_miss(struct plan *p, int task)
+{
+    heap_push(&p->missed, task);
+}
+
+/* Free cores are shared evenly among the tasks that could start now; with more tasks than cores each gets
+ * one. */
+static int width(const struct plan *p, const struct node *t, int waiting)
+{
+    int share = p->free / waiting;
+    if (share < t->cores_min)
+        share = t->cores_min;
+    return share < t->cores_max ? share : t->cores_max;
+}
+
+bool plan_pick(struct plan *p, int *ret_task, int *ret_cores)
+{
+    int aside = 0, task = -1;
+    while (p->free > 0 && (task = heap_pop(&p->missed)) >= 0) {
+        const struct node *t = &p->node[task];
+        if (t->state == TASK_READY && t->cores_min <= p->free)
+            break;
+        if (t->state == TASK_READY)
+            p->set_aside[aside++] = task;
+        task = -1;
+    }
+    if (task >= 0) {
+        struct node *t = &p->node[task];
+        t->cores = width(p, t, p->missed.n + aside + 1);
+        p->free -= t->cores;
+        p->running++;
+        set_state(p, task, TASK_RUN);
+        *ret_task = task;
+        *ret_cores = t->cores;
+    }
+    while (aside > 0)
+        heap_push(&p->missed, p->set_aside[--aside]);
+    return task >= 0;
+}
+
+static void stop_running(struct plan *p, int task)
+{
+    if (p->node[task].state != TASK_RUN)
+        return;
+    p->free += p->node[task].cores;
+    p->running--;
+}
+
+void plan_done(struct plan *p, int task)
+{
+    stop_running(p, task);
+    finish(p, task, TASK_DONE);
+}
+
+static bool may_skip(enum task_state s)
+{
+    return s == TASK_WAIT || s == TASK_READY;
+}
+
+/* Breadth first over everything that needs `task`. */
+static void skip_downstream(struct plan *p, int task)
+{
+    int head = 0, tail = 0;
+    int *queue = p->set_aside;
+    queue[tail++] = task;
+    while (head < tail) {
+        const struct node *t = &p->node[queue[head++]];
+        for (size_t k = 0; k < t->n_next; k++)
+            if (may_skip(p->node[t->next[k]].state)) {
+                set_state(p, t->next[k], TASK_SKIPPED);
+                queue[tail++] = t->next[k];
+            }
+    }
+}
+
+void plan_failed(struct plan *p, int task, bool keep_going)
+{
+    stop_running(p, task);
+    set_state(p, task, TASK_FAILED);
+    if (keep_going) {
+        skip_downstream(p, task);
+        return;
+    }
+    for (int i = 0; i < p->n; i++)
+        if (may_skip(p->node[i].state))
+            set_state(p, i, TASK_SKIPPED);
+}
+
+enum task_state plan_state(const struct plan *p, int task)
+{
+    return p->node[task].state;
+}
+
+bool plan_finished(const struct plan *p)
+{
+    return p->count[TASK_WAIT] + p->count[TASK_READY] + p->count[TASK_RUN] == 0;
+}
+
+int plan_count(const struct plan *p, enum task_state s)
+{
+    return p->count[s];
+}
+
+double plan_priority(const struct plan *p, int task)
+{
+    return p->priority[task];
+}

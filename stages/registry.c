@@ -1,0 +1,21 @@
+#include "stages/stage.h"
+#include <string.h>
+
+#define STAGE(name) extern const struct stage stage_##name;
+#include "stages/registry.def"
+#undef STAGE
+
+const struct stage *const stage_registry[] = {
+#define STAGE(name) &stage_##name,
+#include "stages/registry.def"
+#undef STAGE
+    NULL,
+};
+
+const struct stage *stage_find(const char *name)
+{
+    for (const struct stage *const *s = stage_registry; *s; s++)
+        if (strcmp((*s)->name, name) == 0)
+            return *s;
+    return NULL;
+}

@@ -1,0 +1,92 @@
+#include "stages/stage.h"
+#include "base/buf.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *artifact_name(enum artifact a)
+{
+    static const char *const name[] = {
+        [ARTIFACT_NONE] = "nothing",        [ARTIFACT_IMAGES] = "images",
+        [ARTIFACT_MODEL] = "model",         [ARTIFACT_FEATURES] = "features",
+        [ARTIFACT_RELEVANCE] = "relevance", [ARTIFACT_SELECTION] = "selection",
+        [ARTIFACT_ADAPTER] = "adapter",     [ARTIFACT_ROUTER] = "router",
+        [ARTIFACT_METRICS] = "metrics",     [ARTIFACT_TABLE] = "table",
+    };
+    return name[a];
+}
+
+int stage_port_index(const struct port *ports, const char *name)
+{
+    for (int i = 0; ports && ports[i].name; i++)
+        if (strcmp(ports[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+int stage_port_count(const struct port *ports)
+{
+    int n = 0;
+    while (ports && ports[n].name)
+        n++;
+    return n;
+}
+
+static const struct stage_input *input(const struct stage_context *ctx, const char *port, int i)
+{
+    int p = stage_port_index(ctx->stage->inputs, port);
+    return p >= 0 && i >= 0 && i < ctx->inputs[p].n ? &ctx->inputs[p].item[i] : NULL;
+}
+
+const char *stage_in(const struct stage_context *ctx, const char *port, int i)
+{
+    const struct stage_input *in = input(ctx, port, i);
+    return in ? in->dir : NULL;
+}
+
+const char *stage_in_also(const struct stage_context *ctx, const char *port, int i)
+{
+    const struct stage_input *in = input(ctx, port, i);
+    return in ? in->also_dir : NULL;
+}
+
+int stage_in_count(const struct stage_context *ctx, const char *port)
+{
+    int p = stage_port_index(ctx->stage->inputs, port);
+    return p >= 0 ? ctx->inputs[p].n : 0;
+}
+
+const char *stage_in_file(struct stage_context *ctx, const char *port, int i, const char *file)
+{
+    const char *dir = stage_in(ctx, port, i);
+    return dir ? arena_printf(ctx->arena, "%s/%s", dir, file) : NULL;
+}
+
+const char *stage_out_file(struct stage_context *ctx, const char *port, const char *file)
+{
+    int p = stage_port_index(ctx->stage->outputs, port);
+    return p >= 0 ? arena_printf(ctx->arena, "%s/%s", ctx->outputs[p], file) : NULL;
+}
+
+void stage_progress(struct stage_context *ctx, double done, double total, const char *unit)
+{
+    if (ctx->progress)
+        ctx->progress(ctx, done, total, unit);
+}
+
+void stage_metric(struct stage_context *ctx, const char *name, double value, int64_t step)
+{
+    if (ctx->metric)
+        ctx->metric(ctx, name, value, step);
+}
+
+void stage_warn(struct stage_context *ctx, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (ctx->warn)
+        ctx->warn(ctx, text);
+}

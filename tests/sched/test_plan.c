@@ -1,0 +1,172 @@
+/* The plan on random graphs with virtual time: dependencies, no oversubscription, work conservation,
+ * failures. */
+#include "base/mem.h"
+#include "base/rng.h"
+#include "engine/sched/plan.h"
+#include "tests/test.h"
+#include <stdlib.h>
+
+struct world {
+    int n, cores, free;
+    bool edge[40][40]; /* [from][to], from < to */
+    double length[40], end[40];
+    int min[40], max[40], held[40];
+    struct plan *plan;
+};
+
+static void make(struct world *w, struct rng *r)
+{
+    memset(w, 0, sizeof *w);
+    w->n = 1 + (int)rng_below(r, 40);
+    w->cores = w->free = 1 + (int)rng_below(r, 16);
+    w->plan = plan_new(w->n, w->cores);
+    for (int i = 0; i < w->n; i++) {
+        w->length[i] = 1 + (double)rng_below(r, 20);
+        w->min[i] = (int)rng_below(r, 6);
+        w->max[i] = w->min[i] ? w->min[i] + (int)rng_below(r, 6) : 0;
+        plan_task(w->plan, i, w->length[i], w->min[i], w->max[i]);
+        for (int k = 0; k < i; k++)
+            if (rng_below(r, 8) == 0) {
+                w->edge[k][i] = true;
+                plan_edge(w->plan, k, i);
+            }
+    }
+    plan_start(w->plan);
+}
+
+static void check_dependencies(const struct world *w, int task)
+{
+    for (int k = 0; k < task; k++)
+        if (w->edge[k][task])
+            assert_true(plan_state(w->plan, k) == TASK_DONE || plan_state(w->plan, k) == TASK_HIT);
+}
+
+static void start_tasks(struct world *w, struct rng *r, double now)
+{
+    int task, cores;
+    while ((task = plan_next_ready(w->plan)) >= 0) {
+        check_dependencies(w, task);
+        if (rng_below(r, 5) == 0)
+            plan_hit(w->plan, task);
+        else
+            plan_miss(w->plan, task);
+    }
+    while (plan_pick(w->plan, &task, &cores)) {
+        check_dependencies(w, task);
+        int least = w->min[task] < w->cores ? w->min[task] : w->cores;
+        assert_true(cores >= 1 && cores >= least && cores <= w->free);
+        if (w->max[task] && w->max[task] <= w->cores)
+            assert_true(cores <= w->max[task]);
+        w->free -= cores;
+        w->held[task] = cores;
+        w->end[task] = now + w->length[task] / cores;
+    }
+    /* work conserving: no ready task would fit into what is free */
+    for (int i = 0; i < w->n; i++)
+        if (plan_state(w->plan, i) == TASK_READY)
+            assert_true((w->min[i] < 1 ? 1 : w->min[i] > w->cores ? w->cores : w->min[i]) > w->free);
+}
+
+static int next_end(const struct world *w)
+{
+    int best = -1;
+    for (int i = 0; i < w->n; i++)
+        if (plan_state(w->plan, i) == TASK_RUN && (best < 0 || w->end[i] < w->end[best]))
+            best = i;
+    return best;
+}
+
+static void simulate(struct rng *r, bool failures, bool keep_going)
+{
+    struct world w;
+    make(&w, r);
+    bool failed = false;
+    double now = 0;
+    for (;;) {
+        start_tasks(&w, r, now);
+        int task = next_end(&w);
+        if (task < 0)
+            break;
+        now = w.end[task];
+        w.free += w.held[task];
+        if (failures && rng_below(r, 10) == 0) {
+            plan_failed(w.plan, task, keep_going);
+            failed = true;
+        } else {
+            plan_done(w.plan, task);
+        }
+    }
+    assert_true(plan_finished(w.plan));
+    assert_int_equal(w.free, w.cores);
+    if (!failed)
+        assert_int_equal(plan_count(w.plan, TASK_DONE) + plan_count(w.plan, TASK_HIT), w.n);
+    for (int i = 0; failed && keep_going && i < w.n;
+         i++) { /* skipped exactly when something it needs is not there */
+        bool missing = false;
+        for (int k = 0; k < i; k++)
+            missing = missing || (w.edge[k][i] && plan_state(w.plan, k) >= TASK_FAILED);
+        assert_int_equal(missing, plan_state(w.plan, i) == TASK_SKIPPED);
+    }
+    plan_free(w.plan);
+}
+
+static void random_graphs(void **state)
+{
+    for (uint64_t seed = 0; seed < 1500; seed++) {
+        struct rng r = rng_at(rng_stream(seed, "plan"), 0, 0);
+        simulate(&r, false, false);
+        simulate(&r, true, false);
+        simulate(&r, true, true);
+    }
+}
+
+static void critical_path_first(void **state)
+{
+    struct plan *p = plan_new(4, 1); /* 0 -> 1, and 2, 3 alone */
+    static const double seconds[] = {1, 5, 4, 2};
+    for (int i = 0; i < 4; i++)
+        plan_task(p, i, seconds[i], 1, 1);
+    plan_edge(p, 0, 1);
+    plan_start(p);
+    assert_true(plan_priority(p, 0) == 6);
+    static const int want[] = {0, 1, 2, 3};
+    for (int i = 0; i < 4; i++) {
+        int task, cores;
+        while ((task = plan_next_ready(p)) >= 0)
+            plan_miss(p, task);
+        assert_true(plan_pick(p, &task, &cores));
+        assert_int_equal(task, want[i]);
+        assert_false(plan_pick(p, &task, &cores));
+        plan_done(p, want[i]);
+    }
+    plan_free(p);
+}
+
+static void widths(void **state)
+{
+    struct plan *p = plan_new(4, 8);
+    for (int i = 0; i < 4; i++)
+        plan_task(p, i, 1, 0, i == 3 ? 1 : 0);
+    plan_exclude(p, 2);
+    plan_start(p);
+    int task, cores, sum = 0, n = 0;
+    while ((task = plan_next_ready(p)) >= 0)
+        plan_miss(p, task);
+    while (plan_pick(p, &task, &cores)) {
+        assert_int_not_equal(task, 2);
+        sum += cores;
+        n++;
+        if (task == 3)
+            assert_int_equal(cores, 1);
+    }
+    assert_int_equal(n, 3);
+    assert_true(sum >= 5 && sum <= 8);
+    plan_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(critical_path_first),
+                                       cmocka_unit_test(widths)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
