@@ -15,10 +15,10 @@
 #include <math.h>
 #include <string.h>
 
-#define LANES     32        /* partial sums of a dot product: fixed, so that the order of additions is */
-#define BATCH_MAX 256       /* items brought up to date together */
-#define WORK      (1 << 15) /* multiplications below which a second thread costs more than it gives */
-#define COLUMNS   64        /* columns of the basis that one thread updates at a time */
+#define LANES   32        /* partial sums of a dot product: fixed, so that the order of additions is */
+#define TOP_MAX 64        /* stale items taken from the top of the heap before all are gone through */
+#define WORK    (1 << 15) /* multiplications below which a second thread costs more than it gives */
+#define COLUMNS 64        /* columns of the basis that one thread updates at a time */
 
 struct greedy {
     const float *x; /* (n,d) features */
@@ -34,6 +34,7 @@ struct greedy {
     int64_t k;       /* q's of the running process */
     int64_t *heap;   /* items by (score down, index up) */
     int64_t size;
+    int64_t *list; /* (n) items to bring up to date */
 };
 
 static double dot(const float *restrict x, const double *restrict q, int64_t d)
@@ -97,6 +98,13 @@ static void heap_push(struct greedy *s, int64_t item)
         s->heap[i] = s->heap[up];
     s->heap[i] = item;
 }
+/* Make a heap of the first `size` entries, in any order. */
+static void heap_build(struct greedy *s, int64_t size)
+{
+    s->size = size;
+    for (int64_t i = size / 2; i-- > 0;)
+        sift_down(s, i);
+}
 
 /* ---- one process ---- */
 
@@ -111,8 +119,7 @@ static void process_begin(struct greedy *s)
         if (!s->chosen[j] && s->score[j] > 0)
             s->heap[s->size++] = j;
     }
-    for (int64_t i = s->size / 2; i-- > 0;)
-        sift_down(s, i);
+    heap_build(s, s->size);
 }
 
 /* Bring item j up to date, or until its score falls below `floor`, that of an item that is up to date. */
@@ -131,28 +138,57 @@ static void catch_up(struct greedy *s, int64_t j, double floor)
     s->seen[j] = k;
 }
 
+/* catch_up for a list of items. Their rows lie anywhere: the next one is fetched while this one is used. */
+static void catch_up_all(struct greedy *s, const int64_t *item, int64_t count, double floor)
+{
+#pragma omp parallel for schedule(dynamic, 16) if (count * s->d > WORK)
+    for (int64_t i = 0; i < count; i++) {
+        const float *next = s->x + item[i + 1 < count ? i + 1 : i] * s->d;
+        for (int64_t c = 0; c < s->d; c += 16)
+            __builtin_prefetch(next + c);
+        catch_up(s, item[i], floor);
+    }
+}
+/* Up to `want` stale items from the top of the heap brought up to date; returns how many there were, and
+ * raises *floor to the best score that is up to date. */
+static int64_t refresh_top(struct greedy *s, int64_t want, double *floor)
+{
+    int64_t count = 0, *item = s->list;
+    while (count < want && s->size > 0 && s->seen[s->heap[0]] < s->k)
+        item[count++] = heap_pop(s);
+    catch_up_all(s, item, count, *floor);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t j = item[i];
+        if (s->seen[j] == s->k && s->score[j] > *floor)
+            *floor = s->score[j];
+        if (s->score[j] > 0)
+            heap_push(s, j);
+    }
+    return count;
+}
+/* Every item whose bound reaches the floor brought up to date, in the order of memory: afterwards the top of
+ * the heap is. Cheaper than going through the heap when there are many. */
+static void refresh_all(struct greedy *s, double floor)
+{
+    int64_t count = 0, size = 0;
+    for (int64_t j = 0; j < s->n; j++)
+        if (!s->chosen[j] && s->score[j] > 0 && s->score[j] >= floor && s->seen[j] < s->k)
+            s->list[count++] = j;
+    catch_up_all(s, s->list, count, floor);
+    for (int64_t i = 0; i < s->size; i++)
+        if (s->score[s->heap[i]] > 0)
+            s->heap[size++] = s->heap[i];
+    heap_build(s, size);
+}
 /* The item of the largest score, removed from the heap; -1 when no item adds anything. */
 static int64_t best_item(struct greedy *s)
 {
-    int64_t batch[BATCH_MAX];
     double floor = 0;
-    for (int64_t want = 1;; want = want < BATCH_MAX / 4 ? 4 * want : BATCH_MAX) {
-        int64_t count = 0;
-        while (count < want && s->size > 0 && s->seen[s->heap[0]] < s->k)
-            batch[count++] = heap_pop(s);
-        if (count == 0)
+    for (int64_t want = 1; want <= TOP_MAX; want *= 8)
+        if (refresh_top(s, want, &floor) == 0)
             return s->size > 0 ? heap_pop(s) : -1;
-#pragma omp parallel for schedule(dynamic, 4) if (count * s->d > WORK)
-        for (int64_t i = 0; i < count; i++)
-            catch_up(s, batch[i], floor);
-        for (int64_t i = 0; i < count; i++) {
-            int64_t j = batch[i];
-            if (s->seen[j] == s->k && s->score[j] > floor)
-                floor = s->score[j];
-            if (s->score[j] > 0)
-                heap_push(s, j);
-        }
-    }
+    refresh_all(s, floor);
+    return s->size > 0 ? heap_pop(s) : -1;
 }
 
 /* q -= Q^T (Q q). */
@@ -233,12 +269,14 @@ static bool allocate(struct greedy *s, struct arena *a, struct error *err)
     s->score = arena_try(a, n * sizeof(double));
     s->seen = arena_try(a, n * sizeof(int64_t));
     s->heap = arena_try(a, n * sizeof(int64_t));
+    s->list = arena_try(a, n * sizeof(int64_t));
     s->chosen = arena_try(a, n * sizeof(bool));
     /* The rank is at most d, and so is the basis of one process. */
     size_t basis = s->m < s->d ? m : (size_t)s->d;
     s->q = arena_try(a, (basis + 1) * (size_t)s->d * sizeof(double));
     s->t = arena_try(a, (basis + 1) * sizeof(double));
-    if (s->inverse && s->weight && s->rho && s->score && s->seen && s->heap && s->chosen && s->q && s->t)
+    if (s->inverse && s->weight && s->rho && s->score && s->seen && s->heap && s->list && s->chosen && s->q &&
+        s->t)
         return true;
     return error_set(err, NULL, ERROR_TASK,
                      "out of memory for a selection of %lld from %lld items of %lld features",
