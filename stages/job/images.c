@@ -102,17 +102,17 @@ static size_t add_class_parents(const struct listing *l, struct buf *out)
             continue;
         images++;
         int n = prefix_length(l->file[i], "");
-        bool known = n < 1 || n_shown == 8;
+        bool known = n < 0 || n_shown == 8;
         for (size_t k = 0; k < n_shown && !known; k++)
             known = length[k] == (size_t)n && !memcmp(shown[k], l->file[i], (size_t)n);
         if (known)
             continue;
         shown[n_shown] = l->file[i];
         length[n_shown++] = (size_t)n;
-        buf_printf(out, "%s%.*s", out->len ? ", " : "", n - 1, l->file[i]);
+        buf_printf(out, "%s%.*s", out->len ? ", " : "", n ? n - 1 : 7, n ? l->file[i] : "the top");
     }
     if (!out->len)
-        buf_puts(out, "none below the top");
+        buf_puts(out, "none");
     return images;
 }
 
@@ -339,11 +339,9 @@ static bool check_images(struct stage_context *ctx, const struct images_params *
         size_t to = l->n - at > 1024 ? at + 1024 : l->n;
         struct error first = {0};
         int64_t n = check_range(l, source, &m, at, to, ctx->threads, bad, &first);
-        if (n && !skip) {
-            if (err)
-                *err = first;
-            return error_context(err, "'%s' (on_corrupt: skip leaves such images out)", p->path);
-        }
+        if (n && !skip)
+            return error_set(err, NULL, first.code, "'%s': %s (on_corrupt: skip leaves such images out)",
+                             p->path, first.text);
         if (n)
             stage_warn(ctx, "%lld image(s) skipped, the first: %s", (long long)n, first.text);
         *skipped += n;

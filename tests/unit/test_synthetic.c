@@ -55,6 +55,7 @@ static void same_for_any_threads(void **state)
         assert_string_equal(x, y);
     }
     assert_int_equal(dataset_count(a), 5 * dataset_classes(a));
+    assert_int_equal(dataset_count(b), dataset_count(a));
     assert_in_range(dataset_classes(a), 20, 30);
 }
 
