@@ -4,12 +4,8 @@
 #include "base/mem.h"
 #include "stages/io/safetensors.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "tests/test.h"
 
 static char dir[] = "/tmp/weft-safetensors-XXXXXX";
 static char *in_dir(const char *name)

@@ -4,12 +4,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "stages/io/tokenizer.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "tests/test.h"
 
 static char dir[] = "/tmp/weft-tokenizer-XXXXXX";
 
