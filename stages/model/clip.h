@@ -26,7 +26,7 @@ struct clip {
     struct linear visual_projection; /* (E, C), no bias */
     /* text */
     struct mat token_embed /* (V, Ct) */, text_pos;
-    struct block *text;
+    struct block *text; /* NULL: a folder with the vision tower alone */
     struct norm final_norm;
     struct linear text_projection;
     struct mat logit_scale; /* (1,1), a logarithm */

@@ -77,6 +77,8 @@ void clip_each_weight(struct clip *m,
     see_blocks(&k, "vision_model", m->vision, &c->vision);
     see_norm(&k, "vision_model.", "post_layernorm", &m->post_norm, cv);
     see(arg, "visual_projection.weight", &m->visual_projection.w, SHAPE(c->embed, cv));
+    if (!m->text)
+        return;
     see_named(&k, "text_model.embeddings.", "token_embedding.weight", &m->token_embed, SHAPE(c->vocab, ct));
     see_named(&k, "text_model.embeddings.", "position_embedding.weight", &m->text_pos, SHAPE(c->context, ct));
     see_blocks(&k, "text_model", m->text, &c->text);
@@ -153,12 +155,21 @@ static void load_weight(void *arg, const char *name, struct mat *w, int rank, co
     else if (!(w->w = (float *)tensor_floats(t, &l->m->arena)))
         l->failed = !clip_no_memory(l->err);
 }
+static bool has_text(const struct safetensors *s)
+{
+    for (int i = 0; i < safetensors_count(s); i++)
+        if (!strncmp(safetensors_at(s, i)->name, "text_model.", 11))
+            return true;
+    return false;
+}
 static bool load_weights(struct clip *m, const char *dir, struct error *err)
 {
     struct safetensors *s;
     if (!safetensors_open_model(dir, &s, err))
         return false;
     m->files = s;
+    if (!has_text(s)) /* a vision tower alone is enough for everything but class texts */
+        m->text = NULL;
     struct loading l = {m, err, false};
     clip_each_weight(m, load_weight, &l);
     return !l.failed;

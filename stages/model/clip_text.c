@@ -42,6 +42,8 @@ bool clip_text_forward(const struct clip *m, struct pass *p, const int32_t *ids,
     int64_t c = m->config.text.width, rows = p->batch * ctx;
     p->t = ctx;
     p->width = c;
+    if (!m->text)
+        return error_set(err, NULL, ERROR_INPUT, "the model has no text tower");
     if (ctx > m->config.context)
         return error_set(err, NULL, ERROR_INPUT,
                          "%lld tokens do not fit into the text tower's %lld positions", (long long)ctx,
