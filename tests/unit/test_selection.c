@@ -7,19 +7,15 @@
 #include "tests/unit/stage_run.h"
 
 extern const struct stage stage_dpp;
-struct dpp_params { /* as in stages/job/dpp.c */
-    int64_t pool, size, seed;
-    const char *method, *kernel, *fill;
-};
 
 /* Six samples on the axes of a plane, two a direction; s5 has no direction at all. */
 #define N 6
 static const float x[N * 2] = {1, 0, 0, 1, 1, 0, 0, 1, -2, 0, 0, 0};
 static const float g[N] = {.9f, .5f, .8f, .7f, .6f, .95f};
 
-static void begin(struct stage_run *r, struct dpp_params *p, int64_t relevances)
+static void begin(struct stage_run *r, int64_t relevances)
 {
-    stage_run_begin(r, &stage_dpp, p);
+    stage_run_begin(r, &stage_dpp);
     const char *f = stage_run_input(r, "features"), *v = stage_run_input(r, "relevance");
     stage_run_file(r, f, "ids.json", "[\"s0\", \"s1\", \"s2\", \"s3\", \"s4\", \"s5\"]");
     struct safetensors_writer *w = safetensors_writer_new();
@@ -28,6 +24,10 @@ static void begin(struct stage_run *r, struct dpp_params *p, int64_t relevances)
     w = safetensors_writer_new();
     safetensors_writer_add(w, "relevance", DTYPE_F32, 1, &relevances, g);
     assert_true(safetensors_write(w, arena_printf(&r->arena, "%s/relevance.safetensors", v), NULL));
+}
+static void set(struct stage_run *r, const char *name, int64_t value)
+{
+    stage_run_set(r, name, arena_printf(&r->arena, "%lld", (long long)value));
 }
 /* The chosen ids without their 's', in order. */
 static const char *choose(struct stage_run *r, json_t **ret)
@@ -53,9 +53,11 @@ static void select_ids(int64_t pool, int64_t size, const char *method, const cha
                        int determined)
 {
     struct stage_run r;
-    struct dpp_params p;
-    begin(&r, &p, N);
-    p.pool = pool, p.size = size, p.method = method, p.fill = fill;
+    begin(&r, N);
+    set(&r, "pool", pool);
+    set(&r, "size", size);
+    stage_run_set(&r, "method", arena_printf(&r.arena, "\"%s\"", method));
+    stage_run_set(&r, "fill", arena_printf(&r.arena, "\"%s\"", fill));
     AUTO_JSON s = NULL;
     assert_string_equal(choose(&r, &s), want);
     assert_int_equal(json_int_or(s, "determined", -1), determined);
@@ -79,9 +81,11 @@ static void test_random(void **state)
     char seen[2][N + 1];
     for (int i = 0; i < 4; i++) {
         struct stage_run r;
-        struct dpp_params p;
-        begin(&r, &p, N);
-        p.size = N, p.pool = N, p.method = "random", p.seed = i / 2 * 7;
+        begin(&r, N);
+        set(&r, "size", N);
+        set(&r, "pool", N);
+        set(&r, "seed", i / 2 * 7);
+        stage_run_set(&r, "method", "\"random\"");
         AUTO_JSON s = NULL;
         const char *ids = choose(&r, &s);
         for (int k = 0; k < N; k++)
@@ -97,19 +101,19 @@ static void test_refusals(void **state)
 {
     (void)state;
     struct stage_run r;
-    struct dpp_params p;
-    begin(&r, &p, N);
-    assert_true(stage_dpp.check(&p, &r.err));
-    p.pool = 300;
-    assert_false(stage_dpp.check(&p, &r.err));
+    begin(&r, N);
+    assert_true(stage_dpp.check(r.params, &r.err));
+    set(&r, "pool", 300);
+    assert_false(stage_dpp.check(r.params, &r.err));
     assert_string_equal(r.err.text, "size 500 is larger than the pool of 300");
-    p.size = 7, p.pool = 7;
+    set(&r, "size", 7);
+    set(&r, "pool", 7);
     assert_false(stage_run_go(&r));
     assert_non_null(strstr(r.err.text, "size 7 is larger than the pool"));
     assert_int_equal(r.err.code, ERROR_INPUT);
     stage_run_end(&r);
-    begin(&r, &p, N - 1);
-    p.size = 2;
+    begin(&r, N - 1);
+    set(&r, "size", 2);
     assert_false(stage_run_go(&r));
     assert_non_null(strstr(r.err.text, "same public set"));
     stage_run_end(&r);

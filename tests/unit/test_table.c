@@ -6,10 +6,6 @@
 #include "tests/unit/stage_run.h"
 
 extern const struct stage stage_table;
-struct table_params { /* as in stages/job/table.c */
-    const char *title, *metric;
-    int64_t decimals;
-};
 
 static void put(struct stage_run *r, const char *system, const char *domain, const char *replicate,
                 double value, int n)
@@ -48,8 +44,7 @@ static void test_plain(void **state)
 {
     (void)state;
     struct stage_run r;
-    struct table_params p;
-    stage_run_begin(&r, &stage_table, &p);
+    stage_run_begin(&r, &stage_table);
     put(&r, "zero-shot", "pets", "", 0.5, 10);
     put(&r, "zero-shot", "cars", "", 0.25, 20);
     put(&r, "a|b", "pets", "", 1, 10);
@@ -68,10 +63,9 @@ static void test_replicates(void **state)
 {
     (void)state;
     struct stage_run r;
-    struct table_params p;
-    stage_run_begin(&r, &stage_table, &p);
-    p.title = "Scores";
-    p.decimals = 1;
+    stage_run_begin(&r, &stage_table);
+    stage_run_set(&r, "title", "\"Scores\"");
+    stage_run_set(&r, "decimals", "1");
     put(&r, "m", "pets", "0", 0.5, 10);
     put(&r, "m", "pets", "1", 0.7, 10);
     put(&r, "m", "cars", "0", 0.2, 20);
@@ -88,10 +82,9 @@ static void test_replicates(void **state)
 static void fails(const char *text, const char *metric, const char *want)
 {
     struct stage_run r;
-    struct table_params p;
-    stage_run_begin(&r, &stage_table, &p);
+    stage_run_begin(&r, &stage_table);
     if (metric)
-        p.metric = metric;
+        stage_run_set(&r, "metric", metric);
     stage_run_file(&r, stage_run_input(&r, "scores"), "metrics.json", text);
     assert_false(stage_run_go(&r));
     if (!strstr(r.err.text, want))
@@ -103,7 +96,7 @@ static void test_errors(void **state)
     (void)state;
     const char *good = "{\"rows\": [{\"system\": \"s\", \"domain\": \"d\", \"metric\": \"accuracy\", "
                        "\"value\": 1, \"n\": 1}]}";
-    fails(good, "speed", "'speed'");
+    fails(good, "\"speed\"", "'speed'");
     fails("{\"rows\": []}", NULL, "'accuracy'");
     fails("{}", NULL, "'rows' must be an array");
     fails("{\"rows\": [{\"system\": \"s\", \"domain\": \"d\", \"metric\": \"accuracy\", \"value\": \"high\", "
