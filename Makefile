@@ -41,6 +41,7 @@ $(OBJ)/%.o: %.c
 	$(CC) $(CFLAGS) $(CFLAGS_) -MMD -MP -c -o $@ $<
 $(OBJ)/tests/%: $(OBJ)/tests/%.o $(OBJ)/tests/golden/oracle.o $(OBJ)/libweft.a
 	$(CC) -o $@ $^ -lcmocka $(LDLIBS)
+$(OBJ)/stages/tensor/gemm.o: CFLAGS_ += -DINCLUDES_BLIS
 tests: $(TEST_BIN) all
 
 test: deps
