@@ -291,3 +291,22 @@ bool unified_save(const struct clip *m, const char *const *names, const char *se
     }
     return true;
 }
+bool unified_link(const char *from, const char *to, struct error *err)
+{
+    char **list;
+    size_t n;
+    bool ok = true;
+    if (!fs_list_tree(from, &list, &n, err))
+        return false;
+    for (size_t i = 0; ok && i < n; i++) {
+        if (strchr(list[i], '/') || !strcmp(list[i], "config.json") || !strcmp(list[i], "router.safetensors"))
+            continue;
+        AUTO(mem) char *source = xprintf("%s/%s", from, list[i]);
+        AUTO(mem) char *link = xprintf("%s/%s", to, list[i]);
+        AUTO(mem) char *real = realpath(source, NULL);
+        ok = (real && fs->symlink(real, link) == 0) ||
+             error_errno(err, "cannot link '%s' to '%s'", link, source);
+    }
+    fs_list_free(list, n);
+    return ok;
+}

@@ -1,0 +1,478 @@
+/* Unified models: building, their folder and back, what is refused; and the stages expert, merge and router
+ * on a tiny world: they learn, they agree bit for bit whatever the threads, their mistakes are told. */
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "stages/io/dataset.h"
+#include "stages/io/safetensors.h"
+#include "stages/io/tokenizer.h"
+#include "stages/model/moe_vectors.h"
+#include "stages/model/unified.h"
+#include <math.h>
+#include <unistd.h>
+
+#include "tests/test.h"
+#include "tests/unit/stage_run.h"
+
+extern const struct stage stage_expert, stage_merge, stage_router;
+
+enum { LAYERS = 2, WIDTH = 16, EXPERTS = 2 };
+static const struct clip_config tiny = {
+    .vision = {.width = WIDTH, .layers = LAYERS, .heads = 2, .mlp = 32, .eps = 1e-5},
+    .text = {.width = 8, .layers = 1, .heads = 2, .mlp = 16, .eps = 1e-5},
+    .image_size = 8,
+    .patch = 4,
+    .channels = 3,
+    .vocab = TOKENIZER_BYTES_VOCAB,
+    .context = 40,
+    .bos = TOKENIZER_BYTES_VOCAB - 2,
+    .eos = TOKENIZER_BYTES_VOCAB - 1,
+    .embed = 8};
+static char root[] = "/tmp/weft-unified-XXXXXX";
+static struct arena arena; /* of the program */
+
+static const char *path(const char *name)
+{
+    return arena_printf(&arena, "%s/%s", root, name);
+}
+static const char *folder(const char *name)
+{
+    assert_true(fs_mkdirs(path(name), NULL));
+    return path(name);
+}
+
+/* ---- a world: three sets of flat images, the class is the colour ---- */
+static const uint8_t palette[6][3] = {{220, 20, 20},  {20, 220, 20},  {20, 20, 220},
+                                      {230, 230, 20}, {20, 230, 230}, {230, 20, 230}};
+static const char *const colour[6] = {"red", "green", "blue", "yellow", "cyan", "pink"};
+static void write_set(const char *name, int first, int classes, int each)
+{
+    const char *dir = folder(name);
+    struct dataset_writer *w = dataset_writer_new(dir);
+    for (int c = first; c < first + classes; c++)
+        for (int k = 0; k < each; k++) {
+            uint8_t rgb[12 * 12 * 3], *png;
+            size_t n;
+            const char *id = arena_printf(&arena, "%s/%d.png", colour[c], k);
+            for (int i = 0; i < 12 * 12 * 3; i++)
+                rgb[i] = (uint8_t)(palette[c][i % 3] + (i * 7 + k * 13) % 16);
+            assert_true(image_encode_png(rgb, 12, 12, &png, &n, NULL));
+            assert_true(fs_mkdirs(arena_printf(&arena, "%s/source/%s", dir, colour[c]), NULL));
+            assert_true(fs_write_file(arena_printf(&arena, "%s/source/%s", dir, id), png, n, NULL));
+            free(png);
+            dataset_writer_add(w, id, dataset_writer_class(w, colour[c]), -1, 0);
+        }
+    assert_true(dataset_writer_finish(w, "train", 0, false, NULL));
+}
+static void write_selection(const char *name, const char *json)
+{
+    assert_true(
+        fs_write_file(arena_printf(&arena, "%s/selection.json", folder(name)), json, strlen(json), NULL));
+}
+static int make_world(void **state)
+{
+    struct clip *m;
+    assert_non_null(mkdtemp(root));
+    arena_init(&arena);
+    assert_true(clip_new(&tiny, 5, &m, NULL));
+    assert_true(clip_save(m, folder("seed"), NULL));
+    assert_true(tokenizer_save_bytes(path("seed"), NULL));
+    clip_free(m);
+    write_set("public", 0, 4, 5);
+    write_set("one", 2, 2, 6);
+    write_set("two", 4, 2, 6);
+    write_selection("proxy.one", "{\"ids\": [\"red/1.png\", \"blue/0.png\", \"green/2.png\"]}");
+    write_selection("proxy.two", "{\"ids\": [\"yellow/1.png\", \"blue/0.png\", \"red/4.png\"]}");
+    write_selection("proxy.bad", "{\"ids\": [\"red/1.png\", \"nowhere.png\"]}");
+    return 0;
+}
+static int end_world(void **state)
+{
+    fs_remove_tree(root, NULL);
+    arena_done(&arena);
+    return 0;
+}
+
+/* ---- building, saving, loading ---- */
+static void randomise(void *arg, const char *name, struct mat *w)
+{
+    struct rng *r = arg;
+    for (int64_t i = 0; i < mat_size(w); i++)
+        w->w[i] = 0.1f * rng_normal(r);
+}
+/* Expert 0 is the seed's own when seed_expert. */
+static void build(struct clip *m, bool bias, bool seed_expert, bool train)
+{
+    struct adapter_set *experts[EXPERTS] = {0};
+    const float *router[LAYERS], *biases[LAYERS];
+    float lambda[LAYERS];
+    struct rng r = rng_at(rng_stream(1, "test.unified"), 0, 0);
+    struct unified_options o = {1, MOE_GATE_STRAIGHT, MOE_CONTEXT_SEED, 0.5};
+    for (int k = seed_expert; k < EXPERTS; k++) {
+        assert_true(adapter_new(m, 3, 6, (uint64_t)k, false, &arena, &experts[k], NULL));
+        adapter_each(experts[k], randomise, &r);
+    }
+    for (int l = 0; l < LAYERS; l++) {
+        float *w = arena_floats(&arena, EXPERTS * WIDTH), *b = arena_floats(&arena, EXPERTS);
+        for (int i = 0; i < EXPERTS * WIDTH; i++)
+            w[i] = rng_normal(&r);
+        for (int k = 0; k < EXPERTS; k++)
+            b[k] = rng_normal(&r);
+        router[l] = w;
+        biases[l] = b;
+        lambda[l] = 0.25f + (float)l;
+    }
+    assert_true(unified_build(m, experts, EXPERTS, router, bias ? biases : NULL, lambda, &o, train, NULL));
+}
+static void embeds(struct clip *m, float *out)
+{
+    struct arena a;
+    arena_init(&a);
+    struct rng r = rng_at(rng_stream(2, "test.unified"), 0, 0);
+    float pixels[2 * 3 * 8 * 8];
+    const float **context;
+    for (int i = 0; i < 2 * 3 * 8 * 8; i++)
+        pixels[i] = rng_normal(&r);
+    assert_true(clip_seed_context(m, &a, pixels, 2, &context, NULL));
+    struct pass p = {.batch = 2, .arena = &a, .context = context};
+    assert_true(clip_image_forward(m, &p, pixels, out, NULL, NULL, NULL));
+    arena_done(&a);
+}
+static void link_seed(const char *to)
+{
+    assert_true(unified_link(path("seed"), to, NULL));
+}
+struct seen {
+    int router, lambda, bias, adapter, gradients;
+};
+static void count(void *arg, char kind, const char *name, struct mat *w)
+{
+    struct seen *s = arg;
+    ++*(kind == 'r' ? &s->router : kind == 'l' ? &s->lambda : kind == 'b' ? &s->bias : &s->adapter);
+    s->gradients += w->g != NULL;
+    assert_true(strncmp(name, kind == 'a' ? "expert." : "layers.", 7) == 0);
+}
+static void round_trip(void **state)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        AUTO(clip) struct clip *m = NULL;
+        AUTO(clip) struct clip *back = NULL;
+        float before[2 * 8], after[2 * 8];
+        struct error err = {0};
+        struct seen seen = {0};
+        bool bias = kind & 1, seed_expert = kind & 2;
+        const char *dir = folder(arena_printf(&arena, "unified.%d", kind));
+        const char *const names[] = {"pets", "flowers"};
+        assert_true(clip_open(path("seed"), &m, &err));
+        build(m, bias, seed_expert, true);
+        unified_each(m, count, &seen);
+        assert_true(seen.router == LAYERS && seen.lambda == LAYERS && seen.bias == (bias ? LAYERS : 0));
+        assert_int_equal(seen.adapter, LAYERS * 4 * (EXPERTS - seed_expert));
+        assert_int_equal(seen.gradients, seen.router + seen.lambda + seen.bias + seen.adapter);
+        if (!unified_save(m, names, path("seed"), dir, &err))
+            fail_msg("%s", err.text);
+        link_seed(dir);
+        if (!clip_open(dir, &back, &err))
+            fail_msg("%s", err.text);
+        const struct moe *moe = &back->moe[LAYERS - 1];
+        assert_true(moe->experts == EXPERTS && moe->top_k == 1 && moe->gate == MOE_GATE_STRAIGHT);
+        assert_true(moe->context == MOE_CONTEXT_SEED && moe->temperature == 0.5f &&
+                    moe->lambda.w[0] == 1.25f);
+        assert_true(!moe->router.g && (moe->bias.w != NULL) == bias &&
+                    (moe->expert[0].fc1.a.w == NULL) == seed_expert);
+        embeds(m, before);
+        embeds(back, after);
+        assert_memory_equal(before, after, sizeof before);
+        AUTO_JSON config = json_read(arena_printf(&arena, "%s/config.json", dir), &err);
+        const json_t *name = json_array_get(json_object_get(config, "expert_names"), 1);
+        assert_string_equal(json_string_value(name), "flowers");
+        assert_null(json_object_get(json_object_get(config, "seed_config"), "seed_config"));
+    }
+}
+/* A folder of a good model with one file's text replaced. */
+static void refused(const char *file, const char *from, const char *to, const char *message)
+{
+    AUTO(clip) struct clip *m = NULL;
+    AUTO(clip) struct clip *back = NULL;
+    AUTO(mem) char *text = NULL;
+    struct error err = {0};
+    const char *dir = folder("bad"), *name = path(arena_printf(&arena, "bad/%s", file));
+    fs_remove_tree(dir, NULL);
+    folder("bad");
+    assert_true(clip_open(path("seed"), &m, &err));
+    build(m, true, false, false);
+    assert_true(unified_save(m, NULL, path("seed"), dir, &err));
+    link_seed(dir);
+    assert_true(fs_read_file(name, &text, NULL, &err));
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    const char *changed = arena_printf(&arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    assert_true(fs_write_file(name, changed, strlen(changed), &err));
+    assert_false(clip_open(dir, &back, &err));
+    if (err.code != ERROR_INPUT || !strstr(err.text, message))
+        fail_msg("no word of '%s' in: %s", message, err.text);
+}
+static void bad_folders(void **state)
+{
+    refused("config.json", "\"straight\"", "\"curved\"", "'gate'");
+    refused("config.json", "\"context\": \"seed\"", "\"context\": \"salt\"", "'context'");
+    refused("config.json", "\"top_k\": 1", "\"top_k\": 3", "'top_k'");
+    refused("config.json", "\"num_experts\": 2", "\"num_experts\": 3", "expert_2");
+    refused("config.json", "\"temperature\": 0.5", "\"temperature\": -1", "'temperature'");
+    refused("expert_1/adapter_config.json", "\"r\": 3", "\"r\": 4", "expert 1");
+}
+
+/* ---- router vectors ---- */
+static void vector_forms(void **state)
+{
+    struct moe_vectors *v[2];
+    const double e[2][2] = {{1, 2}, {3, -2}};
+    float w[4], b[2];
+    for (int p = 0; p < 2; p++) {
+        v[p] = moe_vectors_new(&arena, 1, 2);
+        memcpy(v[p]->mean, e[p], sizeof e[p]);
+    }
+    assert_false(moe_vectors_router(v, 2, 0, MOE_VECTORS_RAW, w, b));
+    assert_true(w[0] == 1 && w[3] == -2 && b[0] == 0 && b[1] == 0);
+    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_CENTRED, w, b)); /* c = (2,0) */
+    assert_true(w[0] == -1 && w[1] == 2 && w[2] == 1 && w[3] == -2 && b[0] == 2 && b[1] == -2);
+    assert_false(moe_vectors_router(v, 2, 0, MOE_VECTORS_UNIT, w, b));
+    assert_true(fabs((double)w[0] - 1 / sqrt(5)) < 1e-7 && fabs((double)w[3] + 2 / sqrt(13)) < 1e-7);
+    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_DISTANCE, w, b));
+    assert_true(w[2] == 3 && b[0] == -2.5f && b[1] == -6.5f);
+    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_COSINE, w, b));
+    assert_true(fabs((double)w[1] - 2 / sqrt(5)) < 1e-7 && fabs((double)b[1] + 2 / sqrt(5)) < 1e-7);
+}
+
+/* ---- the stages ---- */
+static double first_loss, last_loss;
+static void keep_loss(struct stage_context *ctx, const char *name, double value, int64_t step)
+{
+    if (!strcmp(name, "loss"))
+        *(step == 1 ? &first_loss : &last_loss) = value;
+}
+static double progressed;
+static void keep_progress(struct stage_context *ctx, double done, double total, const char *unit)
+{
+    assert_true(done <= total);
+    progressed = done / total;
+}
+static void begin(struct stage_run *r, const struct stage *s, int threads)
+{
+    stage_run_begin(r, s);
+    r->ctx.threads = threads;
+    r->ctx.metric = keep_loss;
+    r->ctx.progress = keep_progress;
+}
+static void begin_expert(struct stage_run *r, const char *client, const char *proxy, int threads)
+{
+    begin(r, &stage_expert, threads);
+    stage_run_connect(r, "model", path("seed"));
+    stage_run_connect(r, "private", path(client));
+    if (proxy) {
+        stage_run_connect(r, "public", path("public"));
+        stage_run_connect(r, "proxy", path(proxy));
+    }
+    stage_run_set(r, "rank", "4");
+    stage_run_set(r, "alpha", "8");
+    stage_run_set(r, "batch", "8");
+    stage_run_set(r, "micro_batch", "3");
+    stage_run_set(r, "epochs", "4");
+    stage_run_set(r, "nesterov", "true");
+}
+static void go(struct stage_run *r)
+{
+    if (!stage_run_go(r))
+        fail_msg("%s", r->err.text);
+}
+static void keep_folder(struct stage_run *r, int port, const char *as)
+{
+    fs_remove_tree(path(as), NULL);
+    assert_int_equal(rename(r->outputs[port], path(as)), 0);
+}
+static char *file_bytes(const char *name, size_t *n)
+{
+    char *bytes;
+    if (!fs_read_file(name, &bytes, n, NULL))
+        fail_msg("no file %s", name);
+    return bytes;
+}
+static void same_file(const char *a, const char *b)
+{
+    size_t n, m;
+    AUTO(mem) char *one = file_bytes(a, &n);
+    AUTO(mem) char *two = file_bytes(b, &m);
+    assert_true(n == m && !memcmp(one, two, n));
+}
+static void experts_learn(void **state)
+{
+    struct stage_run r;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        begin_expert(&r, "one", "proxy.one", threads);
+        go(&r);
+        assert_true(last_loss < 0.9 * first_loss && progressed == 1);
+        AUTO_JSON info = stage_run_json(&r, "router", "router.json");
+        assert_int_equal(json_int_or(info, "samples", 0), 12 + 3);
+        assert_int_equal(r.warnings, 1); /* blue and yellow are classes of both */
+        keep_folder(&r, 0, arena_printf(&arena, "adapter.%d", threads));
+        keep_folder(&r, 1, arena_printf(&arena, "vectors.%d", threads));
+        stage_run_end(&r);
+    }
+    same_file(path("adapter.1/adapter_model.safetensors"), path("adapter.3/adapter_model.safetensors"));
+    same_file(path("vectors.1/router.safetensors"), path("vectors.3/router.safetensors"));
+    begin_expert(&r, "two", "proxy.two", 2);
+    go(&r);
+    keep_folder(&r, 0, "adapter.2");
+    keep_folder(&r, 1, "vectors.2");
+    stage_run_end(&r);
+}
+/* The means are those of the trained model, whatever goes through it at once. */
+static void vectors_are_means(void **state)
+{
+    AUTO(clip) struct clip *m = NULL;
+    AUTO(dataset) struct dataset *d = NULL;
+    struct adapter_set *a;
+    struct moe_vectors *got, *want = moe_vectors_new(&arena, LAYERS, WIDTH);
+    struct observer o = {moe_vectors_see, want};
+    struct stage_run r;
+    float pixels[12 * 3 * 8 * 8], out[12 * 8];
+    int64_t index[12];
+    struct transform t = transform_eval(8);
+    begin_expert(&r, "one", "proxy.one", 2);
+    stage_run_set(&r, "e_data", "\"private\"");
+    go(&r);
+    assert_true(clip_open(path("seed"), &m, NULL) && dataset_open(path("one"), &d, NULL));
+    assert_true(peft_load(r.outputs[0], m, false, &arena, &a, NULL));
+    assert_true(moe_vectors_load(r.outputs[1], m, &arena, &got, NULL));
+    clip_attach(m, a);
+    for (int i = 0; i < 12; i++)
+        index[i] = i;
+    assert_true(loader_batch(d, index, 12, &t, rng_stream(0, "x"), 0, 1, pixels, NULL));
+    struct pass p = {.batch = 12, .arena = &arena, .observer = &o};
+    assert_true(clip_image_forward(m, &p, pixels, out, NULL, NULL, NULL));
+    moe_vectors_finish(want);
+    assert_int_equal(got->samples, 12);
+    for (int i = 0; i < LAYERS * WIDTH; i++)
+        assert_true(fabs(got->mean[i] - want->mean[i]) < 1e-5 && fabs(got->cls[i] - want->cls[i]) < 1e-5);
+    for (int l = 0; l < LAYERS; l++)
+        assert_true(fabs(got->square[l] - want->square[l]) < 1e-4 && got->square[l] > 1);
+    stage_run_end(&r);
+}
+static void begin_merge(struct stage_run *r)
+{
+    begin(r, &stage_merge, 2);
+    stage_run_connect(r, "model", path("seed"));
+    for (int k = 1; k <= EXPERTS; k++) {
+        stage_run_connect(r, "experts", path(arena_printf(&arena, "adapter.%d", k)));
+        r->inputs[stage_port_index(stage_merge.inputs, "experts")].item[k - 1].also_dir =
+            path(arena_printf(&arena, "vectors.%d", k));
+    }
+}
+static void merged_rows_are_means(void **state)
+{
+    AUTO(clip) struct clip *m = NULL;
+    struct moe_vectors *v;
+    struct stage_run r;
+    begin_merge(&r);
+    stage_run_set(&r, "lambda", "0.7");
+    go(&r);
+    assert_true(clip_open(r.outputs[0], &m, &r.err));
+    assert_true(moe_vectors_load(path("vectors.2"), m, &arena, &v, NULL));
+    assert_true(m->moe[1].gate == MOE_GATE_RAW && m->moe[1].lambda.w[0] == 0.7f && !m->moe[1].bias.w);
+    for (int j = 0; j < WIDTH; j++)
+        assert_true(m->moe[1].router.w[WIDTH + j] == (float)v->mean[WIDTH + j]);
+    char target[256];
+    assert_true(readlink(stage_out_file(&r.ctx, "model", "expert_1/adapter_model.safetensors"), target, 256) >
+                0);
+    keep_folder(&r, 0, "merged");
+    stage_run_end(&r);
+    begin_merge(&r);
+    stage_run_set(&r, "init", "\"random\"");
+    go(&r);
+    keep_folder(&r, 0, "random");
+    stage_run_end(&r);
+}
+static void begin_router(struct stage_run *r, const char *model, int threads)
+{
+    begin(r, &stage_router, threads);
+    stage_run_connect(r, "model", path(model));
+    stage_run_connect(r, "public", path("public"));
+    stage_run_connect(r, "proxies", path("proxy.one"));
+    stage_run_connect(r, "proxies", path("proxy.two"));
+    stage_run_set(r, "batch", "5");
+    stage_run_set(r, "lr", "0.01");
+    stage_run_set(r, "epochs", "6");
+}
+static void router_learns(void **state)
+{
+    struct stage_run r;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        begin_router(&r, "random", threads);
+        go(&r);
+        assert_true(last_loss < first_loss && progressed == 1);
+        keep_folder(&r, 0, arena_printf(&arena, "tuned.%d", threads));
+        stage_run_end(&r);
+    }
+    same_file(path("tuned.1/router.safetensors"), path("tuned.3/router.safetensors"));
+    same_file(path("tuned.1/expert_0/adapter_model.safetensors"),
+              path("tuned.3/expert_0/adapter_model.safetensors"));
+    begin_router(&r, "tuned.1", 1); /* its output is a unified model again */
+    stage_run_set(&r, "train", "\"router\"");
+    go(&r);
+    same_file(path("tuned.1/expert_1/adapter_model.safetensors"),
+              stage_out_file(&r.ctx, "model", "expert_1/adapter_model.safetensors"));
+    stage_run_end(&r);
+    begin_router(&r, "tuned.1", 1);
+    stage_run_set(&r, "train", "\"experts\"");
+    go(&r);
+    same_file(path("tuned.1/router.safetensors"), stage_out_file(&r.ctx, "model", "router.safetensors"));
+    stage_run_end(&r);
+}
+static void fails(struct stage_run *r, const char *message)
+{
+    assert_false(stage_run_go(r));
+    if (r->err.code != ERROR_INPUT || !strstr(r->err.text, message))
+        fail_msg("no word of '%s' in: %s", message, r->err.text);
+    stage_run_end(r);
+}
+static void refusals(void **state)
+{
+    struct stage_run r;
+    begin_expert(&r, "one", NULL, 1);
+    stage_run_connect(&r, "public", path("public"));
+    fails(&r, "'public' and 'proxy'");
+    begin_expert(&r, "one", "proxy.bad", 1);
+    fails(&r, "nowhere.png");
+    begin_merge(&r);
+    stage_run_set(&r, "top_k", "3");
+    fails(&r, "'top_k'");
+    begin_router(&r, "seed", 1);
+    fails(&r, "no unified model");
+    begin_router(&r, "merged", 1);
+    stage_run_connect(&r, "proxies", path("proxy.bad"));
+    fails(&r, "nowhere.png");
+    begin_expert(&r, "one", "proxy.one", 1);
+    stage_run_set(&r, "template", "\"a photo\"");
+    assert_false(stage_expert.check(r.params, &r.err));
+    stage_run_end(&r);
+    begin_expert(&r, "one", NULL, 1); /* without alignment */
+    go(&r);
+    stage_run_end(&r);
+    begin_expert(&r, "one", "proxy.one", 1);
+    stage_run_set(&r, "labels", "\"private\"");
+    stage_run_set(&r, "optimizer", "\"adamw\"");
+    stage_run_set(&r, "schedule", "\"cosine\"");
+    stage_run_set(&r, "warmup", "0.2");
+    stage_run_set(&r, "clip", "1");
+    stage_run_set(&r, "image_transform", "\"clip\"");
+    go(&r);
+    stage_run_end(&r);
+}
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip),        cmocka_unit_test(bad_folders),
+        cmocka_unit_test(vector_forms),      cmocka_unit_test(experts_learn),
+        cmocka_unit_test(vectors_are_means), cmocka_unit_test(merged_rows_are_means),
+        cmocka_unit_test(router_learns),     cmocka_unit_test(refusals)};
+    return cmocka_run_group_tests(tests, make_world, end_world);
+}
