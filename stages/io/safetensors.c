@@ -309,7 +309,7 @@ const struct tensor *safetensors_want(const struct safetensors *s, const char *n
                   name, dtype_name(t->dtype));
         return NULL;
     }
-    if (rank < 0 || (t->rank == rank && !memcmp(t->shape, shape, (size_t)rank * sizeof *shape)))
+    if (rank < 0 || (t->rank == rank && (!rank || !memcmp(t->shape, shape, (size_t)rank * sizeof *shape))))
         return t;
     AUTO(buf) struct buf got = {0}, want = {0};
     shape_text(&got, t->rank, t->shape);
