@@ -242,9 +242,12 @@ static bool run(struct stage_context *ctx, struct error *err)
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct expert_params *p = params_;
-    ret->flops = train_flops(&p->train, (double)in->samples) + 8.8e9 * (double)in->samples;
+    struct train_params once = p->train; /* the router vectors: one more pass, forward alone */
+    once.epochs = 1;
+    ret->flops = train_flops(&p->train, in->bytes, (double)in->samples) +
+                 train_flops(&once, in->bytes, (double)in->samples) / 2;
     ret->bytes = in->bytes;
-    ret->peak = train_peak(&p->train, 1100);
+    ret->peak = train_peak(&p->train, in->bytes, 1100);
 }
 const struct stage stage_expert = {
     .name = "expert",

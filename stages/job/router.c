@@ -199,9 +199,9 @@ static void cost(const void *params_, const struct cost_input *in, struct cost *
 {
     const struct router_params *p = params_;
     double samples = in->samples < 1500 ? (double)in->samples : 1500;
-    ret->flops = train_flops(&p->train, samples);
+    ret->flops = train_flops(&p->train, in->bytes, samples);
     ret->bytes = in->bytes;
-    ret->peak = train_peak(&p->train, 1000);
+    ret->peak = train_peak(&p->train, in->bytes, 1000);
 }
 const struct stage stage_router = {
     .name = "router",

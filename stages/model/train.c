@@ -29,14 +29,19 @@ bool train_check(const struct train_params *p, struct error *err)
         return error_set(err, NULL, ERROR_INPUT, "'nesterov' needs a 'momentum' above 0");
     return true;
 }
-double train_flops(const struct train_params *p, double samples)
+/* 1 for ViT-B/32, whose file has 600 MB, and anything larger. */
+static double model_scale(int64_t bytes)
 {
-    return 18e9 * samples * (double)p->epochs;
+    return bytes > 0 && (double)bytes < 600e6 ? (double)bytes / 600e6 : 1;
 }
-int64_t train_peak(const struct train_params *p, double classes)
+double train_flops(const struct train_params *p, int64_t bytes, double samples)
+{
+    return 18e9 * model_scale(bytes) * samples * (double)p->epochs;
+}
+int64_t train_peak(const struct train_params *p, int64_t bytes, double classes)
 {
     double images = p->micro_batch ? (double)p->micro_batch : TOKENS / 50.0;
-    return (int64_t)(700e6 + images * 30e6 + classes * 512 * 4);
+    return (int64_t)(100e6 + model_scale(bytes) * (700e6 + images * 30e6) + classes * 512 * 4);
 }
 
 /* ---- images ---- */
