@@ -34,11 +34,6 @@ static void add_row0(const struct pass *p, const float *from, int64_t t, float *
         add_into(x + b * t * p->width, from + b * p->width, p->width);
 }
 
-static void copy(float *to, const float *from, int64_t n)
-{
-    memcpy(to, from, (size_t)n * sizeof *to);
-}
-
 /* All buffers that the backward wants, from the arena; without training they are scratch like any other. */
 static struct block_tape *tape_new(const struct block *b, const struct pass *p, bool row0)
 {
@@ -91,7 +86,7 @@ static bool attend(const struct block *b, const struct pass *p, const float *x, 
         gather_row0(p, n1, p->t, nq);
         gather_row0(p, x, p->t, s->x1);
     } else {
-        copy(s->x1, x, all * c);
+        copy_into(s->x1, x, all * c);
     }
     linear_forward(&b->q, nq, rows, s->q, false);
     linear_forward(&b->k, n1, all, s->k, false);
@@ -111,7 +106,7 @@ bool block_forward(const struct block *b, const struct pass *p, int layer, bool 
     if (!s)
         return no_memory(layer, err);
     if (p->train)
-        copy(s->x0, x, p->batch * p->t * c);
+        copy_into(s->x0, x, p->batch * p->t * c);
     struct arena_mark kept = arena_mark(p->arena);
     if (!attend(b, p, x, s))
         return no_memory(layer, err);
@@ -131,7 +126,7 @@ bool block_forward(const struct block *b, const struct pass *p, int layer, bool 
         add_into(x, s->x1, p->batch * p->t * c);
     } else {
         for (int64_t i = 0; i < p->batch; i++) {
-            copy(x + i * p->t * c, s->x1 + i * s->tq * c, c);
+            copy_into(x + i * p->t * c, s->x1 + i * s->tq * c, c);
             add_into(x + i * p->t * c, out + i * c, c);
         }
     }
@@ -205,7 +200,7 @@ static bool attend_backward(const struct block *b, const struct pass *p, const s
         linear_input_gradient(&b->q, dq, rows, dy, false);
         add_row0(p, dy, p->t, dn);
         for (int64_t i = 0; i < p->batch; i++)
-            copy(dx + i * p->t * c, dx1 + i * c, c);
+            copy_into(dx + i * p->t * c, dx1 + i * c, c);
     }
     /* n1 = ln1(x) */
     layernorm_backward(&b->ln1, s->x0, s->mean1, s->rstd1, dn, all, dx);

@@ -47,15 +47,15 @@ static void gather_head(const struct shape *s, const float *x, int64_t rows, flo
     }
 }
 
-/* D x tp, zero beyond T: the transpose */
+/* D x tp, zero beyond T: the transpose. A vector of columns at a time, so that whole cache lines are written.
+ */
 static void gather_transposed(const struct shape *s, const float *x, float *to)
 {
-    for (int64_t i = 0; i < s->t; i++)
+    int64_t c = s->heads * s->dim;
+    for (int64_t top = 0; top < s->tp; top += TILE_LANES)
         for (int64_t d = 0; d < s->dim; d++)
-            to[d * s->tp + i] = x[i * s->heads * s->dim + d];
-    for (int64_t d = 0; d < s->dim; d++)
-        for (int64_t i = s->t; i < s->tp; i++)
-            to[d * s->tp + i] = 0;
+            for (int64_t i = 0; i < TILE_LANES; i++)
+                to[d * s->tp + top + i] = top + i < s->t ? x[(top + i) * c + d] : 0;
 }
 
 static void scatter_head(const struct shape *s, const float *from, int64_t rows, float *x)

@@ -1,6 +1,7 @@
 /* Sums and scalings. Work is cut into blocks of a fixed size: which elements share a vector, and the order in
  * which a sum is made, do not depend on the thread count. */
 #include "stages/tensor/ops.h"
+#include <string.h>
 
 #define BLOCK    8192      /* elements a thread takes at a time */
 #define PARALLEL (1 << 15) /* below this many elements threads cost more than they give */
@@ -18,6 +19,13 @@ void add_into(float *y, const float *x, int64_t n)
     for (int64_t from = 0; from < n; from += BLOCK)
         for (int64_t i = from; i < block_end(from, n); i++)
             y[i] += x[i];
+}
+
+void copy_into(float *y, const float *x, int64_t n)
+{
+#pragma omp parallel for schedule(static) if (n > PARALLEL)
+    for (int64_t from = 0; from < n; from += BLOCK)
+        memcpy(y + from, x + from, (size_t)(block_end(from, n) - from) * sizeof *y);
 }
 
 void scale_into(float *y, float a, int64_t n)

@@ -1,6 +1,6 @@
 /* Matrix multiplication on BLIS; gemm.c alone includes it. All matrices are row-major float32.
- * Threads: omp_get_max_threads(). BLIS' small-matrix path is off and K is never split, so that the same bits come out
- * for any thread count. Must not be called from inside a parallel region. */
+ * Threads: omp_get_max_threads(), or the calling thread alone inside a parallel region. BLIS' small-matrix path is off
+ * and K is never split, so that the same bits come out for any thread count. */
 #ifndef STAGES_TENSOR_GEMM_H
 #define STAGES_TENSOR_GEMM_H
 #include <stdbool.h>

@@ -57,6 +57,7 @@ void unit_forward(const float *x, int64_t rows, int64_t n, float *y, float *norm
 void unit_backward(const float *y, const float *norm, const float *dy, int64_t rows, int64_t n, float *dx);
 
 /* elementwise.c */
+void copy_into(float *y, const float *x, int64_t n);                   /* y = x */
 void add_into(float *y, const float *x, int64_t n);                    /* y += x */
 void scale_into(float *y, float a, int64_t n);                         /* y *= a */
 void add_row(float *y, const float *row, int64_t rows, int64_t n);     /* y (R,n) += row (n) */
