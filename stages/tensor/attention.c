@@ -67,12 +67,9 @@ static void scatter_head(const struct shape *s, const float *from, int64_t rows,
 /* Softmax of one padded row of scores, of which the first `seen` count; the others become exactly 0. */
 static void softmax_row(float *x, int64_t padded, int64_t seen, float scale)
 {
-    float max = MASKED, sum = 0;
+    float max = vmax(x, seen), sum = 0;
     for (int64_t j = seen; j < padded; j++)
         x[j] = MASKED;
-#pragma omp simd reduction(max : max)
-    for (int64_t j = 0; j < padded; j++)
-        max = x[j] > max ? x[j] : max;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < padded; j++) {
         x[j] = vexp((x[j] - max) * scale);
@@ -94,10 +91,10 @@ static void head_forward(const struct shape *s, const float *q, const float *k, 
     float *p = take(&memory, s->tq * s->tp), *yh = take(&memory, s->tq * s->dp);
     gather_transposed(s, k, kt);
     gather_head(s, v, s->t, vh);
-    tile_product(s->tq, s->tp, s->dim, q, s->heads * s->dim, 1, kt, s->tp, p, s->tp);
+    tile_product(s->tq, s->tp, s->dim, q, s->heads * s->dim, 1, kt, s->tp, false, p, s->tp);
     for (int64_t i = 0; i < s->tq; i++)
         softmax_row(p + i * s->tp, s->tp, s->causal ? i + 1 : s->t, s->scale);
-    tile_product(s->tq, s->dp, s->t, p, s->tp, 1, vh, s->dp, yh, s->dp);
+    tile_product(s->tq, s->dp, s->t, p, s->tp, 1, vh, s->dp, false, yh, s->dp);
     scatter_head(s, yh, s->tq, y);
     for (int64_t i = 0; i < s->tq && probs; i++)
         memcpy(probs + i * s->t, p + i * s->tp, (size_t)s->t * sizeof *p);
@@ -150,17 +147,17 @@ static void head_backward(const struct shape *s, const struct head *h, float *me
     gather_head(s, h->q, tq, qh);
     gather_head(s, h->dy, tq, dyh);
     /* Y = P V */
-    tile_product(t, dp, tq, h->probs, 1, t, dyh, dp, out, dp);
+    tile_product(t, dp, tq, h->probs, 1, t, dyh, dp, false, out, dp);
     scatter_head(s, out, t, h->dv);
     gather_transposed(s, h->v, vt);
-    tile_product(tq, tp, s->dim, h->dy, c, 1, vt, tp, ds, tp);
+    tile_product(tq, tp, s->dim, h->dy, c, 1, vt, tp, false, ds, tp);
     /* P = softmax(S) */
     softmax_backward(s, h->probs, ds);
     /* S = Q K^T / sqrt(D) */
     gather_head(s, h->k, t, rows);
-    tile_product(tq, dp, t, ds, tp, 1, rows, dp, out, dp);
+    tile_product(tq, dp, t, ds, tp, 1, rows, dp, false, out, dp);
     scatter_head(s, out, tq, h->dq);
-    tile_product(t, dp, tq, ds, 1, tp, qh, dp, out, dp);
+    tile_product(t, dp, tq, ds, 1, tp, qh, dp, false, out, dp);
     scatter_head(s, out, t, h->dk);
 }
 

@@ -5,6 +5,7 @@
  * out of the bits. For the same reason BLIS' small-matrix ("sup") path is off: its kernels do depend on the
  * size of the piece. */
 #include "stages/tensor/gemm.h"
+#include "stages/tensor/thin.h"
 #include <blis.h>
 #include <omp.h>
 
@@ -118,6 +119,17 @@ void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const 
         return;
     if (k <= 0 || alpha == 0) {
         scale_matrix(m, n, beta, c, ldc);
+        return;
+    }
+    if (!ta && n <= THIN) {
+        thin_rows(tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        return;
+    }
+    if (ta && !tb && (m <= THIN || n <= THIN)) {
+        if (m <= THIN)
+            thin_sums(false, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        else
+            thin_sums(true, n, m, k, alpha, b, ldb, a, lda, beta, c, ldc);
         return;
     }
     pthread_once(&once, choose_kernels);

@@ -6,20 +6,11 @@
 
 #define PARALLEL (1 << 13) /* below this many elements threads cost more than they give */
 
-static float row_max(const float *x, int64_t n)
-{
-    float max = x[0];
-#pragma omp simd reduction(max : max)
-    for (int64_t i = 1; i < n; i++)
-        max = x[i] > max ? x[i] : max;
-    return max;
-}
-
 void softmax_rows(float *x, int64_t rows, int64_t n)
 {
 #pragma omp parallel for schedule(static) if (rows * n > PARALLEL)
     for (int64_t r = 0; r < rows; r++) {
-        float *y = x + r * n, max = row_max(y, n), sum = 0;
+        float *y = x + r * n, max = vmax(y, n), sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int64_t i = 0; i < n; i++) {
             y[i] = vexp(y[i] - max);
@@ -34,7 +25,7 @@ void softmax_rows(float *x, int64_t rows, int64_t n)
  * sure. */
 static double row_loss(const float *x, int64_t n, int64_t label, double scale, float *dx)
 {
-    float max = row_max(x, n), at = x[label];
+    float max = vmax(x, n), at = x[label];
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
         sum += exp((double)x[i] - max);

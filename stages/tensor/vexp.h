@@ -1,4 +1,5 @@
-/* e^x for loops that the compiler vectorises: no branches, no calls. Within 2 ulp of the true value on
+/* Functions for loops that the compiler vectorises. e^x: no branches, no calls. Within 2 ulp of the true
+ * value on
  * [-87.3, 88.3]; arguments beyond are clamped there, NaN stays NaN.
  *   n = round(x / ln 2),  r = x - n ln 2 in [-0.347, 0.347],  e^x = 2^n p(r), p of degree 7 */
 #ifndef STAGES_TENSOR_VEXP_H
@@ -30,5 +31,24 @@ static inline float vexp(float x)
     float power;
     memcpy(&power, &bits, sizeof power);
     return p * power;
+}
+
+/* The largest of n > 0 entries, in lanes: compilers do not reorder a maximum that could meet a NaN on their
+ * own. */
+static inline float vmax(const float *x, int64_t n)
+{
+    enum { LANES = 16 };
+    float lane[LANES], max = x[0];
+    for (int j = 0; j < LANES; j++)
+        lane[j] = max;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (int j = 0; j < LANES; j++)
+        max = lane[j] > max ? lane[j] : max;
+    return max;
 }
 #endif

@@ -139,7 +139,7 @@ static void tiles(void **state)
     (void)state;
     check_seed("attention.tiles");
     for (int i = 0; i < 60; i++) {
-        int64_t m = check_between(1, 20), n = TILE_LANES * check_between(1, 6), k = check_between(1, 30);
+        int64_t m = check_between(1, 30), n = TILE_LANES * check_between(1, 6), k = check_between(1, 30);
         bool across = i % 2;
         int64_t row = across ? 1 : k + 1, col = across ? m + 2 : 1;
         struct pair a = pair_new(m * (k + 1) + k * (m + 2), 0, 1), b = pair_new(k * n, 0, 1);
@@ -148,8 +148,12 @@ static void tiles(void **state)
         for (int64_t r = 0; r < m * n; r++)
             for (int64_t p = 0; p < k; p++)
                 want[r] += a.d[r / n * row + p * col] * b.d[p * n + r % n];
-        tile_product(m, n, k, a.f, row, col, b.f, n, c, n);
+        tile_product(m, n, k, a.f, row, col, b.f, n, false, c, n);
         check_close("tile", c, want, m * n, 2e-6);
+        tile_product(m, n, k, a.f, row, col, b.f, n, true, c, n);
+        for (int64_t r = 0; r < m * n; r++)
+            want[r] *= 2;
+        check_close("tile added", c, want, m * n, 2e-6);
         free(want);
         free(c);
         pair_free(&a);

@@ -60,6 +60,23 @@ static void shapes(void **state)
         product_free(&p);
     }
 }
+/* One side short and K long, as in LoRA and its gradients. */
+static void thin(void **state)
+{
+    (void)state;
+    check_seed("gemm.thin");
+    for (int i = 0; i < 24; i++) {
+        int64_t small = check_between(1, 33), large = check_between(34, 700);
+        struct product p = product_new(i % 2 ? small : large, i % 2 ? large : small, check_between(1, 1300));
+        float *got = floats(p.c.n, 0);
+        run(&p, got);
+        check_threads("thin product", run, &p, p.c.n);
+        reference(&p);
+        check_close("thin product", got, p.c.d, p.c.n, 2e-6);
+        free(got);
+        product_free(&p);
+    }
+}
 static void threads(void **state)
 {
     (void)state;
@@ -95,7 +112,8 @@ static void overwrites(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(threads),
-                                       cmocka_unit_test(empty), cmocka_unit_test(overwrites)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(thin),
+                                       cmocka_unit_test(threads), cmocka_unit_test(empty),
+                                       cmocka_unit_test(overwrites)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
