@@ -1,4 +1,5 @@
-/* An experiment: YAML text -> a checked graph of tasks. Finds every error of the file before anything runs. */
+/* An experiment: YAML text -> a checked graph of tasks. Finds every error of the file before anything runs.
+ */
 #ifndef ENGINE_SPEC_SPEC_H
 #define ENGINE_SPEC_SPEC_H
 #include "base/arena.h"
@@ -19,14 +20,16 @@ struct task_inputs {
 struct task {
     const char *name; /* "expert[pets]" */
     const struct stage *stage;
-    struct pos pos;         /* of the stage in the YAML */
-    void *params;           /* the stage's struct */
+    struct pos pos;              /* of the stage in the YAML */
+    void *params;                /* the stage's struct */
     const struct pos *param_pos; /* by index in stage->params: where it was set, line 0 when defaulted */
-    struct task_inputs *inputs; /* by index in stage->inputs */
-    const char *label;      /* private: label given on this task, or NULL */
+    struct task_inputs *inputs;  /* by index in stage->inputs */
+    const char *label;           /* private: label given on this task, or NULL */
+    const char **labels;         /* whose data the task sees or makes: own and inherited, sorted */
+    int n_labels;
     int cores_min, cores_max; /* resources.cores; 0,0: the scheduler chooses */
-    int64_t memory;         /* resources.memory in bytes, 0: unknown */
-    int index;              /* position in spec->task, topological order */
+    int64_t memory;           /* resources.memory in bytes, 0: unknown */
+    int index;                /* position in spec->task, topological order */
 };
 struct spec {
     const char *file, *experiment;
@@ -37,21 +40,26 @@ struct spec {
 struct spec_options {
     const char *const *set; /* "name=value" texts of --set */
     int n_set;
+    const struct stage *(*find)(const char *name); /* NULL: stage_find; tests bring their own */
 };
-/* Read, interpolate, expand foreach and matrix, resolve references, check parameters and ports. On failure *errors is
- * an array of all errors found, sorted by position (malloc'd, caller frees) and *n_errors > 0. */
-bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors, int *n_errors) MUST_CHECK;
+/* Read, interpolate, expand foreach and matrix, resolve references, check parameters and ports. On failure
+ * *errors is an array of all errors found, sorted by position (malloc'd, caller frees) and *n_errors > 0. */
+bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors,
+               int *n_errors) MUST_CHECK;
 void spec_free(struct spec *s);
 struct task *spec_find(const struct spec *s, const char *task); /* NULL when absent */
 
 /* The canonical description of what a task computes, and its key (DESIGN section 6):
- *   weft-key 1 / stage NAME VERSION / param NAME = TEXT ... / import NAME = DIGEST ... / input PORT[i] = DIGEST ...
- * digest(arg, ref, also) yields the tree digest of a producer's output; import(arg, path) that of an imported path. */
+ *   weft-key 1 / stage NAME VERSION / param NAME = TEXT ... / import NAME = DIGEST ... / input PORT[i] =
+ * DIGEST ... digest(arg, ref, also) yields the tree digest of a producer's output; import(arg, path) that of
+ * an imported path. */
 struct key_source {
     bool (*output)(void *arg, const struct task *t, int output, struct digest *ret);
     bool (*import)(void *arg, const char *path, struct digest *ret, struct error *err);
     void *arg;
 };
-/* *ret_text malloc'd. False when an output digest is not known yet (err code ERROR_NONE) or an import failed. */
-bool task_key(const struct task *t, const struct key_source *src, struct digest *ret, char **ret_text, struct error *err) MUST_CHECK;
+/* *ret_text malloc'd. False when an output digest is not known yet (err code ERROR_NONE) or an import failed.
+ */
+bool task_key(const struct task *t, const struct key_source *src, struct digest *ret, char **ret_text,
+              struct error *err) MUST_CHECK;
 #endif

@@ -1,0 +1,75 @@
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/spec/spec_impl.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ERRORS_MAX 500 /* nobody reads more, and a loop over a large list may make very many */
+
+static int compare(const void *x, const void *y)
+{
+    const struct error *a = x, *b = y;
+    int file = strcmp(a->file, b->file);
+    if (file)
+        return file;
+    if (a->line != b->line)
+        return a->line < b->line ? -1 : 1;
+    if (a->col != b->col)
+        return a->col < b->col ? -1 : 1;
+    return strcmp(a->text, b->text);
+}
+
+bool diag_take(struct diag *d, const struct error *err, const struct pos *pos)
+{
+    struct error placed = *err;
+    error_at(&placed, pos);
+    for (size_t i = 0; i < d->n; i++)
+        if (compare(&d->item[i], &placed) == 0)
+            return false;
+    if (d->n == ERRORS_MAX)
+        return false;
+    d->item = xgrow(d->item, &d->cap, d->n + 1, sizeof *d->item);
+    d->item[d->n++] = placed;
+    return false;
+}
+
+static bool add(struct diag *d, const struct pos *pos, const char *near, const char *fmt, va_list ap)
+{
+    AUTO(buf) struct buf text = {0};
+    AUTO(mem) char *sentence = NULL;
+    if (vasprintf(&sentence, fmt, ap) < 0)
+        return false;
+    buf_puts(&text, sentence);
+    if (near)
+        buf_printf(&text, "; did you mean '%s'?", near);
+    struct error err = {0};
+    error_set(&err, pos, ERROR_INPUT, "%s", buf_str(&text));
+    return diag_take(d, &err, NULL);
+}
+
+bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    add(d, pos, NULL, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    add(d, pos, near, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+void diag_sort(struct diag *d)
+{
+    if (d->n)
+        qsort(d->item, d->n, sizeof *d->item, compare);
+}

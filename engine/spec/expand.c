@@ -1,0 +1,138 @@
+/* foreach and matrix: one declaration -> its instances. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "engine/spec/spec_impl.h"
+#include <string.h>
+
+#define AXIS_MAX      10000
+#define INSTANCES_MAX 100000
+
+/* What names item i of a list or map: its key, its text, its member `name`, or its position. */
+static const char *coordinate(struct experiment *e, const struct yaml_node *of, int i)
+{
+    if (of->kind == YAML_MAP)
+        return of->key[i]->text;
+    const struct yaml_node *item = of->item[i], *name = yaml_get(item, "name");
+    if (item->kind == YAML_SCALAR)
+        return item->text;
+    return name && name->kind == YAML_SCALAR ? name->text : arena_printf(e->arena, "%d", i);
+}
+
+/* The coordinates of a list or map, each usable in a task's name and all different; NULL after a diagnostic.
+ */
+static const char **coordinates(struct experiment *e, const struct yaml_node *of, const char *what)
+{
+    if (of->kind == YAML_SCALAR || of->n == 0 || of->n > AXIS_MAX) {
+        diag_add(e->diag, &of->pos,
+                 of->kind == YAML_SCALAR ? "%s takes a list or a map"
+                 : of->n == 0            ? "%s is empty: there would be no task"
+                                         : "%s is too long: at most 10000",
+                 what);
+        return NULL;
+    }
+    const char **c = arena_alloc(e->arena, (size_t)of->n * sizeof *c);
+    bool ok = true;
+    for (int i = 0; i < of->n; i++) {
+        const struct pos *pos = of->kind == YAML_MAP ? &of->key[i]->pos : &of->item[i]->pos;
+        c[i] = coordinate(e, of, i);
+        if (!*c[i] || strpbrk(c[i], "[],*\n") || strlen(c[i]) > 100)
+            ok = diag_add(e->diag, pos, "'%.40s' cannot name a task: empty, too long or with one of [ ] , *",
+                          c[i]);
+        for (int k = 0; ok && k < i; k++)
+            if (strcmp(c[k], c[i]) == 0)
+                ok = diag_add(e->diag, pos, "'%s' is there twice", c[i]);
+    }
+    return ok ? c : NULL;
+}
+
+static struct instance *add(struct experiment *e, struct decl *d, const char **coord, int n)
+{
+    struct instance *in = &d->instance[d->n++];
+    struct task *t = arena_alloc(e->arena, sizeof *t);
+    AUTO(buf) struct buf name = {0};
+    buf_puts(&name, d->name);
+    for (int i = 0; i < n; i++) {
+        buf_putc(&name, i ? ',' : '[');
+        buf_puts(&name, coord[i]);
+    }
+    if (n)
+        buf_putc(&name, ']');
+    *t =
+        (struct task){.name = arena_strdup(e->arena, buf_str(&name)), .stage = d->stage, .pos = d->node->pos};
+    *in = (struct instance){.task = t, .coord = coord, .n_coord = n, .scope = {.vars = e->vars}};
+    return in;
+}
+
+static void expand_foreach(struct experiment *e, struct decl *d, const struct yaml_node *over)
+{
+    const struct scope s = {.vars = e->vars};
+    struct yaml_node *items = vars_resolve(e->arena, e->diag, &s, over);
+    const char **coord = items ? coordinates(e, items, "foreach") : NULL;
+    if (!coord)
+        return;
+    d->instance = arena_alloc(e->arena, (size_t)items->n * sizeof *d->instance);
+    for (int i = 0; i < items->n; i++) {
+        struct instance *in = add(e, d, &coord[i], 1);
+        in->scope.item = items->item[i];
+        in->scope.key = coord[i];
+    }
+}
+
+/* ${item.a} of a matrix: a map of the chosen values. */
+static struct yaml_node *chosen(struct experiment *e, const struct yaml_node *axes, const int *at)
+{
+    struct yaml_node *m = arena_alloc(e->arena, sizeof *m);
+    *m = *axes;
+    m->item = arena_alloc(e->arena, (size_t)axes->n * sizeof *m->item);
+    for (int i = 0; i < axes->n; i++)
+        m->item[i] = axes->item[i]->item[at[i]];
+    return m;
+}
+
+static void expand_matrix(struct experiment *e, struct decl *d, const struct yaml_node *over)
+{
+    const struct scope s = {.vars = e->vars};
+    struct yaml_node *axes = vars_resolve(e->arena, e->diag, &s, over);
+    if (!axes)
+        return;
+    if (axes->kind != YAML_MAP || axes->n == 0) {
+        diag_add(e->diag, &axes->pos, "matrix takes a map of lists");
+        return;
+    }
+    const char ***name = arena_alloc(e->arena, (size_t)axes->n * sizeof *name);
+    int64_t count = 1;
+    for (int i = 0; i < axes->n; i++) {
+        if (!(name[i] = coordinates(e, axes->item[i], "a matrix axis")))
+            return;
+        count *= axes->item[i]->n;
+        if (count > INSTANCES_MAX) {
+            diag_add(e->diag, &axes->pos, "a matrix of more than %d tasks", INSTANCES_MAX);
+            return;
+        }
+    }
+    d->instance = arena_alloc(e->arena, (size_t)count * sizeof *d->instance);
+    int *at = arena_alloc(e->arena, (size_t)axes->n * sizeof *at);
+    for (int64_t k = 0; k < count; k++) {
+        const char **coord = arena_alloc(e->arena, (size_t)axes->n * sizeof *coord);
+        for (int i = 0; i < axes->n; i++)
+            coord[i] = name[i][at[i]];
+        add(e, d, coord, axes->n)->scope.item = chosen(e, axes, at);
+        for (int i = axes->n - 1; i >= 0 && ++at[i] == axes->item[i]->n; i--)
+            at[i] = 0;
+    }
+}
+
+void expand_decl(struct experiment *e, struct decl *d)
+{
+    const struct yaml_node *each = yaml_get(d->node, "foreach"), *matrix = yaml_get(d->node, "matrix");
+    if (each && matrix) {
+        diag_add(e->diag, &matrix->pos, "stage '%s' has both foreach and matrix: use one", d->name);
+    } else if (each) {
+        expand_foreach(e, d, each);
+    } else if (matrix) {
+        expand_matrix(e, d, matrix);
+    } else {
+        d->instance = arena_alloc(e->arena, sizeof *d->instance);
+        add(e, d, NULL, 0);
+    }
+}

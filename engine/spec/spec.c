@@ -1,0 +1,230 @@
+/* The file's outline: top-level keys, one declaration a stage; then the passes in their order. */
+#include "engine/spec/spec.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/spec/spec_impl.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TASKS_MAX 100000
+
+static const char *const top_keys[] = {"experiment", "description", "vars", "privacy", "stages", NULL};
+static const char *const stage_keys[] = {"uses",    "with",      "in",   "foreach",     "matrix",
+                                         "private", "resources", "tags", "description", NULL};
+static const char *const privacy_keys[] = {"allow", NULL};
+
+static size_t count(const char *const *names)
+{
+    size_t n = 0;
+    while (names[n])
+        n++;
+    return n;
+}
+
+/* Is it a map whose keys are all in the list? */
+static bool check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
+                      const char *what)
+{
+    if (map->kind != YAML_MAP)
+        return diag_add(e->diag, &map->pos, "%s must be a map", what);
+    for (int i = 0; i < map->n; i++) {
+        bool known = false;
+        for (size_t k = 0; keys[k]; k++)
+            known = known || strcmp(keys[k], map->key[i]->text) == 0;
+        if (!known)
+            diag_unknown(e->diag, &map->key[i]->pos, nearest_name(keys, count(keys), map->key[i]->text),
+                         "%s has no key '%s'", what, map->key[i]->text);
+    }
+    return true;
+}
+
+static bool is_word(const char *s)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && s[i] != '_' && s[i] != '-')
+            return false;
+    return n > 0 && n <= 100;
+}
+
+static const char *read_name(struct experiment *e, const struct yaml_node *root)
+{
+    const struct yaml_node *n = yaml_get(root, "experiment");
+    if (!n) {
+        diag_add(e->diag, &root->pos, "the file has no 'experiment: NAME'");
+        return "";
+    }
+    if (n->kind == YAML_SCALAR && is_word(n->text))
+        return n->text;
+    diag_add(e->diag, &n->pos, "experiment: takes a name of letters, digits, - and _");
+    return "";
+}
+
+/* Free text and tags are for people; they only have to be text. */
+static void check_text(struct experiment *e, const struct yaml_node *map)
+{
+    const struct yaml_node *d = yaml_get(map, "description"), *tags = yaml_get(map, "tags");
+    if (d && d->kind != YAML_SCALAR)
+        diag_add(e->diag, &d->pos, "description: takes text");
+    bool ok = !tags || tags->kind == YAML_LIST;
+    for (int i = 0; ok && tags && i < tags->n; i++)
+        ok = tags->item[i]->kind == YAML_SCALAR;
+    if (!ok)
+        diag_add(e->diag, &tags->pos, "tags: takes a list of words");
+}
+
+static const struct stage *find_stage(const struct spec_options *opt, const char *name)
+{
+    return opt && opt->find ? opt->find(name) : stage_find(name);
+}
+
+static const struct stage *read_uses(struct experiment *e, const struct decl *d,
+                                     const struct spec_options *opt)
+{
+    const struct yaml_node *uses = yaml_get(d->node, "uses");
+    if (!uses || uses->kind != YAML_SCALAR) {
+        diag_add(e->diag, uses ? &uses->pos : &d->node->pos,
+                 "stage '%s' needs 'uses: STAGE' ('weft stages' lists them)", d->name);
+        return NULL;
+    }
+    const struct stage *s = find_stage(opt, uses->text);
+    if (s)
+        return s;
+    size_t n = 0;
+    while (stage_registry[n])
+        n++;
+    AUTO(mem) const char **names = xcalloc(n + 1, sizeof *names);
+    for (size_t i = 0; i < n; i++)
+        names[i] = stage_registry[i]->name;
+    diag_unknown(e->diag, &uses->pos, nearest_name(names, n, uses->text), "there is no stage '%s'",
+                 uses->text);
+    return NULL;
+}
+
+static void read_stages(struct experiment *e, const struct yaml_node *root, const struct spec_options *opt)
+{
+    const struct yaml_node *stages = yaml_get(root, "stages");
+    if (!stages || stages->kind != YAML_MAP || stages->n == 0) {
+        diag_add(e->diag, stages ? &stages->pos : &root->pos,
+                 "the file has no stages: 'stages:' takes a map NAME: {uses: ...}");
+        return;
+    }
+    e->decl = arena_alloc(e->arena, (size_t)stages->n * sizeof *e->decl);
+    for (int i = 0; i < stages->n; i++) {
+        struct decl *d = &e->decl[e->n];
+        *d = (struct decl){.name = stages->key[i]->text, .node = stages->item[i]};
+        if (!is_word(d->name))
+            diag_add(e->diag, &stages->key[i]->pos,
+                     "a stage's name has letters, digits, - and _ only: '%.100s'", d->name);
+        if (!check_map(e, d->node, stage_keys, "a stage"))
+            continue;
+        check_text(e, d->node);
+        d->stage = read_uses(e, d, opt);
+        e->n++;
+    }
+}
+
+static void read_privacy(struct experiment *e, const struct yaml_node *root)
+{
+    const struct yaml_node *p = yaml_get(root, "privacy"), *allow = yaml_get(p, "allow");
+    if (!p || !check_map(e, p, privacy_keys, "privacy") || !allow)
+        return;
+    if (allow->kind != YAML_LIST) {
+        diag_add(e->diag, &allow->pos, "allow: takes a list of stages of this file");
+        return;
+    }
+    e->allow = arena_alloc(e->arena, (size_t)(allow->n + 1) * sizeof *e->allow);
+    AUTO(mem) const char **names = xcalloc((size_t)e->n + 1, sizeof *names);
+    for (int i = 0; i < e->n; i++)
+        names[i] = e->decl[i].name;
+    for (int i = 0; i < allow->n; i++) {
+        const struct yaml_node *a = allow->item[i];
+        bool known = false;
+        for (int k = 0; a->kind == YAML_SCALAR && k < e->n; k++)
+            known = known || strcmp(names[k], a->text) == 0;
+        if (known)
+            e->allow[e->n_allow++] = a->text;
+        else if (a->kind == YAML_SCALAR)
+            diag_unknown(e->diag, &a->pos, nearest_name(names, (size_t)e->n, a->text),
+                         "there is no stage '%s' to allow", a->text);
+        else
+            diag_add(e->diag, &a->pos, "allow: takes a list of stages of this file");
+    }
+}
+
+/* The passes over the declarations. References need every task, so they come after all expansions. */
+static void build(struct experiment *e, struct spec *s)
+{
+    for (int i = 0; i < e->n; i++) {
+        expand_decl(e, &e->decl[i]);
+        e->tasks += e->decl[i].n;
+        if (e->tasks > TASKS_MAX) {
+            diag_add(e->diag, &e->decl[i].node->pos, "the experiment has more than %d tasks", TASKS_MAX);
+            return;
+        }
+    }
+    for (int i = 0; i < e->n; i++)
+        for (int k = 0; e->decl[i].stage && k < e->decl[i].n; k++) {
+            params_set(e, &e->decl[i], &e->decl[i].instance[k]);
+            refs_resolve(e, &e->decl[i], &e->decl[i].instance[k]);
+        }
+    if (graph_order(e, s))
+        labels_flow(e, s);
+}
+
+static void read_experiment(struct experiment *e, const struct yaml_node *root,
+                            const struct spec_options *opt, struct spec *s)
+{
+    if (!check_map(e, root, top_keys, "an experiment"))
+        return;
+    s->experiment = read_name(e, root);
+    check_text(e, root);
+    e->vars = vars_read(e->arena, e->diag, yaml_get(root, "vars"), opt);
+    read_stages(e, root, opt);
+    read_privacy(e, root);
+    build(e, s);
+}
+
+bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors,
+               int *n_errors)
+{
+    struct spec *s = xcalloc(1, sizeof *s);
+    arena_init(&s->arena);
+    s->file = arena_strdup(&s->arena, path);
+    struct diag diag = {0};
+    struct experiment e = {.arena = &s->arena, .diag = &diag};
+    struct yaml_node *root;
+    struct error err = {0};
+    if (!yaml_read(path, &s->arena, &root, &err))
+        diag_take(&diag, &err, NULL);
+    else
+        read_experiment(&e, root, opt, s);
+    *errors = NULL;
+    *n_errors = 0;
+    *ret = s;
+    if (diag.n == 0)
+        return true;
+    diag_sort(&diag);
+    *errors = diag.item;
+    *n_errors = (int)diag.n;
+    spec_free(s);
+    *ret = NULL;
+    return false;
+}
+
+void spec_free(struct spec *s)
+{
+    if (!s)
+        return;
+    arena_done(&s->arena);
+    free(s);
+}
+
+struct task *spec_find(const struct spec *s, const char *task)
+{
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->task[i]->name, task) == 0)
+            return s->task[i];
+    return NULL;
+}

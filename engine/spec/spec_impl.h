@@ -1,0 +1,62 @@
+/* Private to engine/spec/: what the passes over an experiment share. Order: read -> vars -> expand -> params
+ * -> refs -> graph -> labels; each pass adds what it finds wrong to the diagnostics and goes on. Everything
+ * lives in the arena. */
+#ifndef ENGINE_SPEC_SPEC_IMPL_H
+#define ENGINE_SPEC_SPEC_IMPL_H
+#include "engine/spec/spec.h"
+#include "engine/spec/yaml.h"
+
+struct diag { /* all errors of a file, without exact repeats */
+    struct error *item;
+    size_t n, cap;
+};
+bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4); /* returns false */
+bool diag_take(struct diag *d, const struct error *err, const struct pos *pos); /* an error from elsewhere */
+/* "there is no X 'name'; did you mean 'near'?": format and arguments say all but the suggestion. */
+bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const char *fmt, ...) PRINTF(4, 5);
+void diag_sort(struct diag *d); /* by file, line, column */
+
+/* Names a value may use: ${item} and ${key} of one instance, then the variables. */
+struct scope {
+    const struct yaml_node *vars; /* a map, never NULL */
+    const struct yaml_node *item; /* NULL outside foreach and matrix */
+    const char *key;
+};
+/* The map of variables after --set, with every ${...} in it replaced; never NULL. `vars` may be NULL. A
+ * variable that has an error is kept as a broken one: its users fail without a second message. */
+struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
+                            const struct spec_options *opt);
+/* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */
+struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
+                               const struct yaml_node *n);
+
+struct instance { /* one task of a declaration */
+    struct task *task;
+    const char **coord; /* texts of foreach or matrix coordinates */
+    int n_coord;
+    struct scope scope;
+};
+struct decl { /* one entry of stages: */
+    const char *name;
+    const struct yaml_node *node;
+    const struct stage *stage; /* NULL: unknown, reported */
+    struct instance *instance;
+    int n;
+};
+struct experiment {
+    struct arena *arena;
+    struct diag *diag;
+    const struct yaml_node *vars;
+    struct decl *decl;
+    int n;
+    int tasks;          /* of all declarations */
+    const char **allow; /* privacy.allow */
+    int n_allow;
+};
+void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
+void params_set(struct experiment *e, const struct decl *d,
+                struct instance *in); /* with:, resources:, private: */
+void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
+bool graph_order(struct experiment *e, struct spec *s); /* fills s->task; false: a cycle, reported */
+void labels_flow(struct experiment *e, struct spec *s); /* private labels along the edges */
+#endif

@@ -1,0 +1,281 @@
+/* ${...}: variables, items and keys put into values. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/param.h"
+#include "engine/spec/spec_impl.h"
+#include <string.h>
+
+#define DEPTH_MAX  64          /* variables that use variables */
+#define TEXT_MAX   (1 << 20)   /* bytes of one text: doubling variables grow fast */
+#define MEMORY_MAX (512 << 20) /* bytes of a whole experiment: so do doubling lists */
+
+struct chain { /* the variables being resolved, innermost first */
+    const struct yaml_node *node;
+    const char *path;
+    const struct chain *up;
+    int depth;
+};
+struct resolver {
+    struct arena *arena;
+    struct diag *diag;
+    const struct scope *scope;
+    bool raw; /* the scope's variables hold ${...} themselves */
+};
+
+static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up);
+
+static struct yaml_node *text_node(struct arena *a, const char *text, struct pos pos, bool quoted)
+{
+    struct yaml_node *n = arena_alloc(a, sizeof *n);
+    *n = (struct yaml_node){.kind = YAML_SCALAR, .pos = pos, .text = text, .quoted = quoted};
+    return n;
+}
+
+static bool is_broken(const struct yaml_node *n)
+{
+    return n->kind == YAML_SCALAR && !n->text;
+}
+
+static const char *nearest_key(const struct yaml_node *map, const char *name)
+{
+    if (!map || map->kind != YAML_MAP)
+        return NULL;
+    AUTO(mem) const char **keys = xmalloc((size_t)(map->n + 1) * sizeof *keys);
+    for (int i = 0; i < map->n; i++)
+        keys[i] = map->key[i]->text;
+    return nearest_name(keys, (size_t)map->n, name);
+}
+
+/* The node that a dotted path means; item and key come before variables. NULL after a diagnostic. *is_var: it
+ * is (part of) a variable. */
+static const struct yaml_node *look_up(const struct resolver *r, const char *path, struct pos pos,
+                                       bool *is_var)
+{
+    const struct scope *s = r->scope;
+    AUTO(mem) char *copy = xstrdup(path);
+    char *rest = copy, *part = strsep(&rest, ".");
+    const struct yaml_node *at = NULL, *in = s->vars;
+    *is_var = false;
+    if (s->item && strcmp(part, "item") == 0) {
+        at = s->item;
+    } else if (s->key && strcmp(part, "key") == 0) {
+        at = text_node(r->arena, s->key, pos, true);
+    } else {
+        at = yaml_get(s->vars, part);
+        *is_var = true;
+    }
+    while (at && rest) {
+        if (is_broken(at))
+            return at;
+        part = strsep(&rest, ".");
+        in = at;
+        at = yaml_get(at, part);
+    }
+    if (at)
+        return at;
+    if (!s->item && (strcmp(part, "item") == 0 || strcmp(part, "key") == 0))
+        diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
+    else
+        diag_unknown(r->diag, &pos, nearest_key(in, part), "unknown variable '${%s}'", path);
+    return NULL;
+}
+
+/* Length of "${name}" at s, 0 when there is none. */
+static size_t placeholder(const char *s)
+{
+    const char *end = s[0] == '$' && s[1] == '{' ? strchr(s, '}') : NULL;
+    return end ? (size_t)(end - s) + 1 : 0;
+}
+
+static bool circle(const struct resolver *r, const struct yaml_node *n, const char *path,
+                   const struct chain *up, const struct yaml_node *found)
+{
+    if (up && up->depth >= DEPTH_MAX) {
+        diag_add(r->diag, &n->pos, "variables use each other more than %d deep at '${%s}'", DEPTH_MAX, path);
+        return true;
+    }
+    AUTO(buf) struct buf names = {0};
+    buf_puts(&names, path);
+    for (const struct chain *c = up; c; c = c->up) {
+        AUTO(mem) char *inner = buf_take(&names);
+        buf_printf(&names, "%s -> %s", c->path, inner);
+        if (c->node == found) {
+            diag_add(r->diag, &n->pos, "variables use each other in a circle: %s", buf_str(&names));
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct yaml_node *substitute(const struct resolver *r, const struct yaml_node *n, const char *at,
+                                    size_t len, const struct chain *up)
+{
+    char *path = arena_alloc(r->arena, len);
+    memcpy(path, at + 2, len - 3);
+    bool is_var;
+    const struct yaml_node *found = look_up(r, path, n->pos, &is_var);
+    if (!found || is_broken(found))
+        return NULL;
+    if (is_var && r->raw) {
+        if (circle(r, n, path, up, found))
+            return NULL;
+        const struct chain chain = {found, path, up, up ? up->depth + 1 : 1};
+        found = resolve(r, found, &chain);
+        if (!found)
+            return NULL;
+    }
+    struct yaml_node *copy = arena_alloc(r->arena, sizeof *copy);
+    *copy = *found;
+    copy->pos = n->pos; /* errors point to where the value is used */
+    return copy;
+}
+
+/* One "${...}" inside longer text. */
+static bool append(const struct resolver *r, const struct yaml_node *n, const char *at, size_t len,
+                   const struct chain *up, struct buf *out)
+{
+    const struct yaml_node *v = substitute(r, n, at, len, up);
+    if (!v)
+        return false;
+    if (v->kind != YAML_SCALAR)
+        return diag_add(r->diag, &n->pos, "'%.*s' is a %s: it cannot stand inside text", (int)len, at,
+                        v->kind == YAML_LIST ? "list" : "map");
+    buf_puts(out, v->text);
+    return out->len <= TEXT_MAX || diag_add(r->diag, &n->pos, "this text grows beyond %d bytes", TEXT_MAX);
+}
+
+static struct yaml_node *resolve_scalar(const struct resolver *r, const struct yaml_node *n,
+                                        const struct chain *up)
+{
+    size_t whole = placeholder(n->text);
+    if (whole && !n->text[whole])
+        return substitute(r, n, n->text, whole, up);
+    AUTO(buf) struct buf b = {0};
+    for (const char *p = n->text; *p;) {
+        size_t len = placeholder(p);
+        if (strncmp(p, "$${", 3) == 0) {
+            buf_puts(&b, "${");
+            p += 3;
+        } else if (len) {
+            if (!append(r, n, p, len, up, &b))
+                return NULL;
+            p += len;
+        } else if (p[0] == '$' && p[1] == '{') {
+            diag_add(r->diag, &n->pos, "'${' without '}' in \"%.200s\"; write '$${' for a literal one",
+                     n->text);
+            return NULL;
+        } else {
+            buf_putc(&b, *p++);
+        }
+    }
+    return text_node(r->arena, arena_strdup(r->arena, buf_str(&b)), n->pos, n->quoted);
+}
+
+static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up)
+{
+    if (r->arena->used > MEMORY_MAX) {
+        diag_add(r->diag, &n->pos, "the experiment grows beyond %d MiB", MEMORY_MAX >> 20);
+        return NULL;
+    }
+    if (n->kind == YAML_SCALAR && strchr(n->text, '$'))
+        return resolve_scalar(r, n, up);
+    struct yaml_node *copy = arena_alloc(r->arena, sizeof *copy);
+    *copy = *n;
+    if (n->kind == YAML_SCALAR)
+        return copy;
+    copy->item = arena_alloc(r->arena, (size_t)(n->n + 1) * sizeof *copy->item);
+    bool ok = true;
+    for (int i = 0; i < n->n; i++) {
+        copy->item[i] = resolve(r, n->item[i], up);
+        ok = ok && copy->item[i];
+    }
+    return ok ? copy : NULL;
+}
+
+struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
+                               const struct yaml_node *n)
+{
+    const struct resolver r = {.arena = a, .diag = d, .scope = s};
+    return resolve(&r, n, NULL);
+}
+
+/* The slot of the variable "a.b", NULL after a diagnostic. */
+static struct yaml_node **find_slot(struct diag *d, struct yaml_node *vars, const char *name,
+                                    const char *option)
+{
+    AUTO(mem) char *copy = xstrdup(name);
+    char *rest = copy, *part;
+    struct yaml_node *in = vars, **slot = NULL;
+    while ((part = strsep(&rest, "."))) {
+        int i = 0;
+        while (in && in->kind == YAML_MAP && i < in->n && strcmp(in->key[i]->text, part) != 0)
+            i++;
+        if (!in || in->kind != YAML_MAP || i == in->n) {
+            diag_unknown(d, NULL, nearest_key(in, part), "--set %s: the experiment has no variable '%s'",
+                         option, name);
+            return NULL;
+        }
+        slot = &in->item[i];
+        in = *slot;
+    }
+    return slot;
+}
+
+static bool set_one(struct arena *a, struct diag *d, struct yaml_node *vars, const char *option)
+{
+    const char *eq = strchr(option, '=');
+    if (!eq || eq == option)
+        return diag_add(d, NULL, "--set %s: write --set name=value", option);
+    const struct pos pos = {arena_printf(a, "--set %s", option), 1, 1};
+    AUTO(mem) char *name = xstrndup(option, (size_t)(eq - option));
+    struct yaml_node **slot = find_slot(d, vars, name, option), *value = NULL;
+    struct error err = {0};
+    if (!eq[1]) {
+        value = text_node(a, "", pos, true);
+    } else if (!yaml_parse(eq + 1, strlen(eq + 1), pos.file, a, &value, &err)) {
+        err.file[0] = '\0'; /* the option is in the text */
+        err.line = 0;
+        error_context(&err, "--set %s: the value is not valid YAML", option);
+        return diag_take(d, &err, NULL);
+    }
+    if (slot)
+        *slot = value;
+    return slot;
+}
+
+/* Maps that --set may change must not be shared through aliases. */
+static struct yaml_node *copy_maps(struct arena *a, const struct yaml_node *n)
+{
+    struct yaml_node *copy = arena_alloc(a, sizeof *copy);
+    *copy = *n;
+    if (n->kind != YAML_MAP || a->used > MEMORY_MAX)
+        return copy;
+    copy->item = arena_alloc(a, (size_t)(n->n + 1) * sizeof *copy->item);
+    for (int i = 0; i < n->n; i++)
+        copy->item[i] = copy_maps(a, n->item[i]);
+    return copy;
+}
+
+struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
+                            const struct spec_options *opt)
+{
+    struct yaml_node none = {.kind = YAML_MAP};
+    if (vars && vars->kind != YAML_MAP)
+        diag_add(d, &vars->pos, "vars: takes a map of names and values");
+    struct yaml_node *raw = copy_maps(a, vars && vars->kind == YAML_MAP ? vars : &none),
+                     *ready = copy_maps(a, raw);
+    for (int i = 0; opt && i < opt->n_set; i++)
+        set_one(a, d, raw, opt->set[i]);
+    const struct scope scope = {.vars = raw};
+    const struct resolver r = {.arena = a, .diag = d, .scope = &scope, .raw = true};
+    for (int i = 0; i < raw->n; i++) {
+        const struct chain chain = {raw->item[i], raw->key[i]->text, NULL, 1};
+        if (strchr(raw->key[i]->text, '.'))
+            diag_add(d, &raw->key[i]->pos, "a variable's name must not hold a '.': '%s'", raw->key[i]->text);
+        ready->item[i] = resolve(&r, raw->item[i], &chain);
+        if (!ready->item[i])
+            ready->item[i] = text_node(a, NULL, raw->item[i]->pos, false);
+    }
+    return ready;
+}
