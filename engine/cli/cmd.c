@@ -1,0 +1,181 @@
+/* The commands, and what they share. */
+#include "engine/cli/cmd.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/param.h"
+#include "cache/store.h"
+#include "engine/spec/spec.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Every command, in the order of the help. One line here, one file cmd_NAME.c. */
+#define COMMANDS(X)                                                                                          \
+    X(check)                                                                                                 \
+    X(stages)                                                                                                \
+    X(help)
+
+#define DECLARE(name) extern const struct cmd cmd_##name;
+COMMANDS(DECLARE)
+#define ROW(name) &cmd_##name,
+const struct cmd *const cmd_table[] = {COMMANDS(ROW) NULL};
+
+const struct cmd *cmd_find(const char *name)
+{
+    for (const struct cmd *const *c = cmd_table; *c; c++)
+        if (strcmp((*c)->name, name) == 0)
+            return *c;
+    return NULL;
+}
+
+/* The line of a file, malloc'd; NULL when it cannot be had. */
+static char *source_line(const char *path, int line)
+{
+    AUTO(file) FILE *f = fopen(path, "r");
+    char *text = NULL;
+    size_t cap = 0;
+    for (int i = 0; f && i < line; i++)
+        if (getline(&text, &cap, f) < 0) {
+            free(text);
+            return NULL;
+        }
+    if (!f)
+        return NULL;
+    text[strcspn(text, "\r\n")] = '\0';
+    return text;
+}
+
+/* The source line and a caret below the column; tabs stay tabs so that the caret stands right. Columns count
+ * characters, not bytes. */
+static void print_source(const struct error *err)
+{
+    AUTO(mem) char *line = source_line(err->file, err->line);
+    if (!line || strlen(line) > 400)
+        return;
+    fprintf(stderr, "    %s\n    ", line);
+    int col = 1;
+    for (const char *c = line; *c && col < err->col; c++) {
+        if ((*c & 0xC0) == 0x80)
+            continue;
+        fputc(*c == '\t' ? '\t' : ' ', stderr);
+        col++;
+    }
+    fputs("^\n", stderr);
+}
+
+int cmd_fail(const struct error *err)
+{
+    char text[sizeof err->text + sizeof err->file + 64];
+    bool placed = err->file[0] && err->line;
+    fprintf(stderr, "%s%s\n", placed ? "" : "weft: ", error_string(err, text, sizeof text));
+    if (placed)
+        print_source(err);
+    return err->code == ERROR_INPUT ? 2 : err->code == ERROR_INTERRUPT ? 130 : 1;
+}
+
+char *cmd_store_path(const struct cmd_args *a)
+{
+    const struct opt_value *o = cmd_opt(a, "store");
+    const char *path = o->set ? o->string : getenv("WEFT_STORE");
+    if (path && *path)
+        return xstrdup(path);
+    path = getenv("XDG_CACHE_HOME");
+    if (path && *path)
+        return xprintf("%s/weft", path);
+    path = getenv("HOME");
+    return xprintf("%s/.cache/weft", path && *path ? path : ".");
+}
+
+bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *err)
+{
+    AUTO(mem) char *path = cmd_store_path(a);
+    return store_open(path, ret, err);
+}
+
+int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
+{
+    const struct opt_value *set = cmd_opt(a, "set");
+    const struct spec_options options = {.set = set->list, .n_set = set->n};
+    struct error *errors;
+    int n, status = 0;
+    if (spec_read(path, &options, ret, &errors, &n))
+        return 0;
+    for (int i = 0; i < n; i++)
+        status = cmd_fail(&errors[i]);
+    if (n > 1)
+        fprintf(stderr, "%d errors\n", n);
+    free(errors);
+    return status;
+}
+
+int cmd_print_json(json_t *j)
+{
+    AUTO_JSON owned = j;
+    AUTO(mem) char *text = json_text(owned, true);
+    struct error err = {0};
+    if (puts(text) < 0 || fflush(stdout) != 0) {
+        error_errno(&err, "cannot write the output");
+        return cmd_fail(&err);
+    }
+    return 0;
+}
+
+void cmd_help_of(const struct cmd *c)
+{
+    printf("weft %s %s\n\n%s\n", c->name, c->usage, c->doc);
+    if (c->opts && c->opts->name)
+        printf("\n");
+    for (const struct opt *o = c->opts; o && o->name; o++) {
+        AUTO(buf) struct buf left = {0};
+        if (o->letter)
+            buf_printf(&left, "-%c, ", o->letter);
+        buf_printf(&left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        printf("  %-24s %s\n", buf_str(&left), o->doc);
+    }
+}
+
+static int unknown_command(const char *name)
+{
+    size_t n = 0;
+    const char *names[sizeof cmd_table / sizeof *cmd_table];
+    for (size_t i = 0; cmd_table[i]; i++)
+        if (!cmd_table[i]->hidden)
+            names[n++] = cmd_table[i]->name;
+    const char *near = nearest_name(names, n, name);
+    struct error err = {0};
+    error_set(&err, NULL, ERROR_INPUT, "there is no command '%s'%s%s%s ('weft help' lists them)", name,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return cmd_fail(&err);
+}
+
+/* --help before any "--" asks for the command's help, whatever else is there. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+int cmd_main(int argc, char **argv)
+{
+    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    const char *name = argc < 2 || help ? "help" : argv[1];
+    const struct cmd *c = cmd_find(name);
+    if (!c)
+        return unknown_command(name);
+    if (argc > 2 && wants_help(argc - 2, argv + 2)) {
+        cmd_help_of(c);
+        return 0;
+    }
+    struct cmd_args args;
+    struct error err = {0};
+    int skip = argc < 2 || help ? argc : 2;
+    int status = opt_parse(c, argc - skip, argv + skip, &args, &err) ? c->run(&args) : cmd_fail(&err);
+    opt_done(&args);
+    if (fflush(stdout) != 0 && status == 0)
+        status = 1;
+    return argc < 2 ? 2 : status;
+}

@@ -1,0 +1,92 @@
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/param.h"
+#include "engine/cli/cmd.h"
+#include "stages/stage.h"
+#include <stdio.h>
+
+static int overview(void)
+{
+    printf("weft COMMAND ...: experiments as graphs of cached stages\n\n");
+    for (const struct cmd *const *c = cmd_table; *c; c++)
+        if (!(*c)->hidden)
+            printf("  %-8s %-44s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
+    printf("\n'weft help COMMAND' and 'weft help STAGE' say more. Exit status: 0 done, 1 a task failed, 2 "
+           "the command or "
+           "file is wrong,\n130 interrupted.\n");
+    return 0;
+}
+
+static void print_ports(const char *title, const struct port *p)
+{
+    if (p && p->name)
+        printf("\n%s\n", title);
+    for (; p && p->name; p++) {
+        AUTO(buf) struct buf type = {0};
+        buf_puts(&type, artifact_name(p->type));
+        if (p->also)
+            buf_printf(&type, " and %s", artifact_name(p->also));
+        if (p->many)
+            buf_puts(&type, ", one or more");
+        if (p->optional)
+            buf_puts(&type, ", optional");
+        if (p->private_ok)
+            buf_puts(&type, "; may be private");
+        if (p->releases)
+            buf_printf(&type, "; releases %s", p->release ? p->release : "it");
+        printf("  %-16s %s\n                   %s\n", p->name, p->doc ? p->doc : "", buf_str(&type));
+    }
+}
+
+static int help_stage(const struct stage *s)
+{
+    AUTO(buf) struct buf params = {0};
+    param_help(s->params, &params);
+    printf("stage %s, version %d\n\n%s\n", s->name, s->version, s->doc);
+    print_ports("inputs (in:)", s->inputs);
+    print_ports("outputs", s->outputs);
+    if (params.len)
+        printf("\nparameters (with:)\n%s", buf_str(&params));
+    return 0;
+}
+
+static int unknown(const char *name)
+{
+    size_t n = 0, cap = 0;
+    AUTO(mem) const char **names = NULL;
+    for (const struct stage *const *s = stage_registry; *s; s++) {
+        names = xgrow(names, &cap, n + 1, sizeof *names);
+        names[n++] = (*s)->name;
+    }
+    for (const struct cmd *const *c = cmd_table; *c; c++) {
+        names = xgrow(names, &cap, n + 1, sizeof *names);
+        names[n++] = (*c)->name;
+    }
+    const char *near = nearest_name(names, n, name);
+    struct error err = {0};
+    error_set(&err, NULL, ERROR_INPUT, "there is no stage and no command '%s'%s%s%s", name,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return cmd_fail(&err);
+}
+
+static int run(const struct cmd_args *a)
+{
+    if (a->n == 0)
+        return overview();
+    const struct cmd *c = cmd_find(a->arg[0]);
+    const struct stage *s = stage_find(a->arg[0]);
+    if (c)
+        cmd_help_of(c);
+    if (s && c)
+        printf("\n");
+    if (s)
+        help_stage(s);
+    return c || s ? 0 : unknown(a->arg[0]);
+}
+
+const struct cmd cmd_help = {.name = "help",
+                             .usage = "[COMMAND | STAGE]",
+                             .doc = "Explain a command or a stage.",
+                             .args_max = 1,
+                             .run = run};
