@@ -57,8 +57,7 @@ static struct instance *add(struct experiment *e, struct decl *d, const char **c
     }
     if (n)
         buf_putc(&name, ']');
-    *t =
-        (struct task){.name = arena_strdup(e->arena, buf_str(&name)), .stage = d->stage, .pos = d->node->pos};
+    *t = (struct task){.name = arena_strdup(e->arena, buf_str(&name)), .stage = d->stage, .pos = d->pos};
     *in = (struct instance){.task = t, .coord = coord, .n_coord = n, .scope = {.vars = e->vars}};
     return in;
 }

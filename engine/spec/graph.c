@@ -25,13 +25,12 @@ static struct task *next_input(struct walk *w)
 static bool report_cycle(struct experiment *e, const struct walk *stack, int n, const struct task *again)
 {
     AUTO(buf) struct buf path = {0};
-    int from = 0;
-    while (stack[from].task != again)
-        from++;
-    for (int i = n - 1; i >= from; i--) /* along the data: an input comes before its user */
-        buf_printf(&path, "%s -> ", stack[i].task->name);
-    return diag_add(e->diag, &again->pos, "tasks need each other in a cycle: %s%s", buf_str(&path),
-                    stack[n - 1].task->name);
+    int i = n - 1;
+    buf_puts(&path, again->name);
+    do /* along the data: an input comes before its user */
+        buf_printf(&path, " -> %s", stack[i].task->name);
+    while (stack[i--].task != again);
+    return diag_add(e->diag, &again->pos, "tasks need each other in a cycle: %s", buf_str(&path));
 }
 
 /* Append root after everything it needs. While tasks are numbered, task->index is their mark. */

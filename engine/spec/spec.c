@@ -84,7 +84,7 @@ static const struct stage *read_uses(struct experiment *e, const struct decl *d,
 {
     const struct yaml_node *uses = yaml_get(d->node, "uses");
     if (!uses || uses->kind != YAML_SCALAR) {
-        diag_add(e->diag, uses ? &uses->pos : &d->node->pos,
+        diag_add(e->diag, uses ? &uses->pos : &d->pos,
                  "stage '%s' needs 'uses: STAGE' ('weft stages' lists them)", d->name);
         return NULL;
     }
@@ -113,7 +113,7 @@ static void read_stages(struct experiment *e, const struct yaml_node *root, cons
     e->decl = arena_alloc(e->arena, (size_t)stages->n * sizeof *e->decl);
     for (int i = 0; i < stages->n; i++) {
         struct decl *d = &e->decl[e->n];
-        *d = (struct decl){.name = stages->key[i]->text, .node = stages->item[i]};
+        *d = (struct decl){.name = stages->key[i]->text, .pos = stages->key[i]->pos, .node = stages->item[i]};
         if (!is_word(d->name))
             diag_add(e->diag, &stages->key[i]->pos,
                      "a stage's name has letters, digits, - and _ only: '%.100s'", d->name);
@@ -160,7 +160,7 @@ static void build(struct experiment *e, struct spec *s)
         expand_decl(e, &e->decl[i]);
         e->tasks += e->decl[i].n;
         if (e->tasks > TASKS_MAX) {
-            diag_add(e->diag, &e->decl[i].node->pos, "the experiment has more than %d tasks", TASKS_MAX);
+            diag_add(e->diag, &e->decl[i].pos, "the experiment has more than %d tasks", TASKS_MAX);
             return;
         }
     }

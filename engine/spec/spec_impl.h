@@ -38,6 +38,7 @@ struct instance { /* one task of a declaration */
 };
 struct decl { /* one entry of stages: */
     const char *name;
+    struct pos pos; /* of the name */
     const struct yaml_node *node;
     const struct stage *stage; /* NULL: unknown, reported */
     struct instance *instance;

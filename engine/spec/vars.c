@@ -6,9 +6,10 @@
 #include "engine/spec/spec_impl.h"
 #include <string.h>
 
-#define DEPTH_MAX  64          /* variables that use variables */
-#define TEXT_MAX   (1 << 20)   /* bytes of one text: doubling variables grow fast */
-#define MEMORY_MAX (512 << 20) /* bytes of a whole experiment: so do doubling lists */
+#define DEPTH_MAX  64         /* variables that use variables */
+#define TEXT_MAX   (1 << 20)  /* bytes of one text: doubling variables grow fast */
+#define VARS_MAX   (64 << 20) /* bytes of the variables: doubling lists do too */
+#define MEMORY_MAX (1 << 30)  /* bytes of a whole experiment */
 
 struct chain { /* the variables being resolved, innermost first */
     const struct yaml_node *node;
@@ -20,7 +21,8 @@ struct resolver {
     struct arena *arena;
     struct diag *diag;
     const struct scope *scope;
-    bool raw; /* the scope's variables hold ${...} themselves */
+    bool raw;     /* the scope's variables hold ${...} themselves */
+    size_t start; /* bytes of the arena before */
 };
 
 static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up);
@@ -174,8 +176,10 @@ static struct yaml_node *resolve_scalar(const struct resolver *r, const struct y
 
 static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up)
 {
-    if (r->arena->used > MEMORY_MAX) {
-        diag_add(r->diag, &n->pos, "the experiment grows beyond %d MiB", MEMORY_MAX >> 20);
+    if (r->arena->used - r->start > (r->raw ? VARS_MAX : MEMORY_MAX)) {
+        diag_add(r->diag, &n->pos,
+                 r->raw ? "the variables grow beyond %d MiB" : "the experiment grows beyond %d MiB",
+                 (r->raw ? VARS_MAX : MEMORY_MAX) >> 20);
         return NULL;
     }
     if (n->kind == YAML_SCALAR && strchr(n->text, '$'))
@@ -235,7 +239,7 @@ static bool set_one(struct arena *a, struct diag *d, struct yaml_node *vars, con
         value = text_node(a, "", pos, true);
     } else if (!yaml_parse(eq + 1, strlen(eq + 1), pos.file, a, &value, &err)) {
         err.file[0] = '\0'; /* the option is in the text */
-        err.line = 0;
+        err.line = err.col = 0;
         error_context(&err, "--set %s: the value is not valid YAML", option);
         return diag_take(d, &err, NULL);
     }
@@ -249,7 +253,7 @@ static struct yaml_node *copy_maps(struct arena *a, const struct yaml_node *n)
 {
     struct yaml_node *copy = arena_alloc(a, sizeof *copy);
     *copy = *n;
-    if (n->kind != YAML_MAP || a->used > MEMORY_MAX)
+    if (n->kind != YAML_MAP || a->used > VARS_MAX)
         return copy;
     copy->item = arena_alloc(a, (size_t)(n->n + 1) * sizeof *copy->item);
     for (int i = 0; i < n->n; i++)
@@ -268,7 +272,7 @@ struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *v
     for (int i = 0; opt && i < opt->n_set; i++)
         set_one(a, d, raw, opt->set[i]);
     const struct scope scope = {.vars = raw};
-    const struct resolver r = {.arena = a, .diag = d, .scope = &scope, .raw = true};
+    const struct resolver r = {.arena = a, .diag = d, .scope = &scope, .raw = true, .start = a->used};
     for (int i = 0; i < raw->n; i++) {
         const struct chain chain = {raw->item[i], raw->key[i]->text, NULL, 1};
         if (strchr(raw->key[i]->text, '.'))
