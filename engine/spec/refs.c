@@ -10,17 +10,14 @@ struct refs { /* of one port, while they are collected */
     size_t n, cap;
 };
 struct parsed { /* "name[x,y].port" */
-    char *text; /* what the parts point into */
     const char *name, *port;
     char *coord; /* "x,y", NULL without brackets */
 };
 
-static bool parse(const char *text, struct parsed *p)
+static bool parse(struct arena *a, const char *text, struct parsed *p)
 {
-    *p = (struct parsed){.text = xstrdup(text)};
-    p->name = p->text;
-    size_t n = strcspn(p->text, "[.");
-    char *s = p->text + n;
+    char *copy = arena_strdup(a, text), *s = copy + strcspn(copy, "[.");
+    *p = (struct parsed){.name = copy};
     if (*s == '[') {
         *s++ = '\0';
         p->coord = s;
@@ -142,8 +139,7 @@ static bool add_reference(struct experiment *e, const struct task *t, const stru
                           const struct yaml_node *node, struct refs *refs)
 {
     struct parsed p = {0};
-    bool ok = node->kind == YAML_SCALAR && parse(node->text, &p);
-    AUTO(mem) char *owned = p.text;
+    bool ok = node->kind == YAML_SCALAR && parse(e->arena, node->text, &p);
     if (!ok)
         return diag_add(e->diag, &node->pos,
                         "a reference looks like name, name[item], name[*] or name.output");
