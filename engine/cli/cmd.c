@@ -44,6 +44,9 @@ static char *source_line(const char *path, int line)
     if (!f)
         return NULL;
     text[strcspn(text, "\r\n")] = '\0';
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' && *c != '\t')
+            *c = '?'; /* nothing that a terminal would obey */
     return text;
 }
 

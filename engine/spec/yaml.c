@@ -19,7 +19,8 @@ struct anchor {
 };
 struct reader {
     yaml_parser_t parser;
-    const char *file;
+    const char *file, *text;
+    size_t size;
     struct arena *arena;
     struct anchor *anchors;
     int depth, nodes;
@@ -48,8 +49,9 @@ static bool next_event(struct reader *r, yaml_event_t *e)
     const char *what = p->problem ? p->problem : "not valid YAML";
     if (strstr(what, "cannot start any token"))
         what = "this character cannot start anything here (a tab? YAML indents with spaces)";
-    error_set(r->err, &pos, ERROR_INPUT, "%s%s%s", what, p->context ? ", " : "",
-              p->context ? p->context : "");
+    bool flow = p->context && strstr(p->context, "flow") && memmem(r->text, r->size, "${", 2);
+    error_set(r->err, &pos, ERROR_INPUT, "%s%s%s%s", what, p->context ? ", " : "",
+              p->context ? p->context : "", flow ? " (inside { } and [ ] write \"${x}\" with quotes)" : "");
     memset(e, 0, sizeof *e);
     return false;
 }
@@ -297,7 +299,7 @@ bool yaml_parse(const char *text, size_t n, const char *name, struct arena *a, s
                 struct error *err)
 {
     struct error mine = {0};
-    struct reader r = {.file = arena_strdup(a, name), .arena = a, .err = &mine};
+    struct reader r = {.file = arena_strdup(a, name), .text = text, .size = n, .arena = a, .err = &mine};
     if (!yaml_parser_initialize(&r.parser))
         return error_set(err, NULL, ERROR_SYSTEM, "out of memory");
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, n);

@@ -72,6 +72,7 @@ static void refused(void **state)
     fails("a: {x: 1, x: 2}", "duplicate key 'x'", 1, 11);
     fails("a:\n\tb: 1\n", "tab", 2, 1);
     fails("a: [1, 2\nb: 3", "", 2, 0);
+    fails("a: {b: ${c}, d: 1}", "write \"${x}\" with quotes", 1, 0);
     fails("a: 1\n---\nb: 2\n", "one document", 2, 1);
     fails("a: !!int 3", "tags", 1, 4);
     fails("? [a]\n: 1", "a key must be", 1, 3);
