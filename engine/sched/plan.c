@@ -22,6 +22,7 @@ struct plan {
     int count[TASK_SKIPPED + 1];
     struct heap ready; /* not looked at yet */
     struct heap missed;
+    int64_t demand; /* cores that all of `missed` could use */
     int *set_aside; /* scratch of plan_pick */
 };
 
@@ -42,6 +43,8 @@ struct plan *plan_new(int n, int cores)
     p->n = n;
     p->cores = p->free = cores;
     p->count[TASK_WAIT] = n;
+    for (int i = 0; i < n; i++)
+        p->node[i] = (struct node){.cores_min = 1, .cores_max = cores};
     heap_init(&p->ready, n, p->priority);
     heap_init(&p->missed, n, p->priority);
     return p;
@@ -160,25 +163,41 @@ void plan_hit(struct plan *p, int task)
     finish(p, task, TASK_HIT);
 }
 
-void plan_miss(struct plan *p, int task)
+static void push_missed(struct plan *p, int task)
 {
     heap_push(&p->missed, task);
+    p->demand += p->node[task].cores_max;
+}
+
+static int pop_missed(struct plan *p)
+{
+    int task = heap_pop(&p->missed);
+    if (task >= 0)
+        p->demand -= p->node[task].cores_max;
+    return task;
+}
+
+void plan_miss(struct plan *p, int task)
+{
+    push_missed(p, task);
 }
 
 /* Free cores are shared evenly among the tasks that could start now; with more tasks than cores each gets
- * one. */
-static int width(const struct plan *p, const struct node *t, int waiting)
+ * one. What the others could not use anyway comes on top. */
+static int width(const struct plan *p, const struct node *t)
 {
-    int share = p->free / waiting;
+    int64_t share = p->free / (p->missed.n + 1), left = p->free - p->demand;
+    if (share < left)
+        share = left;
     if (share < t->cores_min)
         share = t->cores_min;
-    return share < t->cores_max ? share : t->cores_max;
+    return share < t->cores_max ? (int)share : t->cores_max;
 }
 
 bool plan_pick(struct plan *p, int *ret_task, int *ret_cores)
 {
     int aside = 0, task = -1;
-    while (p->free > 0 && (task = heap_pop(&p->missed)) >= 0) {
+    while (p->free > 0 && (task = pop_missed(p)) >= 0) {
         const struct node *t = &p->node[task];
         if (t->state == TASK_READY && t->cores_min <= p->free)
             break;
@@ -188,7 +207,7 @@ bool plan_pick(struct plan *p, int *ret_task, int *ret_cores)
     }
     if (task >= 0) {
         struct node *t = &p->node[task];
-        t->cores = width(p, t, p->missed.n + aside + 1);
+        t->cores = width(p, t);
         p->free -= t->cores;
         p->running++;
         set_state(p, task, TASK_RUN);
@@ -196,7 +215,7 @@ bool plan_pick(struct plan *p, int *ret_task, int *ret_cores)
         *ret_cores = t->cores;
     }
     while (aside > 0)
-        heap_push(&p->missed, p->set_aside[--aside]);
+        push_missed(p, p->set_aside[--aside]);
     return task >= 0;
 }
 
