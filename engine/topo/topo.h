@@ -1,21 +1,30 @@
-/* The machine by hwloc: cores we may use, and disjoint cpusets of neighbouring cores for workers. A core here is one
- * hwloc core (its first hardware thread); where hwloc sees none, a PU. */
+/* The machine by hwloc: cores we may use, and disjoint cpusets of neighbouring cores for workers. A core here
+ * is one hwloc core with a hardware thread that we may use (its first such); where hwloc sees no cores, a PU.
+ */
 #ifndef ENGINE_TOPO_TOPO_H
 #define ENGINE_TOPO_TOPO_H
 #include "base/error.h"
 
 struct topo;
-/* This machine within our cpuset, or a synthetic description ("pack:2 core:8 pu:2") when not NULL. */
+/* This machine within our cpuset and affinity, or a synthetic description ("pack:2 core:8 pu:2") when not
+ * NULL. */
 bool topo_open(const char *synthetic, struct topo **ret, struct error *err) MUST_CHECK;
+/* Places that were not released go with it. NULL is allowed. */
 void topo_close(struct topo *t);
+/* All cores, free or not; at least 1. */
 int topo_cores(const struct topo *t);
-/* Take n free cores, as close together as possible (smallest object that holds them); NULL when fewer are free. The
- * place is given back by topo_release. */
+/* Take n >= 1 free cores, as close together as possible: from the smallest object that holds them, of several
+ * the one with the fewest free cores, so that large holes stay. NULL when fewer are free. Deterministic: the
+ * same calls on the same topology give the same places. The topology keeps the place until topo_release (NULL
+ * is allowed). */
 struct place;
 struct place *topo_reserve(struct topo *t, int n);
 void topo_release(struct topo *t, struct place *p);
 int place_cores(const struct place *p);
-const char *place_cpuset(const struct place *p); /* Linux list format: "0-3,8" */
-/* Bind the calling process (all its threads to come) to a cpuset in list format. */
+const char *place_cpuset(const struct place *p); /* Linux list format: "0-3,8"; lives as long as the place */
+/* Bind the calling thread and all threads it will start to a cpuset in list format; call it before the first
+ * thread. It loads no topology and takes some us. An error, and no change of the binding, when the text is
+ * bad or one of its CPUs cannot be used. Memory follows by the kernel's default policy: a page lies on the
+ * node of the core that first writes it. */
 bool topo_bind_self(const char *cpuset, struct error *err) MUST_CHECK;
 #endif
