@@ -13,9 +13,16 @@
 
 /* Every command, in the order of the help. One line here, one file cmd_NAME.c. */
 #define COMMANDS(X)                                                                                          \
+    X(run)                                                                                                   \
+    X(plan)                                                                                                  \
     X(check)                                                                                                 \
+    X(why)                                                                                                   \
+    X(show)                                                                                                  \
+    X(export)                                                                                                \
+    X(log)                                                                                                   \
     X(stages)                                                                                                \
-    X(help)
+    X(help)                                                                                                  \
+    X(worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
 COMMANDS(DECLARE)
@@ -100,7 +107,12 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
 {
     const struct opt_value *set = cmd_opt(a, "set");
-    const struct spec_options options = {.set = set->list, .n_set = set->n};
+    return cmd_read_spec_set(path, set->list, set->n, ret);
+}
+
+int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struct spec **ret)
+{
+    const struct spec_options options = {.set = set, .n_set = n_set};
     struct error *errors;
     int n, status = 0;
     if (spec_read(path, &options, ret, &errors, &n))

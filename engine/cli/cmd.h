@@ -67,6 +67,7 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 /* Read an experiment with --set; prints all its errors. 0, or the exit status. */
 struct spec;
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret) MUST_CHECK;
+int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struct spec **ret) MUST_CHECK;
 /* Print j indented on stdout and drop the reference; 0, or the exit status of a failed write. */
 int cmd_print_json(json_t *j);
 #endif

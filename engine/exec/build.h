@@ -1,46 +1,59 @@
-/* The build: drive a spec's plan to its end with the store, the topology and worker processes. */
+/* The build: drive an experiment's plan to its end with the store, the topology and worker processes. */
 #ifndef ENGINE_EXEC_BUILD_H
 #define ENGINE_EXEC_BUILD_H
 #include "cache/store.h"
 #include "engine/sched/plan.h"
 #include "engine/spec/spec.h"
 
-struct build_result { /* by task index */
+struct build_result { /* of one task */
+    bool wanted;      /* by the targets */
     enum task_state state;
-    struct digest key;
     bool has_key;
-    double seconds; /* of the run now, or of the run that made the hit */
-    struct record *record; /* NULL unless hit or done; owned by the build */
-    struct error error;    /* when failed */
+    struct digest key;
+    double seconds;              /* of the run now, or of the run that made the hit */
+    const struct record *record; /* NULL unless hit or done; lives as long as the build */
+    struct error error;          /* when failed */
 };
-struct build_event { /* to the observer (the command line's printing) */
-    enum { BUILD_HIT, BUILD_START, BUILD_PROGRESS, BUILD_DONE, BUILD_FAILED, BUILD_SKIPPED, BUILD_WARN } kind;
-    const struct task *task;
-    const struct build_result *result;
-    double done, total; /* progress */
-    const char *unit, *text;
-    int finished, count; /* tasks finished so far, tasks wanted */
-    const char *place;   /* start: cpuset */
-    const char *log;     /* failed: log file */
+struct build_event { /* what the command line shows, and the run's log keeps */
+    enum build_event_kind {
+        BUILD_HIT,
+        BUILD_START,
+        BUILD_PROGRESS,
+        BUILD_METRIC,
+        BUILD_WARN,
+        BUILD_DONE,
+        BUILD_FAILED,
+        BUILD_SKIPPED,
+        BUILD_HEAL, /* a result was found damaged: what made it will run again */
+        BUILD_INTERRUPT
+    } kind;
+    const struct task *task;           /* NULL for HEAL and INTERRUPT */
+    const struct build_result *result; /* of the task */
+    int finished, count;               /* tasks finished so far, tasks wanted */
+    int running;                       /* workers at work */
+    double done, total, value;         /* PROGRESS; METRIC */
+    const char *text;                  /* unit, metric's name, warning, cpuset, log of a failure, damage */
 };
 struct build_options {
-    int cores;             /* 0: all */
+    int cores; /* at most; 0: all of the machine's */
     bool keep_going;
-    const char *const *targets; /* task names or stage names; NULL: all */
+    const char *const *targets; /* names of tasks or stages; with what they need. None: all */
     int n_targets;
-    const char *self;      /* path of the weft program, for `weft worker` */
+    const char *const *set; /* --set texts, for the run's log */
+    int n_set;
+    const char *self; /* path of the weft program, for `weft worker` */
+    int interrupts;   /* a signalfd: SIGINT lets running tasks finish, a second one or SIGTERM kills them; -1:
+                         none */
     void (*see)(void *arg, const struct build_event *e);
     void *arg;
 };
 struct build;
-/* Runs to the end. True when all wanted tasks hit or ran; false when one failed (err: the first failure, ERROR_TASK)
- * or on trouble of our own. *ret is set in both cases once the run began; build_free it. */
-bool build_run(const struct spec *spec, struct store *store, const struct build_options *opt, struct build **ret, struct error *err) MUST_CHECK;
+/* Runs to the end. False with the first failure when a task failed (its own code, ERROR_INPUT for bad data),
+ * on ERROR_INTERRUPT, and on trouble of our own. *ret is set, and to be freed, once the run began, in both
+ * cases. */
+bool build_run(const struct spec *spec, struct store *store, const struct build_options *opt,
+               struct build **ret, struct error *err) MUST_CHECK;
 const struct build_result *build_result_of(const struct build *b, int task);
-const char *build_run_dir(const struct build *b); /* STORE/runs/<id> */
+const char *build_run_id(const struct build *b);
 void build_free(struct build *b);
-/* What `weft plan` shows: keys and hits as far as they are known without running. known[i] false: waits for a miss. */
-bool build_preview(const struct spec *spec, struct store *store, struct build_result *results, bool *known, struct error *err) MUST_CHECK;
-/* Put a record's artifact `output` as plain files below dir (links to imports followed when copy_imports). */
-bool build_materialise(struct store *store, const struct record_output *o, const char *dir, bool copy_imports, struct error *err) MUST_CHECK;
 #endif

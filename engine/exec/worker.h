@@ -1,11 +1,14 @@
-/* The worker protocol. One task = one process `weft worker`: the job as one JSON object on stdin, events as JSON Lines
- * on stdout, anything else (a library's chatter) on stderr, which is the task's log.
- * Job: {"task","stage","version","params":{},"inputs":{port:[{"dir","also"}]},"outputs":{port:dir},"scratch","threads",
- *       "cpuset"}.
- * Events: {"event":"progress","done","total","unit"} {"event":"metric","name","value","step"} {"event":"warn","text"}
- *         {"event":"error","text","file","line","col"} and last {"event":"done","seconds","peak_rss"}. */
+/* The worker: the child process that runs one task, and the protocol between it and the engine.
+ * One task = one process `weft worker`: the job as one JSON object on stdin, events as JSON Lines on stdout;
+ * anything else (a library's chatter, warnings and metrics in words) goes to stderr, which is the task's log.
+ *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]}, "outputs": {PORT:
+ * DIR}, "scratch", "threads", "cpuset", "parent"} events  {"event": "progress", "done", "total", "unit"}
+ *           {"event": "metric", "name", "value", "step"}
+ *           {"event": "warn", "text"}
+ *           {"event": "error", "code", "text", "file", "line", "col"}   last, exit status 1
+ *           {"event": "done", "seconds", "peak_rss"}                    last, exit status 0 */
 #ifndef ENGINE_EXEC_WORKER_H
 #define ENGINE_EXEC_WORKER_H
-/* Body of the hidden command `weft worker`: returns the exit status (0 done, 1 failed with an error event). */
+/* Body of the hidden command `weft worker`: the exit status. */
 int worker_main(void);
 #endif

@@ -7,7 +7,7 @@ digests() { python3 -c 'import json,sys
 for t in json.load(sys.stdin)["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))'; }
 "$WEFT" run "$here/tiny.yaml" --store "$tmp/one" --cores 1 --json 2>"$tmp/log1" | digests >"$tmp/one.txt"
 "$WEFT" run "$here/tiny.yaml" --store "$tmp/two" --cores 2 --json 2>"$tmp/log2" | digests >"$tmp/two.txt"
-[ "$(wc -l <"$tmp/one.txt")" = 16 ] || { echo "expected 16 tasks"; cat "$tmp/one.txt"; exit 1; }
+[ "$(wc -l <"$tmp/one.txt")" = 18 ] || { echo "expected 18 tasks"; cat "$tmp/one.txt"; exit 1; }
 diff "$tmp/one.txt" "$tmp/two.txt"
 for i in 1 2 3; do
     "$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" >/dev/null 2>&1 & pid=$!

@@ -1,0 +1,84 @@
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "engine/cli/cmd.h"
+#include "engine/cli/lastrun.h"
+#include "engine/exec/artifacts.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct opt opts[] = {
+    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last that has the task"}, OPT_ROW_STORE, {0}};
+
+/* One output: its files; several: a folder each. */
+static bool write_outputs(struct store *store, const struct record *r, const char *port, const char *dir,
+                          struct error *err)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct record_output *o = &r->output[i];
+        if (port && strcmp(port, o->port) != 0)
+            continue;
+        AUTO(mem) char *to = port || r->n == 1 ? xstrdup(dir) : xprintf("%s/%s", dir, o->port);
+        if (!fs_mkdirs(to, err) || !artifacts_write(store, o, to, true, err))
+            return false;
+    }
+    return true;
+}
+
+/* All of it appears at once: written beside DIR, then renamed over it, which an empty folder allows. */
+static bool export(struct store *store, const struct record *r, const char *port, const char *to,
+                   struct error *err)
+{
+    AUTO(mem) char *dir = xstrdup(to);
+    for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/'; n--)
+        dir[n - 1] = '\0';
+    AUTO(mem) char *temp = xprintf("%s.weft-%ld", dir, (long)getpid());
+    if (!write_outputs(store, r, port, temp, err)) {
+        fs_remove_tree(temp, NULL);
+        return false;
+    }
+    if (fs->rename(temp, dir) == 0)
+        return true;
+    bool full = errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR;
+    if (full)
+        error_set(err, NULL, ERROR_INPUT, "'%s' exists and is no empty folder: choose another", dir);
+    else
+        error_errno(err, "cannot rename to '%s'", dir);
+    fs_remove_tree(temp, NULL);
+    return false;
+}
+
+static bool export_task(const struct cmd_args *a, struct error *err)
+{
+    AUTO(store) struct store *store = NULL;
+    AUTO(arena) struct arena mem;
+    struct record *r;
+    const char *port;
+    arena_init(&mem);
+    if (!cmd_open_store(a, &store, err) ||
+        !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, err))
+        return false;
+    bool ok = export(store, r, port, a->arg[1], err);
+    record_free(r);
+    return ok;
+}
+
+static int run(const struct cmd_args *a)
+{
+    struct error err = {0};
+    if (!export_task(a, &err)) {
+        error_context(&err, "export of '%s'", a->arg[0]);
+        return cmd_fail(&err);
+    }
+    printf("%s\n", a->arg[1]);
+    return 0;
+}
+
+const struct cmd cmd_export = {.name = "export",
+                               .usage = "TASK[.OUTPUT] DIR [--run ID]",
+                               .doc = "Copy a task's result as plain files to a new folder.",
+                               .args_min = 2,
+                               .args_max = 2,
+                               .opts = opts,
+                               .run = run};

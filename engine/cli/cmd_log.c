@@ -1,0 +1,43 @@
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "engine/cli/cmd.h"
+#include "engine/cli/lastrun.h"
+#include "engine/exec/runlog.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last in which the task ran"},
+    OPT_ROW_STORE,
+    {0}};
+
+static bool print_log(const struct cmd_args *a, struct error *err)
+{
+    AUTO(store) struct store *store = NULL;
+    AUTO(arena) struct arena mem;
+    struct lastrun found;
+    arena_init(&mem);
+    if (!cmd_open_store(a, &store, err) ||
+        !lastrun_find(store, cmd_opt(a, "run")->string, a->arg[0], true, &mem, &found, err))
+        return false;
+    AUTO(mem) char *path = runlog_path(store_path(store), found.run, found.task);
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    if (!fs_read_file(path, &text, &n, err))
+        return false;
+    fprintf(stderr, "%s %s at %s, run %s\n", found.task, found.state, found.time, found.run);
+    return fwrite(text, 1, n, stdout) == n || error_errno(err, "cannot write the output");
+}
+
+static int run(const struct cmd_args *a)
+{
+    struct error err = {0};
+    return print_log(a, &err) ? 0 : cmd_fail(&err);
+}
+
+const struct cmd cmd_log = {.name = "log",
+                            .usage = "TASK [--run ID]",
+                            .doc = "Print what a task's worker wrote when it last ran.",
+                            .args_min = 1,
+                            .args_max = 1,
+                            .opts = opts,
+                            .run = run};

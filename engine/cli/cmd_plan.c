@@ -1,0 +1,104 @@
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/cli/cmd.h"
+#include "engine/cli/units.h"
+#include "engine/exec/resolve.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+
+static const char *const state_name[] = {
+    [RESOLVE_ERROR] = "error", [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
+
+/* The tasks right before t that have no result yet: "unified, proxy[a]". */
+static void waits_for(const struct task *t, const enum resolution *state, struct buf *out)
+{
+    int ports = stage_port_count(t->stage->inputs);
+    for (int p = 0; p < ports; p++)
+        for (int i = 0; i < t->inputs[p].n; i++) {
+            const struct task *in = t->inputs[p].ref[i].task;
+            if (state[in->index] != RESOLVE_HIT)
+                buf_printf(out, "%s%s", out->len ? ", " : "", in->name);
+        }
+}
+
+static void print_people(const struct spec *s, const struct resolver *r, const enum resolution *state)
+{
+    int count[RESOLVE_HIT + 1] = {0};
+    double saved = 0;
+    char text[UNITS_MAX];
+    for (int i = 0; i < s->n; i++) {
+        const struct resolved *x = &r->task[i];
+        AUTO(buf) struct buf detail = {0};
+        count[state[i]]++;
+        if (state[i] == RESOLVE_HIT) {
+            buf_printf(&detail, "made %s in %s", x->record->when, seconds_text(x->record->seconds, text));
+            saved += x->record->seconds;
+        } else if (state[i] == RESOLVE_MISS) {
+            buf_puts(&detail, "no result of this key ('weft why' compares it with earlier ones)");
+        } else {
+            buf_puts(&detail, "for ");
+            waits_for(s->task[i], state, &detail);
+        }
+        printf("%-5s %-28s %-11s %s\n", state_name[state[i]], s->task[i]->name, s->task[i]->stage->name,
+               buf_str(&detail));
+    }
+    printf("%s: %d tasks: %d hit (worth %s), %d to run, %d waiting for these\n", s->experiment, s->n,
+           count[RESOLVE_HIT], seconds_text(saved, text), count[RESOLVE_MISS], count[RESOLVE_WAIT]);
+}
+
+static json_t *plan_json(const struct spec *s, const struct resolver *r, const enum resolution *state)
+{
+    json_t *tasks = json_array();
+    for (int i = 0; i < s->n; i++) {
+        const struct resolved *x = &r->task[i];
+        char hex[DIGEST_HEX];
+        json_t *o = json_pack("{s:s, s:s, s:s}", "task", s->task[i]->name, "stage", s->task[i]->stage->name,
+                              "state", state_name[state[i]]);
+        json_object_set_new(o, "key", x->has_key ? json_string(digest_hex(&x->key, hex)) : json_null());
+        if (x->record)
+            json_object_set_new(o, "seconds", json_real(x->record->seconds));
+        json_array_append_new(tasks, o);
+    }
+    return json_pack("{s:s, s:o}", "experiment", s->experiment, "tasks", tasks);
+}
+
+static int plan(const struct cmd_args *a, const struct spec *s)
+{
+    AUTO(store) struct store *store = NULL;
+    AUTO(mem) enum resolution *state = xcalloc((size_t)s->n + 1, sizeof *state);
+    struct resolver r;
+    struct error err = {0};
+    if (!cmd_open_store(a, &store, &err))
+        return cmd_fail(&err);
+    resolver_init(&r, s, store);
+    int status = 0;
+    if (!resolve_all(&r, s, state, &err))
+        status = cmd_fail(&err);
+    else if (cmd_opt(a, "json")->set)
+        status = cmd_print_json(plan_json(s, &r, state));
+    else
+        print_people(s, &r, state);
+    resolver_done(&r, s);
+    return status;
+}
+
+static int run(const struct cmd_args *a)
+{
+    struct spec *s;
+    int status = cmd_read_spec(a, a->arg[0], &s);
+    if (status)
+        return status;
+    status = plan(a, s);
+    spec_free(s);
+    return status;
+}
+
+const struct cmd cmd_plan = {.name = "plan",
+                             .usage = "EXPERIMENT [--set NAME=VALUE]...",
+                             .doc = "Show what would run, before it does.",
+                             .args_min = 1,
+                             .args_max = 1,
+                             .opts = opts,
+                             .run = run};

@@ -1,0 +1,152 @@
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/cli/cmd.h"
+#include "engine/cli/progress.h"
+#include "engine/cli/units.h"
+#include "engine/exec/build.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static const struct opt opts[] = {
+    OPT_ROW_SET,
+    OPT_ROW_STORE,
+    {"target", 't', OPT_LIST, "NAME", "only this task or stage and what it needs; repeatable"},
+    {"cores", 'c', OPT_INT, "N", "use at most N cores"},
+    {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
+    {"quiet", 'q', OPT_FLAG, NULL, "print failures only"},
+    OPT_ROW_JSON,
+    {0}};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Ctrl-C and termination arrive through a descriptor that the build waits on. */
+static int open_interrupts(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static json_t *task_json(const struct task *t, const struct build_result *r)
+{
+    char hex[DIGEST_HEX];
+    json_t *outputs = json_object();
+    for (size_t i = 0; r->record && i < r->record->n; i++)
+        json_object_set_new(outputs, r->record->output[i].port,
+                            json_string(digest_hex(&r->record->output[i].digest, hex)));
+    json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:o}", "task", t->name, "stage", t->stage->name, "state",
+                          task_state_name(r->state), "seconds", r->seconds, "outputs", outputs);
+    json_object_set_new(o, "key", r->has_key ? json_string(digest_hex(&r->key, hex)) : json_null());
+    if (r->error.text[0])
+        json_object_set_new(o, "error", json_string(r->error.text));
+    return o;
+}
+
+static int print_json(const struct spec *s, const struct build *b, double seconds)
+{
+    json_t *tasks = json_array();
+    for (int i = 0; i < s->n; i++)
+        if (build_result_of(b, i)->wanted)
+            json_array_append_new(tasks, task_json(s->task[i], build_result_of(b, i)));
+    return cmd_print_json(json_pack("{s:s, s:s, s:f, s:o}", "experiment", s->experiment, "run",
+                                    build_run_id(b), "seconds", seconds, "tasks", tasks));
+}
+
+/* "quickstart: 28 tasks: 3 hit, 25 ran in 2:31" */
+static void print_summary(const struct spec *s, const struct build *b, double seconds)
+{
+    static const enum task_state shown[] = {TASK_HIT, TASK_DONE, TASK_FAILED, TASK_SKIPPED};
+    char spent[UNITS_MAX];
+    int count[TASK_SKIPPED + 1] = {0}, all = 0;
+    for (int i = 0; i < s->n; i++)
+        if (build_result_of(b, i)->wanted) {
+            count[build_result_of(b, i)->state]++;
+            all++;
+        }
+    fprintf(stderr, "%s: %d task%s:", s->experiment, all, all == 1 ? "" : "s");
+    const char *separator = " ";
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (count[shown[i]]) {
+            fprintf(stderr, "%s%d %s", separator, count[shown[i]], task_state_name(shown[i]));
+            separator = ", ";
+        }
+    fprintf(stderr, " in %s\n", seconds_text(seconds, spent));
+}
+
+static char *self_path(void)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("weft");
+}
+
+static int run_spec(const struct cmd_args *a, const struct spec *s, struct store *store)
+{
+    struct build *b = NULL;
+    struct error err = {0};
+    double start = now();
+    bool quiet = cmd_opt(a, "quiet")->set;
+    const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
+                           *set = cmd_opt(a, "set");
+    if (cores->set && (cores->number < 1 || cores->number > 100000)) {
+        error_set(&err, NULL, ERROR_INPUT, "--cores takes a number from 1 on");
+        return cmd_fail(&err);
+    }
+    AUTO(mem) char *self = self_path();
+    AUTO(fd) int interrupts = open_interrupts();
+    struct progress *p = progress_new(s->n, quiet);
+    const struct build_options opt = {.cores = (int)cores->number,
+                                      .keep_going = cmd_opt(a, "keep-going")->set,
+                                      .targets = targets->list,
+                                      .n_targets = targets->n,
+                                      .set = set->list,
+                                      .n_set = set->n,
+                                      .self = self,
+                                      .interrupts = interrupts,
+                                      .see = progress_see,
+                                      .arg = p};
+    bool ok = build_run(s, store, &opt, &b, &err);
+    progress_free(p);
+    int status = ok ? 0 : cmd_fail(&err);
+    if (b && !quiet)
+        print_summary(s, b, now() - start);
+    if (b && cmd_opt(a, "json")->set) {
+        int printed = print_json(s, b, now() - start);
+        status = status ? status : printed;
+    }
+    build_free(b);
+    return status;
+}
+
+static int run(const struct cmd_args *a)
+{
+    struct spec *s;
+    AUTO(store) struct store *store = NULL;
+    struct error err = {0};
+    int status = cmd_read_spec(a, a->arg[0], &s);
+    if (status)
+        return status;
+    status = cmd_open_store(a, &store, &err) ? run_spec(a, s, store) : cmd_fail(&err);
+    spec_free(s);
+    return status;
+}
+
+const struct cmd cmd_run = {.name = "run",
+                            .usage = "EXPERIMENT [--set NAME=VALUE]... [options]",
+                            .doc = "Run an experiment; what is in the store already does not run again.",
+                            .args_min = 1,
+                            .args_max = 1,
+                            .opts = opts,
+                            .run = run};

@@ -1,0 +1,282 @@
+/* weft why: what a task's key has that the nearest earlier record has not, and where in the file that was
+ * said. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/cli/cmd.h"
+#include "engine/cli/keydiff.h"
+#include "engine/cli/lastrun.h"
+#include "engine/cli/units.h"
+#include "engine/exec/resolve.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+
+struct answer { /* about one task */
+    const struct task *task;
+    enum resolution state;
+    const struct resolved *known;
+    struct key_near near;
+    const struct task *missing[8]; /* WAIT: tasks that would run first, nearest causes */
+    int n_missing;
+};
+struct question {
+    struct store *store;
+    const struct spec *spec;
+    struct resolver resolver;
+    enum resolution *state;
+    struct arena arena;
+};
+
+/* The first tasks up the graph that miss: nothing else keeps t waiting. */
+static void find_missing(const struct question *q, const struct task *t, bool *seen, struct answer *ret)
+{
+    int ports = stage_port_count(t->stage->inputs);
+    for (int p = 0; p < ports; p++)
+        for (int i = 0; i < t->inputs[p].n; i++) {
+            const struct task *in = t->inputs[p].ref[i].task;
+            if (seen[in->index])
+                continue;
+            seen[in->index] = true;
+            if (q->state[in->index] == RESOLVE_WAIT)
+                find_missing(q, in, seen, ret);
+            else if (q->state[in->index] == RESOLVE_MISS && ret->n_missing < 8)
+                ret->missing[ret->n_missing++] = in;
+        }
+}
+
+static bool answer(struct question *q, const struct task *t, struct answer *ret, struct error *err)
+{
+    *ret = (struct answer){.task = t, .state = q->state[t->index], .known = &q->resolver.task[t->index]};
+    if (ret->state == RESOLVE_WAIT) {
+        AUTO(mem) bool *seen = xcalloc((size_t)q->spec->n, sizeof *seen);
+        find_missing(q, t, seen, ret);
+        return true;
+    }
+    const struct record *r = ret->known->record;
+    return keydiff_nearest(q->store, t->stage->name, t->name, ret->known->text, r ? r->when : NULL, &q->arena,
+                           &ret->near, err);
+}
+
+/* Where a field of the key was said: a parameter in the file, an input by its task. pos->line 0: nowhere. */
+static const struct task *origin(const struct task *t, const char *field, struct pos *pos)
+{
+    const struct stage *s = t->stage;
+    const char *name = strchr(field, ' ');
+    *pos = (struct pos){0};
+    if (!name++)
+        return NULL;
+    for (int i = 0; s->params && s->params[i].name; i++)
+        if ((strncmp(field, "param ", 6) == 0 || strncmp(field, "import ", 7) == 0) &&
+            strcmp(s->params[i].name, name) == 0)
+            *pos = t->param_pos[i];
+    size_t n = strcspn(name, "[");
+    for (int p = 0; name[n] == '[' && p < stage_port_count(s->inputs); p++)
+        if (strlen(s->inputs[p].name) == n && strncmp(s->inputs[p].name, name, n) == 0) {
+            long at = strtol(name + n + 1, NULL, 10);
+            return at < t->inputs[p].n ? t->inputs[p].ref[at].task : NULL;
+        }
+    return NULL;
+}
+
+/* ---- for people ---- */
+
+/* Digests are long and say nothing: their first digits are enough to see that they differ. */
+static void print_value(const char *value)
+{
+    struct digest d;
+    printf("%.*s", digest_parse(value, &d) ? 12 : 200, value);
+}
+
+static void print_change(const struct task *t, const struct key_change *c)
+{
+    struct pos pos;
+    const struct task *from = origin(t, c->field, &pos);
+    printf("    %s: ", c->field);
+    if (c->before)
+        print_value(c->before);
+    printf(c->before && c->now ? " -> " : c->before ? " (no longer there)" : "new: ");
+    if (c->now)
+        print_value(c->now);
+    if (from)
+        printf(" (from task '%s')", from->name);
+    if (pos.line)
+        printf(" (%s:%d:%d)", pos.file, pos.line, pos.col);
+    printf("\n");
+}
+
+static void print_near(const struct answer *a)
+{
+    const struct key_near *n = &a->near;
+    if (!n->text) {
+        printf("  no %srecord of stage '%s' to compare with\n", a->known->record ? "earlier " : "",
+               a->task->stage->name);
+        return;
+    }
+    printf("  compared with the nearest %srecord, of task '%s' made %s:\n",
+           a->known->record ? "earlier " : "", n->task, n->when);
+    for (int i = 0; i < n->diff.n; i++)
+        print_change(a->task, &n->diff.change[i]);
+}
+
+static void print_answer(struct question *q, const struct answer *a)
+{
+    char text[UNITS_MAX], size[UNITS_MAX], hex[DIGEST_HEX];
+    const struct record *r = a->known->record;
+    if (a->state == RESOLVE_HIT)
+        printf("%s is a hit: made %s on %s as task '%s' in %s on %d core%s, %s of memory (key %.12s)\n",
+               a->task->name, r->when, r->host, r->task, seconds_text(r->seconds, text), r->threads,
+               r->threads == 1 ? "" : "s", bytes_text(r->peak_rss, size), digest_hex(&a->known->key, hex));
+    else if (a->state == RESOLVE_MISS)
+        printf("%s would run: the store has no result of its key %.12s\n", a->task->name,
+               digest_hex(&a->known->key, hex));
+    else
+        printf("%s would wait: what it needs is not known before these ran:\n", a->task->name);
+    if (a->state != RESOLVE_WAIT)
+        print_near(a);
+    for (int i = 0; i < a->n_missing; i++) {
+        struct answer cause;
+        struct error err = {0};
+        if (answer(q, a->missing[i], &cause, &err))
+            print_answer(q, &cause);
+    }
+}
+
+/* ---- for programs ---- */
+
+static json_t *changes_json(const struct answer *a)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < a->near.diff.n; i++) {
+        const struct key_change *c = &a->near.diff.change[i];
+        struct pos pos;
+        const struct task *from = origin(a->task, c->field, &pos);
+        json_t *o = json_pack("{s:s, s:s?, s:s?}", "field", c->field, "before", c->before, "now", c->now);
+        if (from)
+            json_object_set_new(o, "from", json_string(from->name));
+        if (pos.line)
+            json_object_update_new(
+                o, json_pack("{s:s, s:i, s:i}", "file", pos.file, "line", pos.line, "col", pos.col));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *answer_json(const struct answer *a)
+{
+    static const char *const state[] = {
+        [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
+    const struct record *r = a->known->record;
+    char hex[DIGEST_HEX];
+    json_t *o = json_pack("{s:s, s:s}", "task", a->task->name, "state", state[a->state]),
+           *missing = json_array();
+    json_object_set_new(o, "key",
+                        a->known->has_key ? json_string(digest_hex(&a->known->key, hex)) : json_null());
+    if (r)
+        json_object_set_new(o, "made",
+                            json_pack("{s:s, s:s, s:s, s:f, s:i, s:I}", "task", r->task, "when", r->when,
+                                      "host", r->host, "seconds", r->seconds, "threads", r->threads,
+                                      "peak_rss", (json_int_t)r->peak_rss));
+    if (a->near.text)
+        json_object_set_new(o, "nearest",
+                            json_pack("{s:s, s:s, s:o}", "task", a->near.task, "when", a->near.when,
+                                      "changes", changes_json(a)));
+    for (int i = 0; i < a->n_missing; i++)
+        json_array_append_new(missing, json_string(a->missing[i]->name));
+    json_object_set_new(o, "waits_for", missing);
+    return o;
+}
+
+/* ---- the command ---- */
+
+static int unknown_task(const struct spec *s, const char *name)
+{
+    AUTO(mem) const char **names = xcalloc((size_t)s->n + 1, sizeof *names);
+    struct error err = {0};
+    for (int i = 0; i < s->n; i++)
+        names[i] = s->task[i]->name;
+    const char *near = nearest_name(names, (size_t)s->n, name);
+    error_set(&err, NULL, ERROR_INPUT, "there is no task '%s' in '%s'%s%s%s", name, s->file,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return cmd_fail(&err);
+}
+
+static int explain(const struct cmd_args *args, struct question *q, const char *name)
+{
+    const struct task *t = spec_find(q->spec, name);
+    struct answer a;
+    struct error err = {0};
+    if (!t)
+        return unknown_task(q->spec, name);
+    if (!resolve_all(&q->resolver, q->spec, q->state, &err) || !answer(q, t, &a, &err))
+        return cmd_fail(&err);
+    if (cmd_opt(args, "json")->set)
+        return cmd_print_json(answer_json(&a));
+    print_answer(q, &a);
+    return 0;
+}
+
+static int ask(const struct cmd_args *args, struct store *store, const struct spec *s, const char *name)
+{
+    struct question q = {.store = store, .spec = s, .state = xcalloc((size_t)s->n + 1, sizeof *q.state)};
+    arena_init(&q.arena);
+    resolver_init(&q.resolver, s, store);
+    int status = explain(args, &q, name);
+    resolver_done(&q.resolver, s);
+    arena_done(&q.arena);
+    free(q.state);
+    return status;
+}
+
+/* "why TASK": the experiment is that of the last run with the task, read where and as it was then. */
+static int ask_last(const struct cmd_args *args, struct store *store, const char *name)
+{
+    AUTO(arena) struct arena mem;
+    struct lastrun last;
+    struct error err = {0};
+    struct spec *s;
+    arena_init(&mem);
+    if (!lastrun_find(store, NULL, name, false, &mem, &last, &err))
+        return cmd_fail(&err);
+    if (chdir(last.cwd) != 0) {
+        error_errno(&err, "cannot go to '%s', where run %s was started", last.cwd, last.run);
+        return cmd_fail(&err);
+    }
+    if (!cmd_opt(args, "json")->set)
+        printf("%s %s in run %s of %s, %s\n", name, strcmp(last.state, "hit") == 0 ? "was a hit" : last.state,
+               last.run, last.file, last.time);
+    int status = cmd_read_spec_set(last.file, last.set, last.n_set, &s);
+    if (status)
+        return status;
+    status = ask(args, store, s, name);
+    spec_free(s);
+    return status;
+}
+
+static int run(const struct cmd_args *a)
+{
+    AUTO(store) struct store *store = NULL;
+    struct error err = {0};
+    struct spec *s;
+    if (!cmd_open_store(a, &store, &err))
+        return cmd_fail(&err);
+    if (a->n == 1)
+        return ask_last(a, store, a->arg[0]);
+    int status = cmd_read_spec(a, a->arg[0], &s);
+    if (status)
+        return status;
+    status = ask(a, store, s, a->arg[1]);
+    spec_free(s);
+    return status;
+}
+
+const struct cmd cmd_why = {
+    .name = "why",
+    .usage = "[EXPERIMENT] TASK [--set NAME=VALUE]...",
+    .doc = "Say why a task would run or who made its result; without a file, in the last run.",
+    .args_min = 1,
+    .args_max = 2,
+    .opts = opts,
+    .run = run};

@@ -1,0 +1,140 @@
+#include "engine/cli/lastrun.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/param.h"
+#include "engine/exec/runlog.h"
+#include <string.h>
+
+struct search {
+    const char *task;
+    bool has_log, found;
+    struct arena *arena;
+    struct lastrun *ret;
+    const char **names; /* of tasks met, for a suggestion */
+    size_t n_names, cap;
+};
+
+static void begin(struct search *s, const json_t *o)
+{
+    const json_t *set = json_object_get(o, "set");
+    struct lastrun *r = s->ret;
+    r->file = arena_strdup(s->arena, json_string_or(o, "file", ""));
+    r->cwd = arena_strdup(s->arena, json_string_or(o, "cwd", ""));
+    r->n_set = (int)json_array_size(set);
+    r->set = arena_alloc(s->arena, ((size_t)r->n_set + 1) * sizeof *r->set);
+    for (int i = 0; i < r->n_set; i++) {
+        const char *text = json_string_value(json_array_get(set, (size_t)i));
+        r->set[i] = arena_strdup(s->arena, text ? text : "");
+    }
+}
+
+static bool see(void *arg, const json_t *o)
+{
+    struct search *s = arg;
+    const char *event = json_string_or(o, "event", ""), *task = json_string_or(o, "task", NULL);
+    if (strcmp(event, "begin") == 0)
+        begin(s, o);
+    bool ended = strcmp(event, "hit") == 0 || strcmp(event, "ran") == 0 || strcmp(event, "failed") == 0;
+    if (!task || !ended)
+        return true;
+    if (strcmp(task, s->task) != 0) {
+        s->names = xgrow(s->names, &s->cap, s->n_names + 1, sizeof *s->names);
+        s->names[s->n_names++] = arena_strdup(s->arena, task);
+        return true;
+    }
+    if (s->has_log && strcmp(event, "hit") == 0)
+        return true;
+    s->found = true;
+    s->ret->task = s->task;
+    s->ret->state = arena_strdup(s->arena, event);
+    s->ret->time = arena_strdup(s->arena, json_string_or(o, "time", ""));
+    s->ret->has_key = digest_parse(json_string_or(o, "key", ""), &s->ret->key);
+    return true; /* healed tasks come to an end twice: the last counts */
+}
+
+static bool not_found(const struct search *s, const char *run, const char *store, struct error *err)
+{
+    if (s->has_log)
+        return error_set(err, NULL, ERROR_INPUT, "no run in the store '%s' has a log of a task '%s'", store,
+                         s->task);
+    const char *near = nearest_name(s->names, s->n_names, s->task);
+    return error_set(err, NULL, ERROR_INPUT, "no task '%s' %s '%s'%s%s%s", s->task,
+                     run ? "in run" : "has come to an end in any run of the store", run ? run : store,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+bool lastrun_find(struct store *store, const char *run, const char *task, bool has_log, struct arena *a,
+                  struct lastrun *ret, struct error *err)
+{
+    struct search s = {.task = arena_strdup(a, task), .has_log = has_log, .arena = a, .ret = ret};
+    char **list;
+    size_t n;
+    *ret = (struct lastrun){0};
+    if (!runlog_list(store_path(store), &list, &n, err))
+        return false;
+    bool known = !run;
+    for (size_t i = 0; i < n && !s.found; i++) {
+        if (run && strcmp(run, list[i]) != 0)
+            continue;
+        known = true;
+        ret->run = arena_strdup(a, list[i]);
+        if (!runlog_read(store_path(store), list[i], see, &s, NULL))
+            continue; /* a run that has not written anything yet */
+    }
+    fs_list_free(list, n);
+    bool ok = s.found || (known ? not_found(&s, run, store_path(store), err)
+                                : error_set(err, NULL, ERROR_INPUT, "the store '%s' has no run '%s'",
+                                            store_path(store), run));
+    free(s.names);
+    return ok;
+}
+
+/* "expert[pets].adapter": what is behind the last dot outside brackets. */
+static const char *split_port(struct arena *a, const char *text, char **ret_task)
+{
+    *ret_task = arena_strdup(a, text);
+    char *dot = strrchr(*ret_task, '.');
+    if (!dot || strchr(dot, ']'))
+        return NULL;
+    *dot = '\0';
+    return dot + 1;
+}
+
+static bool check_port(const struct record *r, const char *port, struct error *err)
+{
+    AUTO(mem) const char **names = xcalloc(r->n + 1, sizeof *names);
+    for (size_t i = 0; i < r->n; i++) {
+        names[i] = r->output[i].port;
+        if (strcmp(names[i], port) == 0)
+            return true;
+    }
+    const char *near = nearest_name(names, r->n, port);
+    return error_set(err, NULL, ERROR_INPUT, "task '%s' has no output '%s'; did you mean '%s'?", r->task,
+                     port, near ? near : names[0]);
+}
+
+bool lastrun_record(struct store *store, const char *run, const char *task, struct arena *a,
+                    struct record **ret, const char **ret_port, struct error *err)
+{
+    struct lastrun found;
+    char *name;
+    *ret = NULL;
+    *ret_port = split_port(a, task, &name);
+    if (!lastrun_find(store, run, name, false, a, &found, err))
+        return false;
+    if (strcmp(found.state, "failed") == 0 || !found.has_key)
+        return error_set(err, NULL, ERROR_TASK, "task '%s' failed in run %s ('weft log' has its last words)",
+                         name, found.run);
+    if (!store_get_record(store, &found.key, ret, err))
+        return false;
+    if (!*ret)
+        return error_set(err, NULL, ERROR_TASK, "the result of '%s' is no longer in the store: run it again",
+                         name);
+    if (!*ret_port || check_port(*ret, *ret_port, err))
+        return true;
+    record_free(*ret);
+    *ret = NULL;
+    return false;
+}

@@ -1,0 +1,33 @@
+#include "engine/cli/units.h"
+#include <stdio.h>
+
+const char *seconds_text(double s, char out[UNITS_MAX])
+{
+    long whole = (long)(s + 0.5);
+    if (s < 10)
+        snprintf(out, UNITS_MAX, "%.2f s", s);
+    else if (s < 60)
+        snprintf(out, UNITS_MAX, "%.1f s", s);
+    else if (whole < 3600)
+        snprintf(out, UNITS_MAX, "%ld:%02ld", whole / 60, whole % 60);
+    else
+        snprintf(out, UNITS_MAX, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    return out;
+}
+
+const char *bytes_text(int64_t n, char out[UNITS_MAX])
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double x = (double)n;
+    int u = 0;
+    for (; x >= 1024 && u < 5; u++)
+        x /= 1024;
+    snprintf(out, UNITS_MAX, u ? "%.1f %s" : "%.0f %s", x, unit[u]);
+    return out;
+}
+
+const char *rate_text(double r, char out[UNITS_MAX])
+{
+    snprintf(out, UNITS_MAX, r >= 100 ? "%.0f" : r >= 10 ? "%.1f" : "%.3g", r);
+    return out;
+}

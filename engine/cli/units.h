@@ -1,0 +1,11 @@
+/* Times and sizes as people read them. */
+#ifndef ENGINE_CLI_UNITS_H
+#define ENGINE_CLI_UNITS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNITS_MAX 32
+const char *seconds_text(double s, char out[UNITS_MAX]); /* "0.12 s", "12.3 s", "2:31", "1:02:31" */
+const char *bytes_text(int64_t n, char out[UNITS_MAX]);  /* "812 B", "1.2 MiB" */
+const char *rate_text(double r, char out[UNITS_MAX]);    /* three digits: "0.123", "12.3", "1230" */
+#endif

@@ -1,0 +1,239 @@
+#include "engine/exec/artifacts.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <string.h>
+
+struct folder { /* one artifact that lies ready */
+    struct digest digest;
+    char *path;
+    struct record_file *file; /* a copy of the record's list */
+    size_t n;
+};
+struct artifacts {
+    struct store *store;
+    char *dir; /* holds one folder an artifact, named by its digest */
+    struct folder *item;
+    size_t n, cap;
+    unsigned long made;
+};
+
+struct artifacts *artifacts_new(struct store *store, const char *dir)
+{
+    struct artifacts *a = xcalloc(1, sizeof *a);
+    a->store = store;
+    a->dir = xprintf("%s/artifacts", dir);
+    return a;
+}
+
+void artifacts_free(struct artifacts *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->n; i++) {
+        for (size_t k = 0; k < a->item[i].n; k++) {
+            free(a->item[i].file[k].name);
+            free(a->item[i].file[k].source);
+        }
+        free(a->item[i].file);
+        free(a->item[i].path);
+    }
+    free(a->item);
+    free(a->dir);
+    free(a);
+}
+
+static struct record_file file_copy(const char *name, const struct record_file *f)
+{
+    return (struct record_file){xstrdup(name), f->digest, f->size, f->source ? xstrdup(f->source) : NULL};
+}
+
+/* ---- out of the store ---- */
+
+static bool copy_file(const char *from, const char *to, struct error *err)
+{
+    AUTO(map) struct map m = {0};
+    return map_open(&m, from, err) && fs_write_file(to, m.data, m.size, err);
+}
+
+static bool make_parents(const char *dir, const char *name, struct error *err)
+{
+    const char *slash = strrchr(name, '/');
+    if (!slash)
+        return true;
+    AUTO(mem) char *parent = xprintf("%s/%.*s", dir, (int)(slash - name), name);
+    return fs_mkdirs(parent, err);
+}
+
+static bool copy_tree(const char *from, const char *to, struct error *err)
+{
+    char **list;
+    size_t n;
+    if (!fs_is_dir(from))
+        return copy_file(from, to, err);
+    if (!fs_mkdirs(to, err) || !fs_list_tree(from, &list, &n, err))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        AUTO(mem) char *source = xprintf("%s/%s", from, list[i]);
+        AUTO(mem) char *target = xprintf("%s/%s", to, list[i]);
+        ok = make_parents(to, list[i], err) && copy_file(source, target, err);
+    }
+    fs_list_free(list, n);
+    return ok;
+}
+
+static bool write_one(struct store *s, const struct record_file *f, const char *dir, bool copy_imports,
+                      struct error *err)
+{
+    AUTO(mem) char *to = xprintf("%s/%s", dir, f->name);
+    if (!make_parents(dir, f->name, err))
+        return false;
+    if (!f->source)
+        return store_get_file(s, &f->digest, f->size, to, err);
+    AUTO(mem) char *found = store_import_find(s, &f->digest);
+    if (!found)
+        return error_set(err, NULL, ERROR_DAMAGE, "outside data changed or is gone: '%s'", f->source);
+    if (copy_imports)
+        return copy_tree(found, to, err);
+    return fs->symlink(found, to) == 0 || error_errno(err, "cannot link '%s'", to);
+}
+
+bool artifacts_write(struct store *store, const struct record_output *o, const char *dir, bool copy_imports,
+                     struct error *err)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (!write_one(store, &o->file[i], dir, copy_imports, err))
+            return error_context(err, "output '%s'", o->port);
+    return true;
+}
+
+static struct folder *find(const struct artifacts *a, const struct digest *d)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (digest_equal(&a->item[i].digest, d))
+            return &a->item[i];
+    return NULL;
+}
+
+static struct folder *add(struct artifacts *a, const struct record_output *o)
+{
+    char hex[DIGEST_HEX];
+    a->item = xgrow(a->item, &a->cap, a->n + 1, sizeof *a->item);
+    struct folder *f = &a->item[a->n++];
+    *f = (struct folder){.digest = o->digest, .path = xprintf("%s/%s", a->dir, digest_hex(&o->digest, hex))};
+    f->file = xcalloc(o->n, sizeof *f->file);
+    for (; f->n < o->n; f->n++)
+        f->file[f->n] = file_copy(o->file[f->n].name, &o->file[f->n]);
+    return f;
+}
+
+bool artifacts_folder(struct artifacts *a, const struct record_output *o, const char **ret, struct error *err)
+{
+    const struct folder *there = find(a, &o->digest);
+    if (there) {
+        *ret = there->path;
+        return true;
+    }
+    char hex[DIGEST_HEX];
+    AUTO(mem) char *temp = xprintf("%s/new.%lu", a->dir, a->made++);
+    AUTO(mem) char *path = xprintf("%s/%s", a->dir, digest_hex(&o->digest, hex));
+    if (!fs_mkdirs(temp, err) || !artifacts_write(a->store, o, temp, false, err)) {
+        fs_remove_tree(temp, NULL);
+        return false;
+    }
+    if (fs->rename(temp, path) != 0)
+        return error_errno(err, "cannot rename to '%s'", path);
+    *ret = add(a, o)->path;
+    return true;
+}
+
+/* ---- into the store ---- */
+
+/* A link to a file of an artifact that lies ready: what that file is. */
+static const struct record_file *linked_file(const struct artifacts *a, const char *target)
+{
+    size_t n = strlen(a->dir);
+    struct digest d;
+    if (strncmp(target, a->dir, n) != 0 || target[n] != '/' || strlen(target) < n + 2 + DIGEST_HEX)
+        return NULL;
+    AUTO(mem) char *hex = xstrndup(target + n + 1, DIGEST_HEX - 1);
+    const struct folder *f = digest_parse(hex, &d) ? find(a, &d) : NULL;
+    const char *name = target + n + 1 + DIGEST_HEX;
+    for (size_t i = 0; f && i < f->n; i++)
+        if (strcmp(f->file[i].name, name) == 0)
+            return &f->file[i];
+    return NULL;
+}
+
+static bool collect_link(struct artifacts *a, const char *path, const char *name, struct record_file *ret,
+                         struct error *err)
+{
+    char target[4096];
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n < 0)
+        return error_errno(err, "cannot read the link '%s'", path);
+    target[n] = '\0';
+    const struct record_file *known = linked_file(a, target);
+    if (known) {
+        *ret = file_copy(name, known);
+        return true;
+    }
+    AUTO(mem) char *real = realpath(path, NULL);
+    struct record_file f = {.source = real};
+    if (!real)
+        return error_errno(err, "the link '%s' leads nowhere", path);
+    if (!store_import(a->store, real, &f.digest, &f.size, err))
+        return false;
+    *ret = file_copy(name, &f);
+    return true;
+}
+
+static bool collect_one(struct artifacts *a, const char *path, const char *name, struct record_file *ret,
+                        struct error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return error_errno(err, "cannot look at '%s'", path);
+    if (S_ISLNK(st.st_mode))
+        return collect_link(a, path, name, ret, err);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, NULL, ERROR_TASK, "'%s' is neither a file nor a link", name);
+    struct record_file f = {0};
+    if (!store_put_file(a->store, path, &f.digest, &f.size, err))
+        return false;
+    *ret = file_copy(name, &f);
+    return true;
+}
+
+/* Keep the folder, as what a consumer will see. Not possible: it is unpacked when needed. */
+static void keep(struct artifacts *a, const char *dir, const struct record_output *o)
+{
+    char hex[DIGEST_HEX];
+    AUTO(mem) char *path = xprintf("%s/%s", a->dir, digest_hex(&o->digest, hex));
+    if (!find(a, &o->digest) && fs_mkdirs(a->dir, NULL) && fs->rename(dir, path) == 0)
+        add(a, o);
+}
+
+bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, struct record_output *ret,
+                       struct error *err)
+{
+    char **list;
+    size_t n;
+    if (!fs_list_tree(dir, &list, &n, err))
+        return error_context(err, "output '%s'", port);
+    *ret = (struct record_output){.port = xstrdup(port), .file = xcalloc(n, sizeof *ret->file)};
+    bool ok = n > 0 || error_set(err, NULL, ERROR_TASK, "nothing was written");
+    for (size_t i = 0; ok && i < n; i++) {
+        AUTO(mem) char *path = xprintf("%s/%s", dir, list[i]);
+        ok = collect_one(a, path, list[i], &ret->file[ret->n], err);
+        ret->n += ok;
+    }
+    fs_list_free(list, n);
+    if (!ok)
+        return error_context(err, "output '%s'", port);
+    record_tree_digest(ret);
+    keep(a, dir, ret);
+    return true;
+}

@@ -1,0 +1,22 @@
+/* Artifacts as plain folders. During a run they lie in one temporary folder, made at the first need and
+ * shared by all tasks; a task's fresh output folder moves there instead of being unpacked again. */
+#ifndef ENGINE_EXEC_ARTIFACTS_H
+#define ENGINE_EXEC_ARTIFACTS_H
+#include "cache/store.h"
+
+struct artifacts;
+struct artifacts *artifacts_new(struct store *store, const char *dir); /* below dir, which exists */
+void artifacts_free(struct artifacts *a); /* leaves the files to the owner of dir */
+/* Folder with the files of o; lives as long as a. ERROR_DAMAGE: the store lost an object; it is a miss now.
+ */
+bool artifacts_folder(struct artifacts *a, const struct record_output *o, const char **ret,
+                      struct error *err) MUST_CHECK;
+/* Put the files of an output folder into the store and describe them in *ret (port and files, malloc'd as in
+ * a record). A symbolic link to an artifact's file or to outside data refers to that content. The folder is
+ * moved away. */
+bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, struct record_output *ret,
+                       struct error *err) MUST_CHECK;
+/* Write the files of o below the existing folder dir. Outside data is linked to, or copied. */
+bool artifacts_write(struct store *store, const struct record_output *o, const char *dir, bool copy_imports,
+                     struct error *err) MUST_CHECK;
+#endif

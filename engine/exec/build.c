@@ -1,0 +1,365 @@
+#include "engine/exec/build.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/exec/build_impl.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+/* ---- the plan ---- */
+
+static bool is_target(const struct build_options *o, const struct task *t)
+{
+    size_t stem = strcspn(t->name, "[");
+    for (int i = 0; i < o->n_targets; i++)
+        if (strcmp(o->targets[i], t->name) == 0 ||
+            (strlen(o->targets[i]) == stem && strncmp(o->targets[i], t->name, stem) == 0))
+            return true;
+    return o->n_targets == 0;
+}
+
+/* A target that names nothing is a mistake. */
+static bool check_targets(const struct build *b, struct error *err)
+{
+    for (int i = 0; i < b->opt.n_targets; i++) {
+        const struct build_options one = {.targets = &b->opt.targets[i], .n_targets = 1};
+        bool found = false;
+        for (int k = 0; k < b->spec->n && !found; k++)
+            found = is_target(&one, b->spec->task[k]);
+        if (!found) {
+            AUTO(mem) const char **names = xcalloc((size_t)b->spec->n + 1, sizeof *names);
+            for (int k = 0; k < b->spec->n; k++)
+                names[k] = b->spec->task[k]->name;
+            const char *near = nearest_name(names, (size_t)b->spec->n, b->opt.targets[i]);
+            return error_set(err, NULL, ERROR_INPUT, "there is no task or stage '%s' in '%s'%s%s%s",
+                             b->opt.targets[i], b->spec->file, near ? "; did you mean '" : "",
+                             near ? near : "", near ? "'?" : "");
+        }
+    }
+    return true;
+}
+
+/* The i-th reference over all input ports; NULL past the last. */
+static const struct task_ref *input_at(const struct task *t, int i)
+{
+    int ports = stage_port_count(t->stage->inputs);
+    for (int p = 0; p < ports; i -= t->inputs[p++].n)
+        if (i < t->inputs[p].n)
+            return &t->inputs[p].ref[i];
+    return NULL;
+}
+
+/* Targets and everything they need; tasks stand in topological order, so one walk back is enough. */
+static void choose_wanted(struct build *b)
+{
+    for (int i = b->spec->n - 1; i >= 0; i--) {
+        const struct task *t = b->spec->task[i];
+        struct build_result *r = &b->result[i];
+        const struct task_ref *ref;
+        r->wanted = r->wanted || is_target(&b->opt, t);
+        b->count += r->wanted;
+        for (int k = 0; r->wanted && (ref = input_at(t, k)); k++)
+            b->result[ref->task->index].wanted = true;
+    }
+}
+
+/* Seconds on one core as the stage's own cost function sees them, for data of a nominal size: only their
+ * proportions count here. */
+static double estimate(const struct task *t)
+{
+    const struct cost_input in = {.samples = 1000, .bytes = 1 << 24};
+    struct cost c = {0};
+    if (t->stage->cost)
+        t->stage->cost(t->params, &in, &c);
+    return 0.05 + c.flops / 5e10 + (double)c.bytes / 1e9;
+}
+
+static void make_plan(struct build *b)
+{
+    plan_free(b->plan);
+    b->plan = plan_new(b->spec->n, b->cores);
+    b->finished = 0;
+    for (int i = 0; i < b->spec->n; i++) {
+        const struct task *t = b->spec->task[i];
+        const struct task_ref *ref;
+        b->result[i].record = NULL;
+        plan_task(b->plan, i, estimate(t), t->cores_min, t->cores_max);
+        for (int k = 0; (ref = input_at(t, k)); k++)
+            plan_edge(b->plan, ref->task->index, i);
+        if (!b->result[i].wanted)
+            plan_exclude(b->plan, i);
+    }
+    plan_start(b->plan);
+}
+
+/* ---- what becomes of a task ---- */
+
+static void finish(struct build *b, const struct task *t, enum task_state state)
+{
+    struct build_result *r = &b->result[t->index];
+    bool known = r->state == TASK_DONE && state == TASK_HIT; /* it ran before this pass */
+    const struct resolved *x = &b->resolver.task[t->index];
+    r->has_key = x->has_key;
+    r->key = x->key;
+    r->record = x->record;
+    r->seconds = x->record ? x->record->seconds : 0;
+    b->finished++;
+    if (known || (r->state == TASK_HIT && state == TASK_HIT))
+        return; /* seen in an earlier pass */
+    r->state = state;
+    report(b, state == TASK_HIT ? BUILD_HIT : BUILD_DONE, t, NULL);
+}
+
+static void fail_task(struct build *b, const struct task *t, const struct error *why)
+{
+    struct build_result *r = &b->result[t->index];
+    AUTO(mem) char *log = runlog_task_log(b->log, t->name);
+    const struct resolved *x = &b->resolver.task[t->index];
+    r->state = TASK_FAILED;
+    r->has_key = x->has_key;
+    r->key = x->key;
+    r->error = *why;
+    if (!b->failure.text[0]) {
+        b->failure = *why;
+        error_context(&b->failure, "task '%s'", t->name);
+    }
+    b->finished++;
+    plan_failed(b->plan, t->index, b->opt.keep_going);
+    report(b, BUILD_FAILED, t, log);
+}
+
+/* Look one ready task up: hit, miss, or another task is to compute the same key. */
+static void look_up(struct build *b, int task)
+{
+    struct error err = {0};
+    const struct task *t = b->spec->task[task];
+    enum resolution found = resolve(&b->resolver, t, &err);
+    char hex[DIGEST_HEX];
+    if (found == RESOLVE_ERROR) {
+        fail_task(b, t, &err);
+    } else if (found == RESOLVE_HIT) {
+        plan_hit(b->plan, task);
+        finish(b, t, TASK_HIT);
+    } else if (json_object_get(b->pending, digest_hex(&b->resolver.task[task].key, hex))) {
+        b->parked[b->n_parked++] = task;
+    } else {
+        json_object_set_new(b->pending, hex, json_true());
+        plan_miss(b->plan, task);
+    }
+}
+
+static void look_up_ready(struct build *b)
+{
+    int task, parked = b->n_parked;
+    b->n_parked = 0;
+    for (int i = 0; i < parked; i++) /* look_up parks at or before the place it read */
+        if (plan_state(b->plan, b->parked[i]) == TASK_READY)
+            look_up(b, b->parked[i]);
+    while ((task = plan_next_ready(b->plan)) >= 0)
+        look_up(b, task);
+}
+
+/* An input that the store lost is a miss now: everything is planned anew once the workers at work are done.
+ */
+static void heal(struct build *b, const struct error *why)
+{
+    b->again = b->stopping = true;
+    report(b, BUILD_HEAL, NULL, why->text);
+}
+
+static void start(struct build *b, int task, int cores)
+{
+    struct error err = {0};
+    const struct task *t = b->spec->task[task];
+    if (!attempt_start(b, t, cores, &err)) {
+        char hex[DIGEST_HEX];
+        json_object_del(b->pending, digest_hex(&b->resolver.task[task].key, hex));
+        if (err.code == ERROR_DAMAGE)
+            heal(b, &err);
+        else
+            fail_task(b, t, &err);
+        return;
+    }
+    if (cores < t->cores_min) {
+        AUTO(mem) char *text = xprintf("asks for %d cores; this run has %d", t->cores_min, b->cores);
+        report(b, BUILD_WARN, t, text);
+    }
+    report(b, BUILD_START, t, place_cpuset(b->running[b->n_running - 1]->place));
+}
+
+static void end(struct build *b, int slot)
+{
+    struct attempt *a = b->running[slot];
+    struct error err = {0};
+    const struct task *t = a->task;
+    char hex[DIGEST_HEX];
+    b->running[slot] = b->running[--b->n_running];
+    bool ok = attempt_end(b, a, &err);
+    json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
+    attempt_free(b, a);
+    if (ok) {
+        plan_done(b->plan, t->index);
+        finish(b, t, TASK_DONE);
+    } else {
+        fail_task(b, t, &err);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void see_event(void *arg, const json_t *event)
+{
+    struct attempt *a = arg;
+    report_worker_event(a->build, a, event);
+}
+
+static void interrupt(struct build *b)
+{
+    struct signalfd_siginfo s;
+    while (read(b->opt.interrupts, &s, sizeof s) == sizeof s) {
+        b->stopping = true;
+        b->interrupts += s.ssi_signo == SIGINT ? 1 : 2;
+        report(b, BUILD_INTERRUPT, NULL, b->interrupts < 2 ? "finishing" : "stopping");
+    }
+    for (int i = 0; b->interrupts >= 2 && i < b->n_running; i++)
+        process_kill(&b->running[i]->process);
+}
+
+/* Wait for events, ends and interrupts; the arrays are sized for one worker a core. */
+static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *err)
+{
+    int n = 0;
+    for (int i = 0; i < b->n_running; i++) {
+        fds[n++] = (struct pollfd){.fd = b->running[i]->process.pidfd, .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
+    }
+    fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
+    if (poll(fds, (nfds_t)n, -1) < 0)
+        return errno == EINTR || error_errno(err, "cannot wait for workers");
+    if (fds[n - 1].revents)
+        interrupt(b);
+    for (int i = b->n_running - 1; i >= 0; i--) { /* from the end: `end` moves the last one into the gap */
+        if (fds[2 * i + 1].revents || fds[2 * i].revents)
+            process_events(&b->running[i]->process, see_event, b->running[i]);
+        if (fds[2 * i].revents)
+            end(b, i);
+    }
+    return true;
+}
+
+static bool pass(struct build *b, struct pollfd *fds, struct error *err)
+{
+    int task, cores;
+    b->again = false;
+    b->stopping = b->interrupts > 0;
+    b->n_parked = 0;
+    json_object_clear(b->pending);
+    make_plan(b);
+    for (;;) {
+        if (!b->stopping)
+            look_up_ready(b);
+        bool picked = false;
+        for (; !b->stopping && plan_pick(b->plan, &task, &cores); picked = true)
+            start(b, task, cores);
+        if (b->n_running > 0) {
+            if (!wait_for_workers(b, fds, err))
+                return false;
+        } else if (b->stopping || !picked) { /* what was picked and could not start may have freed others */
+            return true;
+        }
+    }
+}
+
+static bool run_passes(struct build *b, struct error *err)
+{
+    AUTO(mem) struct pollfd *fds = xcalloc(2 * (size_t)b->cores + 1, sizeof *fds);
+    for (int i = 0;; i++) {
+        if (!pass(b, fds, err))
+            return false;
+        if (!b->again || b->interrupts || b->failure.text[0])
+            break;
+        if (i == b->spec->n)
+            return error_set(err, NULL, ERROR_DAMAGE, "the store keeps losing results: is its disk failing?");
+    }
+    for (int i = 0; i < b->spec->n; i++)
+        if (b->result[i].wanted && b->result[i].state != TASK_FAILED && !b->result[i].record) {
+            b->result[i].state = TASK_SKIPPED;
+            report(b, BUILD_SKIPPED, b->spec->task[i], NULL);
+        }
+    if (b->interrupts)
+        return error_set(err, NULL, ERROR_INTERRUPT,
+                         "interrupted; what is done is kept, the next run goes on from there");
+    if (b->failure.text[0])
+        *err = b->failure;
+    return !b->failure.text[0];
+}
+
+static bool open_machine(struct build *b, struct error *err)
+{
+    if (!topo_open(NULL, &b->topo, err))
+        return false;
+    b->cores = topo_cores(b->topo);
+    if (b->opt.cores > b->cores)
+        return error_set(err, NULL, ERROR_INPUT, "%d cores asked for, but this process may use %d",
+                         b->opt.cores, b->cores);
+    if (b->opt.cores > 0)
+        b->cores = b->opt.cores;
+    return true;
+}
+
+bool build_run(const struct spec *spec, struct store *store, const struct build_options *opt,
+               struct build **ret, struct error *err)
+{
+    struct build *b = xcalloc(1, sizeof *b);
+    *b = (struct build){.spec = spec, .store = store, .opt = *opt};
+    b->result = xcalloc((size_t)spec->n + 1, sizeof *b->result);
+    b->parked = xcalloc((size_t)spec->n + 1, sizeof *b->parked);
+    b->pending = json_object();
+    resolver_init(&b->resolver, spec, store);
+    *ret = NULL;
+    if (!check_targets(b, err) || !open_machine(b, err) || !store_temp_dir(store, &b->dir, err) ||
+        !runlog_open(store_path(store), &b->log, err)) {
+        build_free(b);
+        return false;
+    }
+    *ret = b;
+    b->running = xcalloc((size_t)b->cores + 1, sizeof *b->running);
+    b->artifacts = artifacts_new(store, b->dir);
+    choose_wanted(b);
+    report_begin(b);
+    bool ok = run_passes(b, err);
+    report_end(b, ok);
+    return ok;
+}
+
+const struct build_result *build_result_of(const struct build *b, int task)
+{
+    return &b->result[task];
+}
+
+const char *build_run_id(const struct build *b)
+{
+    return runlog_id(b->log);
+}
+
+void build_free(struct build *b)
+{
+    if (!b)
+        return;
+    for (int i = 0; i < b->n_running; i++)
+        attempt_free(b, b->running[i]);
+    plan_free(b->plan);
+    topo_close(b->topo);
+    artifacts_free(b->artifacts);
+    runlog_close(b->log);
+    resolver_done(&b->resolver, b->spec);
+    json_decref(b->pending);
+    free(b->running);
+    free(b->parked);
+    free(b->result);
+    free(b->dir);
+    free(b);
+}

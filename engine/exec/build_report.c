@@ -1,0 +1,125 @@
+/* Events of a build: to the observer as structs, to STORE/runs/ID/events.jsonl as JSON. */
+#include "base/json.h"
+#include "engine/exec/build_impl.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const kind_name[] = {[BUILD_HIT] = "hit",
+                                        [BUILD_START] = "start",
+                                        [BUILD_PROGRESS] = NULL, /* too many to keep */
+                                        [BUILD_METRIC] = "metric",
+                                        [BUILD_WARN] = "warn",
+                                        [BUILD_DONE] = "ran",
+                                        [BUILD_FAILED] = "failed",
+                                        [BUILD_SKIPPED] = "skipped",
+                                        [BUILD_HEAL] = "heal",
+                                        [BUILD_INTERRUPT] = "interrupt"};
+
+static void add_result(json_t *o, const struct build_result *r)
+{
+    char hex[DIGEST_HEX];
+    if (r->has_key)
+        json_object_set_new(o, "key", json_string(digest_hex(&r->key, hex)));
+    json_object_set_new(o, "seconds", json_real(r->seconds));
+    if (r->error.text[0])
+        json_object_set_new(o, "error", json_string(r->error.text));
+}
+
+static void keep(struct build *b, const struct build_event *e)
+{
+    const char *name = kind_name[e->kind];
+    if (!name)
+        return;
+    json_t *o = json_pack("{s:s}", "event", name);
+    if (e->task)
+        json_object_update_new(o,
+                               json_pack("{s:s, s:s}", "task", e->task->name, "stage", e->task->stage->name));
+    if (e->kind == BUILD_METRIC)
+        json_object_update_new(o, json_pack("{s:s, s:o*, s:I}", "name", e->text, "value", json_real(e->value),
+                                            "step", (json_int_t)e->done));
+    else if (e->text)
+        json_object_set_new(o, "text", json_string(e->text));
+    if (e->kind == BUILD_HIT || e->kind == BUILD_DONE || e->kind == BUILD_FAILED || e->kind == BUILD_SKIPPED)
+        add_result(o, e->result);
+    runlog_event(b->log, o);
+}
+
+static struct build_event event(const struct build *b, enum build_event_kind kind, const struct task *t,
+                                const char *text)
+{
+    return (struct build_event){.kind = kind,
+                                .task = t,
+                                .result = t ? &b->result[t->index] : NULL,
+                                .finished = b->finished,
+                                .count = b->count,
+                                .running = b->n_running,
+                                .text = text};
+}
+
+static void tell(struct build *b, const struct build_event *e)
+{
+    keep(b, e);
+    if (b->opt.see)
+        b->opt.see(b->opt.arg, e);
+}
+
+void report(struct build *b, enum build_event_kind kind, const struct task *t, const char *text)
+{
+    struct build_event e = event(b, kind, t, text);
+    tell(b, &e);
+}
+
+void report_begin(struct build *b)
+{
+    json_t *set = json_array();
+    for (int i = 0; i < b->opt.n_set; i++)
+        json_array_append_new(set, json_string(b->opt.set[i]));
+    char cwd[4096];
+    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
+                                   b->spec->experiment, "file", b->spec->file, "set", set, "cwd",
+                                   getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
+                                   (json_int_t)getpid()));
+}
+
+void report_end(struct build *b, bool ok)
+{
+    runlog_event(b->log, json_pack("{s:s, s:b}", "event", "end", "ok", ok));
+}
+
+static void take_error(struct attempt *a, const json_t *o)
+{
+    int64_t code = json_int_or(o, "code", ERROR_TASK);
+    a->error.code = code > ERROR_NONE && code <= ERROR_INTERRUPT ? (enum error_code)code : ERROR_TASK;
+    snprintf(a->error.text, sizeof a->error.text, "%s", json_string_or(o, "text", "no reason given"));
+    snprintf(a->error.file, sizeof a->error.file, "%s", json_string_or(o, "file", ""));
+    a->error.line = (int)json_int_or(o, "line", 0);
+    a->error.col = (int)json_int_or(o, "col", 0);
+}
+
+void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
+{
+    const char *name = json_string_or(o, "event", "");
+    struct build_event e = event(b, BUILD_WARN, a->task, json_string_or(o, "text", ""));
+    if (strcmp(name, "progress") == 0) {
+        e.kind = BUILD_PROGRESS;
+        e.text = json_string_or(o, "unit", "");
+        e.done = json_real_or(o, "done", 0);
+        e.total = json_real_or(o, "total", 0);
+        tell(b, &e);
+    } else if (strcmp(name, "metric") == 0) {
+        e.kind = BUILD_METRIC;
+        e.text = json_string_or(o, "name", "");
+        e.value = json_number_value(json_object_get(o, "value"));
+        e.done = (double)json_int_or(o, "step", 0);
+        tell(b, &e);
+    } else if (strcmp(name, "warn") == 0) {
+        tell(b, &e);
+    } else if (strcmp(name, "error") == 0) {
+        take_error(a, o);
+    } else if (strcmp(name, "done") == 0) {
+        a->done = true;
+        a->seconds = json_real_or(o, "seconds", 0);
+        a->peak_rss = json_int_or(o, "peak_rss", 0);
+    }
+}

@@ -1,0 +1,164 @@
+/* One task from plan to record: folders, worker, outputs. */
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "engine/exec/build_impl.h"
+#include "engine/exec/job.h"
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static bool input_folder(struct build *b, const struct task_ref *ref, int output, const char **ret,
+                         struct error *err)
+{
+    const struct record_output *o =
+        record_find_output(b->resolver.task[ref->task->index].record, ref->task->stage->outputs[output].name);
+    if (artifacts_folder(b->artifacts, o, ret, err))
+        return true;
+    return error_context(err, "input from task '%s'", ref->task->name);
+}
+
+static bool lay_inputs(struct build *b, const struct task *t, struct arena *mem, struct job *job,
+                       struct error *err)
+{
+    int ports = stage_port_count(t->stage->inputs);
+    job->inputs = arena_alloc(mem, (size_t)(ports + 1) * sizeof *job->inputs);
+    for (int p = 0; p < ports; p++) {
+        struct stage_inputs *in = &job->inputs[p];
+        in->item = arena_alloc(mem, (size_t)(t->inputs[p].n + 1) * sizeof *in->item);
+        for (; in->n < t->inputs[p].n; in->n++) {
+            const struct task_ref *ref = &t->inputs[p].ref[in->n];
+            struct stage_input *item = &in->item[in->n];
+            if (!input_folder(b, ref, ref->output, &item->dir, err) ||
+                (ref->output_also >= 0 && !input_folder(b, ref, ref->output_also, &item->also_dir, err)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool make_folders(const struct attempt *a, struct arena *mem, struct job *job, struct error *err)
+{
+    const struct stage *s = a->task->stage;
+    int ports = stage_port_count(s->outputs);
+    job->outputs = arena_alloc(mem, (size_t)(ports + 1) * sizeof *job->outputs);
+    job->scratch = arena_printf(mem, "%s/scratch", a->dir);
+    if (!fs_mkdirs(job->scratch, err))
+        return false;
+    for (int p = 0; p < ports; p++) {
+        job->outputs[p] = arena_printf(mem, "%s/out.%s", a->dir, s->outputs[p].name);
+        if (!fs_mkdirs(job->outputs[p], err))
+            return false;
+    }
+    return true;
+}
+
+bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err)
+{
+    AUTO(arena) struct arena mem;
+    arena_init(&mem);
+    struct attempt *a = xcalloc(1, sizeof *a);
+    *a = (struct attempt){.task = t, .build = b, .process = {.pidfd = -1, .events = -1}};
+    a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
+    struct job job = {
+        .task = t->name, .stage = t->stage, .params = t->params, .threads = cores, .parent = getpid()};
+    AUTO(mem) char *log = runlog_task_log(b->log, t->name);
+    bool ok = lay_inputs(b, t, &mem, &job, err) && make_folders(a, &mem, &job, err);
+    if (ok && !(a->place = topo_reserve(b->topo, cores)))
+        ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
+    if (ok) {
+        job.cpuset = place_cpuset(a->place);
+        AUTO(mem) char *text = job_write(&job);
+        ok = process_start(&a->process, b->opt.self, text, log, err);
+    }
+    if (!ok) {
+        attempt_free(b, a);
+        return false;
+    }
+    b->running[b->n_running++] = a;
+    return true;
+}
+
+void attempt_free(struct build *b, struct attempt *a)
+{
+    if (!a)
+        return;
+    if (a->process.pid > 0) {
+        process_kill(&a->process);
+        process_end(&a->process);
+    }
+    if (a->place)
+        topo_release(b->topo, a->place);
+    fs_remove_tree(a->dir, NULL);
+    free(a->dir);
+    free(a);
+}
+
+/* How the worker ended, as the task's error; true when it is done. */
+static bool check_end(const struct attempt *a, int status, struct error *err)
+{
+    if (a->error.text[0]) {
+        *err = a->error;
+        return false;
+    }
+    if (WIFSIGNALED(status))
+        return error_set(err, NULL, ERROR_TASK, "the worker was killed by signal %d (%s)%s", WTERMSIG(status),
+                         strsignal(WTERMSIG(status)),
+                         WTERMSIG(status) == SIGKILL ? ": by hand, or by the kernel because memory ran out"
+                                                     : "");
+    if (WEXITSTATUS(status) != 0 || !a->done)
+        return error_set(err, NULL, ERROR_TASK, "the worker ended with exit status %d and no reason",
+                         WEXITSTATUS(status));
+    return true;
+}
+
+static void describe(const struct build *b, const struct attempt *a, struct record *r)
+{
+    const struct task *t = a->task;
+    char when[32], host[256] = "";
+    struct tm tm;
+    time_t now = time(NULL);
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    gethostname(host, sizeof host - 1);
+    r->key = b->resolver.task[t->index].key;
+    r->text = xstrdup(b->resolver.task[t->index].text);
+    r->stage = xstrdup(t->stage->name);
+    r->task = xstrdup(t->name);
+    r->seconds = a->seconds;
+    r->threads = place_cores(a->place);
+    r->peak_rss = a->peak_rss;
+    r->when = xstrdup(when);
+    r->host = xstrdup(host);
+}
+
+static bool publish(struct build *b, const struct attempt *a, struct record *r, struct error *err)
+{
+    const struct stage *s = a->task->stage;
+    int ports = stage_port_count(s->outputs);
+    describe(b, a, r);
+    r->output = xcalloc((size_t)ports + 1, sizeof *r->output);
+    for (int p = 0; p < ports; p++) {
+        AUTO(mem) char *dir = xprintf("%s/out.%s", a->dir, s->outputs[p].name);
+        r->n = (size_t)p + 1; /* what was begun is freed too */
+        if (!artifacts_collect(b->artifacts, dir, s->outputs[p].name, &r->output[p], err))
+            return error_context(err, "cannot store the result");
+    }
+    return store_put_record(b->store, r, err) || error_context(err, "cannot store the result");
+}
+
+bool attempt_end(struct build *b, struct attempt *a, struct error *err)
+{
+    int status = process_end(&a->process);
+    if (!check_end(a, status, err))
+        return false;
+    struct record *r = xcalloc(1, sizeof *r);
+    if (!publish(b, a, r, err)) {
+        record_free(r);
+        return false;
+    }
+    record_free(b->resolver.task[a->task->index].record);
+    b->resolver.task[a->task->index].record = r;
+    return true;
+}

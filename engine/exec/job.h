@@ -1,0 +1,22 @@
+/* The job: what a worker is told, as JSON (engine/exec/worker.h has the members). The engine writes it, the
+ * worker reads it. */
+#ifndef ENGINE_EXEC_JOB_H
+#define ENGINE_EXEC_JOB_H
+#include "stages/stage.h"
+#include <jansson.h>
+
+struct job {
+    const char *task;
+    const struct stage *stage;
+    const void *params;
+    struct stage_inputs *inputs; /* by index in stage->inputs */
+    const char **outputs;        /* folders, by index in stage->outputs */
+    const char *scratch, *cpuset;
+    int threads;
+    int64_t parent; /* the engine's pid: the worker ends with it */
+};
+/* JSON text, malloc'd. */
+char *job_write(const struct job *j);
+/* Everything in the arena. The stage must exist in this very version. */
+bool job_read(const char *text, size_t n, struct arena *a, struct job *ret, struct error *err) MUST_CHECK;
+#endif

@@ -1,0 +1,31 @@
+/* A task's key and its record, as far as the records of the tasks it needs are known. */
+#ifndef ENGINE_EXEC_RESOLVE_H
+#define ENGINE_EXEC_RESOLVE_H
+#include "cache/store.h"
+#include "engine/spec/spec.h"
+
+struct resolved { /* of one task */
+    bool has_key;
+    struct digest key;
+    char *text;            /* the canonical description; malloc'd, NULL until the key is known */
+    struct record *record; /* what the key produced; NULL: not known or a miss */
+};
+struct resolver { /* records are found, or set by who ran the task */
+    struct store *store;
+    struct resolved *task; /* by task index */
+};
+void resolver_init(struct resolver *r, const struct spec *spec, struct store *store);
+void resolver_done(struct resolver *r, const struct spec *spec);
+enum resolution {
+    RESOLVE_ERROR, /* err: the store or an import could not be read */
+    RESOLVE_WAIT,  /* an input's content is not known yet */
+    RESOLVE_MISS,
+    RESOLVE_HIT /* there is a record and all it names is there */
+};
+enum resolution resolve(struct resolver *r, const struct task *t, struct error *err);
+/* All tasks of the experiment in order: state[i] as far as it is known without running anything. */
+bool resolve_all(struct resolver *r, const struct spec *spec, enum resolution *state,
+                 struct error *err) MUST_CHECK;
+/* The output of a record by the port's name; NULL when there is none. */
+const struct record_output *record_find_output(const struct record *r, const char *port);
+#endif

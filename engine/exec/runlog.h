@@ -1,0 +1,24 @@
+/* What happened in each run: STORE/runs/ID/events.jsonl, one JSON object a line, and STORE/runs/ID/log/TASK,
+ * what the task's worker wrote. IDs begin with the time, so that the newest sorts last. Written as the run
+ * goes on; a run that was killed leaves the lines up to then. */
+#ifndef ENGINE_EXEC_RUNLOG_H
+#define ENGINE_EXEC_RUNLOG_H
+#include "base/error.h"
+#include <jansson.h>
+
+struct runlog;
+bool runlog_open(const char *store, struct runlog **ret, struct error *err) MUST_CHECK;
+void runlog_close(struct runlog *l);
+const char *runlog_id(const struct runlog *l);
+/* Append one event, with a "time" added; drops the reference. A full disk costs the line, not the run. */
+void runlog_event(struct runlog *l, json_t *event);
+/* Path of a task's log in this run; malloc'd. */
+char *runlog_task_log(const struct runlog *l, const char *task);
+
+/* The ids of all runs, newest first; malloc'd, free with fs_list_free. */
+bool runlog_list(const char *store, char ***ret, size_t *ret_n, struct error *err) MUST_CHECK;
+/* Hand each event of a run to see() until it returns false; a torn last line is left out. */
+bool runlog_read(const char *store, const char *id, bool (*see)(void *arg, const json_t *event), void *arg,
+                 struct error *err) MUST_CHECK;
+char *runlog_path(const char *store, const char *id, const char *task); /* of a task's log; malloc'd */
+#endif

@@ -1,0 +1,132 @@
+#include "engine/exec/worker.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "engine/exec/job.h"
+#include "engine/topo/topo.h"
+#include <errno.h>
+#include <omp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define PROGRESS_EVERY 0.1 /* seconds between progress events */
+
+struct reporter {
+    int fd; /* events */
+    double last_progress;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* One line, in one write. Drops the reference. An engine that is gone cannot be told: the worker dies with
+ * it. */
+static void emit(const struct reporter *r, json_t *event)
+{
+    AUTO_JSON owned = event;
+    AUTO(mem) char *text = json_text(owned, false);
+    size_t n = strlen(text);
+    text[n] = '\n'; /* in place of the NUL: the length is given */
+    (void)!fs_write_all(r->fd, text, n + 1, "events", NULL);
+}
+
+static void on_progress(struct stage_context *ctx, double done, double total, const char *unit)
+{
+    struct reporter *r = ctx->engine;
+    double t = now();
+    if (done < total && t - r->last_progress < PROGRESS_EVERY)
+        return;
+    r->last_progress = t;
+    emit(r,
+         json_pack("{s:s, s:f, s:f, s:s}", "event", "progress", "done", done, "total", total, "unit", unit));
+}
+
+static void on_metric(struct stage_context *ctx, const char *name, double value, int64_t step)
+{
+    fprintf(stderr, step ? "%s %.6g (step %lld)\n" : "%s %.6g\n", name, value, (long long)step);
+    json_t *v = json_real(value); /* NULL when not finite */
+    emit(ctx->engine, json_pack("{s:s, s:s, s:o, s:I}", "event", "metric", "name", name, "value",
+                                v ? v : json_null(), "step", (json_int_t)step));
+}
+
+static void on_warn(struct stage_context *ctx, const char *text)
+{
+    fprintf(stderr, "warning: %s\n", text);
+    emit(ctx->engine, json_pack("{s:s, s:s}", "event", "warn", "text", text));
+}
+
+static int fail(const struct reporter *r, const struct error *err)
+{
+    char text[sizeof err->text + sizeof err->file + 64];
+    fprintf(stderr, "%s\n", error_string(err, text, sizeof text));
+    json_t *j = json_pack("{s:s, s:i, s:s, s:s, s:i, s:i}", "event", "error", "code", (int)err->code, "text",
+                          err->text, "file", err->file, "line", err->line, "col", err->col);
+    emit(r, j ? j
+              : json_pack("{s:s, s:i, s:s}", "event", "error", "code", (int)err->code, "text",
+                          "the error's text is not valid UTF-8; the log has it"));
+    return 1;
+}
+
+/* The kernel kills us when the engine ends; if it ended before we asked for that, we see another parent. */
+static bool end_with(int64_t parent, struct error *err)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return getppid() == parent || error_set(err, NULL, ERROR_INTERRUPT, "the engine is gone");
+}
+
+static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
+{
+    if ((j->parent && !end_with(j->parent, err)) || (*j->cpuset && !topo_bind_self(j->cpuset, err)))
+        return false;
+    omp_set_dynamic(0);
+    omp_set_num_threads(j->threads);
+    struct stage_context ctx = {.stage = j->stage,
+                                .params = j->params,
+                                .inputs = j->inputs,
+                                .outputs = j->outputs,
+                                .scratch = j->scratch,
+                                .threads = j->threads,
+                                .arena = a,
+                                .progress = on_progress,
+                                .metric = on_metric,
+                                .warn = on_warn,
+                                .engine = r};
+    return j->stage->run(&ctx, err);
+}
+
+/* Events keep the real stdout; whatever else writes there reaches the log instead. */
+static bool split_stdout(struct reporter *r, struct error *err)
+{
+    fflush(stdout);
+    r->fd = dup(STDOUT_FILENO);
+    return (r->fd >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) ||
+           error_errno(err, "cannot redirect stdout");
+}
+
+int worker_main(void)
+{
+    struct reporter r = {.fd = STDOUT_FILENO};
+    AUTO(arena) struct arena a;
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    struct job job;
+    struct error err = {0};
+    arena_init(&a);
+    setvbuf(stderr, NULL, _IOLBF, 0);
+    double start = now();
+    if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
+        !job_read(text, n, &a, &job, &err) || !run_job(&job, &a, &r, &err))
+        return fail(&r, &err);
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    emit(&r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", now() - start, "peak_rss",
+                       (json_int_t)u.ru_maxrss * 1024));
+    return 0;
+}
