@@ -1,7 +1,7 @@
 # weft: build, test, lint, bench. One file; see docs/architecture.md for the layers.
 #   make                 build/weft            make SAN=address,undefined   the same under build/san-*
 #   make test            everything that CI runs
-#   make quickstart      a real experiment, start to table
+#   make quickstart      a real experiment, start to table        V=1: show whole commands
 SAN      ?=
 comma    := ,
 VARIANT  := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
@@ -25,6 +25,9 @@ BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
             libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3
 
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@echo "  $(1) $@")
+
 .PHONY: all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
 all: build/weft
@@ -32,15 +35,18 @@ all: build/weft
 build/weft: $(OBJ)/weft
 	@ln -sf $(VARIANT)/weft $@
 $(OBJ)/weft: $(OBJ)/engine/cli/main.o $(OBJ)/libweft.a
-	$(CC) -o $@ $^ $(LDLIBS)
+	$(call say,link)
+	$(Q)$(CC) -o $@ $^ $(LDLIBS)
 $(OBJ)/libweft.a: $(LIB_OBJ)
 	@rm -f $@
 	@ar rcs $@ $^
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CFLAGS_) -MMD -MP -c -o $@ $<
+	$(call say,cc)
+	$(Q)$(CC) $(CFLAGS) $(CFLAGS_) -MMD -MP -c -o $@ $<
 $(OBJ)/tests/%: $(OBJ)/tests/%.o $(OBJ)/tests/golden/oracle.o $(OBJ)/libweft.a
-	$(CC) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,link)
+	$(Q)$(CC) -o $@ $^ -lcmocka $(LDLIBS)
 $(OBJ)/stages/tensor/gemm.o: CFLAGS_ += -DINCLUDES_BLIS
 tests: $(TEST_BIN) all
 

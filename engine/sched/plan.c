@@ -23,6 +23,7 @@ struct plan {
     struct heap ready; /* not looked at yet */
     struct heap missed;
     int64_t demand; /* cores that all of `missed` could use */
+    double work;    /* seconds on one core of all of `missed` */
     int *set_aside; /* scratch of plan_pick */
 };
 
@@ -167,13 +168,16 @@ static void push_missed(struct plan *p, int task)
 {
     heap_push(&p->missed, task);
     p->demand += p->node[task].cores_max;
+    p->work += p->node[task].seconds;
 }
 
 static int pop_missed(struct plan *p)
 {
     int task = heap_pop(&p->missed);
-    if (task >= 0)
-        p->demand -= p->node[task].cores_max;
+    if (task < 0)
+        return task;
+    p->demand -= p->node[task].cores_max;
+    p->work = p->missed.n ? p->work - p->node[task].seconds : 0; /* no rounding stays behind */
     return task;
 }
 
@@ -182,11 +186,14 @@ void plan_miss(struct plan *p, int task)
     push_missed(p, task);
 }
 
-/* Free cores are shared evenly among the tasks that could start now; with more tasks than cores each gets
- * one. What the others could not use anyway comes on top. */
+/* Free cores are shared by work among the tasks that could start now, so that a long one does not crawl on
+ * one core because short ones began beside it; each gets one at least. What the others could not use anyway
+ * comes on top. */
 static int width(const struct plan *p, const struct node *t)
 {
-    int64_t share = p->free / (p->missed.n + 1), left = p->free - p->demand;
+    double all = p->work + t->seconds;
+    int64_t share = all > 0 ? (int64_t)(p->free * t->seconds / all + 0.5) : p->free / (p->missed.n + 1);
+    int64_t left = p->free - p->demand;
     if (share < left)
         share = left;
     if (share < t->cores_min)

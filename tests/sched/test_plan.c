@@ -173,6 +173,29 @@ static void widths(void **state)
     plan_free(p);
 }
 
+/* Of two tasks that are ready together the long one gets the cores its work is worth. */
+static void width_follows_work(void **state)
+{
+    static const struct {
+        double seconds[2];
+        int cores, want[2];
+    } cases[] = {{{100, 1}, 2, {2, 0}}, {{10, 10}, 8, {4, 4}}, {{30, 10}, 8, {6, 2}}, {{3, 2}, 2, {1, 1}}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct plan *p = plan_new(2, cases[c].cores);
+        int task, cores, got[2] = {0, 0};
+        for (int i = 0; i < 2; i++)
+            plan_task(p, i, cases[c].seconds[i], 0, 0);
+        plan_start(p);
+        while ((task = plan_next_ready(p)) >= 0)
+            plan_miss(p, task);
+        while (plan_pick(p, &task, &cores))
+            got[task] = cores;
+        assert_int_equal(got[0], cases[c].want[0]);
+        assert_int_equal(got[1], cases[c].want[1]);
+        plan_free(p);
+    }
+}
+
 /* Many tasks, all of them waiting at once: every event costs a heap operation, not a walk. */
 static void many(void **state)
 {
@@ -200,6 +223,7 @@ static void many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(critical_path_first),
-                                       cmocka_unit_test(widths), cmocka_unit_test(many)};
+                                       cmocka_unit_test(widths), cmocka_unit_test(width_follows_work),
+                                       cmocka_unit_test(many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
