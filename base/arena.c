@@ -91,10 +91,8 @@ void *arena_try(struct arena *a, size_t n)
 void *arena_alloc(struct arena *a, size_t n)
 {
     void *p = arena_try(a, n);
-    if (!p) {
-        fputs("weft: out of memory\n", stderr);
-        exit(1);
-    }
+    if (!p)
+        mem_exhausted();
     return p;
 }
 

@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+void mem_exhausted(void)
+{
+    fputs("weft: out of memory\n", stderr);
+    exit(1);
+}
+
 static void *checked(void *p, size_t n)
 {
-    if (!p && n) {
-        fputs("weft: out of memory\n", stderr);
-        exit(1);
-    }
+    if (!p && n)
+        mem_exhausted();
     return p;
 }
 
@@ -38,7 +42,7 @@ void *xgrow(void *p, size_t *cap, size_t need, size_t size)
     *cap = n;
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes))
-        checked(NULL, 1);
+        mem_exhausted();
     return xrealloc(p, bytes);
 }
 

@@ -4,6 +4,8 @@
 #define BASE_MEM_H
 #include <stddef.h>
 
+/* That end: what every allocation here does when memory has run out. */
+_Noreturn void mem_exhausted(void);
 void *xmalloc(size_t n);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t n);

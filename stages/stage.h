@@ -1,9 +1,9 @@
 /* A stage is one row: what it is called, what it takes, what it makes, what it costs, how to run it.
- * Validation, `weft stages`, `weft help STAGE`, the schema and the key derive from the row. A stage knows neither the
- * scheduler nor the store: run() sees a context and nothing else.
+ * Validation, `weft stages`, `weft help STAGE`, the schema and the key derive from the row. A stage knows
+ * neither the scheduler nor the store: run() sees a context and nothing else.
  *
- * An artifact is a folder of named files. A file in an output folder may also be a symbolic link to a file of an input
- * or of an imported path: the store then refers to that content instead of copying it. */
+ * An artifact is a folder of named files. A file in an output folder may also be a symbolic link to a file of
+ * an input or of an imported path: the store then refers to that content instead of copying it. */
 #ifndef STAGES_STAGE_H
 #define STAGES_STAGE_H
 #include "base/arena.h"
@@ -15,10 +15,12 @@
 enum artifact {
     ARTIFACT_NONE,
     ARTIFACT_IMAGES,    /* dataset.json, samples.jsonl, source (file or folder); see stages/io/dataset.h */
-    ARTIFACT_MODEL,     /* Hugging Face folder, or weft_moe: config.json, model.safetensors, ...; see stages/model/ */
+    ARTIFACT_MODEL,     /* Hugging Face folder, or weft_moe: config.json, model.safetensors, ...; see
+                           stages/model/ */
     ARTIFACT_FEATURES,  /* features.safetensors: "features" (N,D) F32; ids.json: N sample ids */
     ARTIFACT_RELEVANCE, /* relevance.safetensors: "relevance" (N) F32 in (0,1), rows as in features */
-    ARTIFACT_SELECTION, /* selection.json: ids and indices of chosen samples of a public data set, in pick order */
+    ARTIFACT_SELECTION, /* selection.json: ids and indices of chosen samples of a public data set, in pick
+                           order */
     ARTIFACT_ADAPTER,   /* PEFT folder: adapter_config.json, adapter_model.safetensors */
     ARTIFACT_ROUTER,    /* router.safetensors: "mean.<l>" (C) F32 per layer, router.json */
     ARTIFACT_METRICS,   /* metrics.json: {"rows": [{system, domain, metric, value, n, ...}], ...} */
@@ -56,8 +58,8 @@ struct stage {
     const struct param *params; /* {0}-ended, may be NULL */
     size_t params_size;
     const struct port *inputs, *outputs; /* {0}-ended */
-    /* Optional: what no single row of the table can say (size against pool). Called after all parameters are set, before
-     * anything runs; the engine adds the position. */
+    /* Optional: what no single row of the table can say (size against pool). Called after all parameters are
+     * set, before anything runs; the engine adds the position. */
     bool (*check)(const void *params, struct error *err);
     void (*cost)(const void *params, const struct cost_input *in, struct cost *ret);
     bool (*run)(struct stage_context *ctx, struct error *err);
@@ -69,7 +71,7 @@ int stage_port_index(const struct port *ports, const char *name); /* -1 when abs
 int stage_port_count(const struct port *ports);
 
 /* ---- the context of one run; the engine fills it, stages call the functions ---- */
-struct stage_input { /* one reference of an input port */
+struct stage_input {      /* one reference of an input port */
     const char *dir;      /* folder of the artifact of port->type; files are read-only */
     const char *also_dir; /* folder of the port->also artifact, or NULL */
 };
@@ -79,12 +81,12 @@ struct stage_inputs {
 };
 struct stage_context {
     const struct stage *stage;
-    const void *params;               /* the stage's struct, checked, defaults filled in */
+    const void *params;                /* the stage's struct, checked, defaults filled in */
     const struct stage_inputs *inputs; /* by index in stage->inputs */
-    const char *const *outputs;       /* existing empty folders, by index in stage->outputs */
-    const char *scratch;              /* private folder, removed afterwards */
-    int threads;                      /* OpenMP and BLIS threads this run may use; never changes a result */
-    struct arena *arena;              /* lives as long as the run */
+    const char *const *outputs;        /* existing empty folders, by index in stage->outputs */
+    const char *scratch;               /* private folder, removed afterwards */
+    int threads;                       /* OpenMP and BLIS threads this run may use; never changes a result */
+    struct arena *arena;               /* lives as long as the run */
     /* Reporters; each may be called from the main thread at any rate (the engine throttles). */
     void (*progress)(struct stage_context *ctx, double done, double total, const char *unit);
     void (*metric)(struct stage_context *ctx, const char *name, double value, int64_t step);

@@ -13,12 +13,14 @@ struct probe {
     struct mat b; /* (1,1) or absent */
 };
 /* Mean loss of the samples index (n) of features (.,d); += its gradient into w.g and b.g. */
-float probe_gradient(struct probe *p, const float *features, const int64_t *label, const int64_t *index, int64_t n);
-/* features (n,d), label (n) 0/1; order (n) is the visiting order of one epoch e: order + e*n. Batches are consecutive,
- * the last smaller. w and b hold the initial values and are trained in place; gradients that they lack come from the
- * arena. losses (batches*epochs) may be NULL. */
-bool probe_train(struct probe *p, const float *features, const int64_t *label, const int64_t *order, int64_t n, int64_t batch,
-                 int64_t epochs, const struct optim_config *o, struct arena *a, float *losses, struct error *err) MUST_CHECK;
+float probe_gradient(struct probe *p, const float *features, const int64_t *label, const int64_t *index,
+                     int64_t n);
+/* features (n,d), label (n) 0/1; order (n) is the visiting order of one epoch e: order + e*n. Batches are
+ * consecutive, the last smaller. w and b hold the initial values and are trained in place; gradients that
+ * they lack come from the arena. losses (batches*epochs) may be NULL. */
+bool probe_train(struct probe *p, const float *features, const int64_t *label, const int64_t *order,
+                 int64_t n, int64_t batch, int64_t epochs, const struct optim_config *o, struct arena *a,
+                 float *losses, struct error *err) MUST_CHECK;
 /* score (n): sigmoid or softmax probability of class 1. */
 void probe_score(const struct probe *p, const float *features, int64_t n, float *score);
 #endif

@@ -1,4 +1,5 @@
-/* safetensors: read (mapped, validated) and write. Damaged headers, overlaps, holes, wrong sizes are ERROR_INPUT. */
+/* safetensors: read (mapped, validated) and write. Damaged headers, overlaps, holes, wrong sizes are
+ * ERROR_INPUT. */
 #ifndef STAGES_IO_SAFETENSORS_H
 #define STAGES_IO_SAFETENSORS_H
 #include "base/arena.h"
@@ -29,17 +30,23 @@ int safetensors_count(const struct safetensors *s);
 const struct tensor *safetensors_at(const struct safetensors *s, int i); /* sorted by name */
 const struct tensor *safetensors_find(const struct safetensors *s, const char *name);
 const char *safetensors_metadata(const struct safetensors *s, const char *key); /* NULL when absent */
-/* Find with a check of dtype-convertible floats and shape (rank -1: any); the error names file, tensor, both shapes. */
-const struct tensor *safetensors_want(const struct safetensors *s, const char *name, int rank, const int64_t *shape, struct error *err);
-/* The values as float32: the map itself for aligned F32, else converted into the arena. NULL: out of memory. */
+/* Find with a check of dtype-convertible floats and shape (rank -1: any); the error names file, tensor, both
+ * shapes. */
+const struct tensor *safetensors_want(const struct safetensors *s, const char *name, int rank,
+                                      const int64_t *shape, struct error *err);
+/* The values as float32: the map itself for aligned F32, else converted into the arena. NULL: out of memory.
+ */
 const float *tensor_floats(const struct tensor *t, struct arena *a);
 const int64_t *tensor_ints(const struct tensor *t, struct arena *a);
 
 struct safetensors_writer;
-/* Tensors are declared first, then written in one go; header padded to 8, "__metadata__": {"format":"pt", ...}. */
+/* Tensors are declared first, then written in one go; header padded to 8, "__metadata__": {"format":"pt",
+ * ...}. */
 struct safetensors_writer *safetensors_writer_new(void);
 void safetensors_writer_meta(struct safetensors_writer *w, const char *key, const char *value);
 /* data is borrowed until safetensors_write. */
-void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum dtype t, int rank, const int64_t *shape, const void *data);
-bool safetensors_write(struct safetensors_writer *w, const char *path, struct error *err) MUST_CHECK; /* frees w */
+void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum dtype t, int rank,
+                            const int64_t *shape, const void *data);
+bool safetensors_write(struct safetensors_writer *w, const char *path,
+                       struct error *err) MUST_CHECK; /* frees w */
 #endif

@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 struct tokenizer;
-/* From tokenizer.json of a model folder (weft's byte-level one written by tokenizer_save_bytes, or CLIP's BPE). */
+/* From tokenizer.json of a model folder (weft's byte-level one written by tokenizer_save_bytes, or CLIP's
+ * BPE). */
 bool tokenizer_open(const char *dir, struct tokenizer **ret, struct error *err) MUST_CHECK;
 void tokenizer_free(struct tokenizer *t);
 static inline void tokenizer_auto(struct tokenizer **t)
@@ -14,9 +15,10 @@ static inline void tokenizer_auto(struct tokenizer **t)
 }
 int64_t tokenizer_vocab(const struct tokenizer *t);
 /* [bos] ids [eos], padded with eos to ctx entries; longer text is an error naming the text and ctx. */
-bool tokenizer_encode(const struct tokenizer *t, const char *text, int64_t ctx, int32_t *ids, struct error *err) MUST_CHECK;
-/* Byte-level vocabulary: 256 bytes, <|startoftext|> 256, <|endoftext|> 257, no merges; a tokenizer.json that Hugging
- * Face's tokenizers library reads. */
+bool tokenizer_encode(const struct tokenizer *t, const char *text, int64_t ctx, int32_t *ids,
+                      struct error *err) MUST_CHECK;
+/* Byte-level vocabulary: 256 bytes, <|startoftext|> 256, <|endoftext|> 257, no merges; a tokenizer.json that
+ * Hugging Face's tokenizers library reads. */
 bool tokenizer_save_bytes(const char *dir, struct error *err) MUST_CHECK;
 #define TOKENIZER_BYTES_VOCAB 258
 

@@ -302,7 +302,7 @@ static bool train_epoch(struct trainer *t, int64_t epoch, int64_t *order, struct
     for (int64_t i = 0; i < t->per_epoch; i++) {
         int64_t first = i * t->p->batch, n = t->count - first < t->p->batch ? t->count - first : t->p->batch;
         struct batch b = {.sample = order + first, .n = n, .epoch = epoch, .step = epoch * t->per_epoch + i};
-        float loss;
+        float loss = 0;
         if (!train_step(t, &b, &loss, err))
             return false;
         sum += (double)loss * (double)n;

@@ -1,4 +1,5 @@
-/* CLIP: two towers of blocks and a shared embedding space (REFERENCE: HF layout of config.json and safetensors). */
+/* CLIP: two towers of blocks and a shared embedding space (REFERENCE: HF layout of config.json and
+ * safetensors). */
 #ifndef STAGES_MODEL_CLIP_H
 #define STAGES_MODEL_CLIP_H
 #include "base/rng.h"
@@ -22,7 +23,7 @@ struct clip {
     /* vision */
     struct mat class_embed, patch_embed /* (C, 3*P*P) */, vision_pos /* (T, C) */;
     struct norm pre_norm, post_norm;
-    struct block *vision; /* (layers) */
+    struct block *vision;            /* (layers) */
     struct linear visual_projection; /* (E, C), no bias */
     /* text */
     struct mat token_embed /* (V, Ct) */, text_pos;
@@ -35,11 +36,14 @@ struct clip {
     struct arena arena; /* owns structs and converted or new weights */
     void *files;        /* mapped safetensors */
 };
-/* One table drives names, shapes, load, save and gradients: see() is called for every weight with its Hugging Face name
- * and shape. */
-void clip_each_weight(struct clip *m, void (*see)(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape), void *arg);
+/* One table drives names, shapes, load, save and gradients: see() is called for every weight with its Hugging
+ * Face name and shape. */
+void clip_each_weight(struct clip *m,
+                      void (*see)(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape),
+                      void *arg);
 
-/* Open a Hugging Face folder (frozen, mapped) or a weft_moe folder (config.json with "model_type": "weft_moe"). */
+/* Open a Hugging Face folder (frozen, mapped) or a weft_moe folder (config.json with "model_type":
+ * "weft_moe"). */
 bool clip_open(const char *dir, struct clip **ret, struct error *err) MUST_CHECK;
 /* A new model with random weights (HF's CLIP initialisation from stream "clip.init" of seed). */
 bool clip_new(const struct clip_config *c, uint64_t seed, struct clip **ret, struct error *err) MUST_CHECK;
@@ -54,26 +58,27 @@ static inline void clip_auto(struct clip **m)
 }
 int64_t clip_tokens(const struct clip *m); /* T of the vision tower */
 
-/* pixels (B,3,S,S) normalised -> embeds (B,E), not unit; pooled (B,C) = post_norm of the class token, may be NULL.
- * *tape is set when p->train. p->batch is the caller's, t and width are filled in here. */
+/* pixels (B,3,S,S) normalised -> embeds (B,E), not unit; pooled (B,C) = post_norm of the class token, may be
+ * NULL. *tape is set when p->train. p->batch is the caller's, t and width are filled in here. */
 struct clip_tape;
-bool clip_image_forward(const struct clip *m, struct pass *p, const float *pixels, float *embeds, float *pooled,
-                        struct clip_tape **tape, struct error *err) MUST_CHECK;
+bool clip_image_forward(const struct clip *m, struct pass *p, const float *pixels, float *embeds,
+                        float *pooled, struct clip_tape **tape, struct error *err) MUST_CHECK;
 /* dembeds (B,E). Stops below the first block that has anything trainable. */
-bool clip_image_backward(const struct clip *m, const struct pass *p, const struct clip_tape *tape, const float *pixels,
-                         const float *dembeds, struct error *err) MUST_CHECK;
+bool clip_image_backward(const struct clip *m, const struct pass *p, const struct clip_tape *tape,
+                         const float *pixels, const float *dembeds, struct error *err) MUST_CHECK;
 /* ids (B,ctx) int32, ctx <= context -> embeds (B,E) at the first end token. */
 bool clip_text_forward(const struct clip *m, struct pass *p, const int32_t *ids, int64_t ctx, float *embeds,
                        struct clip_tape **tape, struct error *err) MUST_CHECK;
-bool clip_text_backward(const struct clip *m, const struct pass *p, const struct clip_tape *tape, const int32_t *ids,
-                        int64_t ctx, const float *dembeds, struct error *err) MUST_CHECK;
+bool clip_text_backward(const struct clip *m, const struct pass *p, const struct clip_tape *tape,
+                        const int32_t *ids, int64_t ctx, const float *dembeds, struct error *err) MUST_CHECK;
 /* Per-layer mean MLP input of the model without its mixture (B,C each, from the arena): the router context of
  * MOE_CONTEXT_SEED. */
-bool clip_seed_context(const struct clip *m, struct arena *a, const float *pixels, int64_t batch, const float ***ret,
-                       struct error *err) MUST_CHECK;
+bool clip_seed_context(const struct clip *m, struct arena *a, const float *pixels, int64_t batch,
+                       const float ***ret, struct error *err) MUST_CHECK;
 
-/* Logits (B,N) = exp(logit_scale) unit(img) text^T; text (N,E) unit rows. Mean cross-entropy when label is given, with
- * dimg (B,E) when not NULL. */
-bool clip_classify(const float *img, const float *text, float scale, const int64_t *label, int64_t batch, int64_t classes,
-                   int64_t embed, struct arena *a, float *logits, float *dimg, float *loss, struct error *err) MUST_CHECK;
+/* Logits (B,N) = exp(logit_scale) unit(img) text^T; text (N,E) unit rows. Mean cross-entropy when label is
+ * given, with dimg (B,E) when not NULL. */
+bool clip_classify(const float *img, const float *text, float scale, const int64_t *label, int64_t batch,
+                   int64_t classes, int64_t embed, struct arena *a, float *logits, float *dimg, float *loss,
+                   struct error *err) MUST_CHECK;
 #endif

@@ -3,8 +3,8 @@
 #include "base/mem.h"
 #include <string.h>
 
-#define CHUNK 64 /* texts per pass: bounds memory; a constant, so that results do not depend on the machine  \
-                  */
+/* Texts per pass: bounds memory; a constant, so that results do not depend on the machine. */
+#define CHUNK 64
 
 /* Length up to and with the first end token of the padding: ids behind it are all the same. */
 static int64_t used(const int32_t *ids, int64_t ctx)

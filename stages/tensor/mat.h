@@ -12,11 +12,11 @@ static inline int64_t mat_size(const struct mat *m)
 {
     return m->rows * m->cols;
 }
-struct linear { /* y = x W^T + b */
-    struct mat w;   /* (out, in) */
-    struct mat b;   /* (out, 1) or absent */
+struct linear {   /* y = x W^T + b */
+    struct mat w; /* (out, in) */
+    struct mat b; /* (out, 1) or absent */
 };
-struct norm { /* LayerNorm: y = (x - mean) / sqrt(var + eps) * w + b, biased variance */
+struct norm {        /* LayerNorm: y = (x - mean) / sqrt(var + eps) * w + b, biased variance */
     struct mat w, b; /* (C, 1) */
     float eps;
 };

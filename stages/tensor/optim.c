@@ -80,8 +80,8 @@ static void sgd_block(const struct optim_config *c, const struct slot *s, int64_
 
 /* What an Adam step shares among all elements of a matrix. */
 struct adam {
-    float b2;          /* decay rate of the mean square */
-    float c1, c2;      /* 1 - decay rates */
+    float b2;     /* decay rate of the mean square */
+    float c1, c2; /* 1 - decay rates */
     float decay;  /* AdamW: p *= decay first */
     float l2;     /* Adam: g += l2 p first */
     float step;   /* lr / (1 - beta1^t) */

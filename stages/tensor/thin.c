@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS    48  /* rows of A a thread takes at a time: a multiple of all heights of tiles */
-#define COLUMNS 64  /* columns of B likewise */
-#define DEPTH   512 /* terms summed before the sum joins the total: keeps rounding errors and B's block small \
-                     */
+#define ROWS     48  /* rows of A a thread takes at a time: a multiple of all heights of tiles */
+#define COLUMNS  64  /* columns of B likewise */
+#define DEPTH    512 /* terms summed before the sum joins the total: less rounding, and a small block of B */
 #define PARALLEL 1e5 /* multiply-adds below which waking a second thread costs more than it gives */
 
 static inline float blend(float alpha, float sum, float beta, float c)

@@ -1,5 +1,5 @@
-/* GFLOP/s of gemm() on the largest product of a ViT-B/32 block (1600 tokens, fc1): the peak that the other rows are held
- * against. One JSON line; the best of many, since a peak is what we want to know. */
+/* GFLOP/s of gemm() on the largest product of a ViT-B/32 block (1600 tokens, fc1): the peak that the other
+ * rows are held against. One JSON line; the best of many, since a peak is what we want to know. */
 #include "stages/tensor/gemm.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ static double now(void)
 }
 int main(void)
 {
-    float *a = malloc(sizeof(float) * M * K), *b = malloc(sizeof(float) * N * K), *c = malloc(sizeof(float) * M * N);
+    float *a = malloc(sizeof(float) * M * K), *b = malloc(sizeof(float) * N * K),
+          *c = malloc(sizeof(float) * M * N);
     double best = 1e9;
     for (int i = 0; i < M * K; i++)
         a[i] = (float)(i % 17) - 8;
@@ -30,7 +31,8 @@ int main(void)
         best = seconds < best ? seconds : best;
     }
     double rate = 2e-9 * M * N * K / best;
-    printf("{\"name\": \"gemm 1600x3072x768\", \"value\": %.1f, \"unit\": \"GFLOP/s\", \"gflops\": %.1f}\n", rate, rate);
+    printf("{\"name\": \"gemm 1600x3072x768\", \"value\": %.1f, \"unit\": \"GFLOP/s\", \"gflops\": %.1f}\n",
+           rate, rate);
     free(a);
     free(b);
     free(c);

@@ -1,9 +1,8 @@
 /* The vision tower of CLIP ViT-B/32 at full size with random weights, batch 32, 224 px:
  *   bench_vit forward [ITERATIONS]   embeddings of a batch
- *   bench_vit train [ITERATIONS]     one step: LoRA of rank 16 on fc1 and fc2 of every layer, cross-entropy against 100
- *                                    class embeddings, SGD with momentum
- * One JSON line: images a second (median over the iterations after a first one that does not count), and the GFLOP/s of
- * the matrix products that are really made. */
+ *   bench_vit train [ITERATIONS]     one step: LoRA of rank 16 on fc1 and fc2 of every layer, cross-entropy
+ * against 100 class embeddings, SGD with momentum One JSON line: images a second (median over the iterations
+ * after a first one that does not count), and the GFLOP/s of the matrix products that are really made. */
 #include "stages/model/peft.h"
 #include "stages/tensor/optim.h"
 #include <stdio.h>
@@ -99,8 +98,8 @@ static bool step(struct bench *b, struct error *err)
     if (train) {
         float *dimg = arena_floats(&b->step, BATCH * config.embed);
         float *logits = arena_floats(&b->step, BATCH * CLASSES);
-        if (!clip_classify(embeds, b->text, 100, b->label, BATCH, CLASSES, config.embed, &b->step, logits, dimg, &loss,
-                           err) ||
+        if (!clip_classify(embeds, b->text, 100, b->label, BATCH, CLASSES, config.embed, &b->step, logits,
+                           dimg, &loss, err) ||
             !clip_image_backward(b->model, &p, tape, b->pixels, dimg, err))
             return false;
         optim_step(b->optim, 0.01);
@@ -109,8 +108,8 @@ static bool step(struct bench *b, struct error *err)
     return true;
 }
 
-/* Multiply-adds of the tower's matrix products for one image, in units of 1e9 FLOP. The last layer computes keys and
- * values for all T tokens and the rest for one; the first layer's backward ends at its fc1. */
+/* Multiply-adds of the tower's matrix products for one image, in units of 1e9 FLOP. The last layer computes
+ * keys and values for all T tokens and the rest for one; the first layer's backward ends at its fc1. */
 static double gflop(bool train)
 {
     const double t = 50, c = 768, m = 3072, layers = 12, r = RANK;
@@ -119,7 +118,8 @@ static double gflop(bool train)
     double forward = (t - 1) * 3072 * c + (layers - 1) * (kv + qo + mlp + attention) + kv + (qo + mlp) / t;
     if (!train)
         return 2e-9 * forward;
-    double back = (layers - 1) * (kv + qo + mlp + 2 * attention) - kv - qo - mlp / 2 - 2 * attention + kv + (qo + mlp) / t;
+    double back = (layers - 1) * (kv + qo + mlp + 2 * attention) - kv - qo - mlp / 2 - 2 * attention + kv +
+                  (qo + mlp) / t;
     return 2e-9 * (forward + back + 3 * (layers - 1) * lora);
 }
 static int ascending(const void *a, const void *b)

@@ -39,9 +39,10 @@ static ssize_t f_write(int fd, const void *p, size_t n)
     }
     return fs_real.write(fd, p, n);
 }
+/* A call like the others, but the disk is left alone: the kernel outlives every process that dies here. */
 static int f_fsync(int fd)
 {
-    return strike() && fault_errno > 0 ? -1 : fs_real.fsync(fd);
+    return strike() && fault_errno > 0 ? -1 : 0;
 }
 static int f_rename(const char *a, const char *b)
 {

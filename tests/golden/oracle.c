@@ -1,5 +1,7 @@
 #include "tests/golden/oracle.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
+#include "stages/model/clip.h"
 #include <dirent.h>
 #include <math.h>
 #include <stdarg.h>
@@ -60,32 +62,77 @@ static bool is_kind(const char *name, const char *kind)
 }
 bool oracle_is_clip(const struct oracle_case *c)
 {
-    char *path = xprintf("%s/%s", c->dir, json_string_or(c->json, "config", "config.json"));
+    AUTO(mem) char *path = xprintf("%s/%s", c->dir, json_string_or(c->json, "config", "config.json"));
     AUTO_JSON config = json_read(path, NULL);
-    free(path);
     return config && !strcmp(json_string_or(config, "model_type", ""), "clip");
 }
 
 /* ---- one case ---- */
+static bool link_file(struct oracle_case *c, const char *name, const char *as, struct error *err)
+{
+    AUTO(mem) char *to = xprintf("%s/%s", c->model, as);
+    AUTO(mem) char *from = realpath(oracle_path(c, name), NULL);
+    return (from && !symlink(from, to)) || error_errno(err, "cannot link '%s' to '%s'", to, name);
+}
+static bool link_shards(struct oracle_case *c, const char *index, struct error *err)
+{
+    AUTO_JSON j = json_read(oracle_path(c, index), err);
+    AUTO_JSON linked = json_object();
+    const char *tensor, *shard;
+    json_t *v;
+    json_object_foreach(json_object_get(j, "weight_map"), tensor, v)
+    {
+        shard = json_string_value(v);
+        if (!shard || json_object_get(linked, shard))
+            continue;
+        if (!link_file(c, shard, shard, err))
+            return false;
+        json_object_set_new(linked, shard, json_true());
+    }
+    return j != NULL;
+}
+/* Under the names that a Hugging Face folder has. */
+static bool link_model(struct oracle_case *c, struct error *err)
+{
+    char folder[] = "/tmp/weft-oracle-XXXXXX";
+    if (!mkdtemp(folder))
+        return error_errno(err, "cannot make a folder in /tmp");
+    c->model = xstrdup(folder);
+    const char *model = json_string_or(c->json, "model", "model.safetensors");
+    const char *end = strstr(model, ".index.json");
+    return (!end || link_shards(c, model, err)) &&
+           link_file(c, model, end ? "model.safetensors.index.json" : "model.safetensors", err) &&
+           link_file(c, json_string_or(c->json, "config", "config.json"), "config.json", err);
+}
+bool oracle_clip(struct oracle_case *c, struct clip **ret)
+{
+    struct error err = {0};
+    bool ok = c->model || link_model(c, &err);
+    return oracle_ok(c, ok && clip_open(c->model, ret, &err), &err);
+}
 static bool open_tensors(struct oracle_case *c, const char *part, struct safetensors **ret, struct error *err)
 {
     const json_t *o = json_object_get(c->json, part);
     const char *file = json_is_object(o) ? json_string_or(o, "file", NULL) : NULL;
     return !file || safetensors_open(oracle_path(c, file), ret, err);
 }
-static bool case_open(struct oracle_case *c, const char *dir, struct error *err)
+/* name: of a case that does not say its own. */
+static bool case_open(struct oracle_case *c, const char *dir, const char *name, struct error *err)
 {
-    *c = (struct oracle_case){.dir = dir, .name = dir};
+    *c = (struct oracle_case){.dir = dir, .name = name};
     arena_init(&c->arena);
     c->seen = json_object();
     c->json = json_read(oracle_path(c, "case.json"), err);
     if (!c->json)
         return false;
-    c->name = json_string_or(c->json, "case", dir);
+    c->name = json_string_or(c->json, "case", name);
     return true;
 }
 static void case_done(struct oracle_case *c)
 {
+    if (c->model)
+        fs_remove_tree(c->model, NULL);
+    free(c->model);
     safetensors_close(c->inputs);
     safetensors_close(c->expected);
     json_decref(c->json);
@@ -105,13 +152,14 @@ static void report_unseen(struct oracle_case *c)
     json_object_foreach(json_object_get(c->json, "scalars"), name, v) if (!json_object_get(c->seen, name))
         oracle_fail(c, "expected scalar '%s' was not checked", name);
 }
-static int run_case(const char *dir, const char *kind, bool (*wanted)(const struct oracle_case *c),
-                    void (*run)(struct oracle_case *c), int *ret_failed)
+static int run_case(const char *dir, const char *name, const char *kind,
+                    bool (*wanted)(const struct oracle_case *c), void (*run)(struct oracle_case *c),
+                    int *ret_failed)
 {
     struct oracle_case c;
     struct error err = {0};
     int ran = 0;
-    bool ok = case_open(&c, dir, &err);
+    bool ok = case_open(&c, dir, name, &err);
     if (!ok || (is_kind(c.name, kind) && (!wanted || wanted(&c)))) {
         ran = 1;
         if (oracle_ok(&c,
@@ -132,7 +180,8 @@ int oracle_main(const char *kind, bool (*wanted)(const struct oracle_case *c),
                 void (*run)(struct oracle_case *c))
 {
     const char *root = getenv("WEFT_ORACLE");
-    root = root && *root ? root : "../shared/oracle";
+    bool given = root && *root;
+    root = given ? root : "../shared/oracle";
     if (!fs_is_dir(root)) {
         printf("no oracle cases: folder '%s' is absent; set WEFT_ORACLE\n", root);
         return 77;
@@ -141,13 +190,14 @@ int oracle_main(const char *kind, bool (*wanted)(const struct oracle_case *c),
     scan(root, &f);
     int ran = 0, failed = 0;
     for (size_t i = 0; i < f.n; i++) {
-        ran += run_case(f.dir[i], kind, wanted, run, &failed);
+        const char *name = f.dir[i] + strlen(root);
+        ran += run_case(f.dir[i], name + strspn(name, "/"), kind, wanted, run, &failed);
         free(f.dir[i]);
     }
     free(f.dir);
     if (!ran)
-        printf("FAIL no case of kind '%s' below '%s'\n", kind, root);
-    return !ran || failed;
+        printf("%sno case of kind '%s' below '%s'\n", given ? "" : "FAIL ", kind, root);
+    return !ran && given ? 77 : !ran || failed;
 }
 
 /* ---- access ---- */
@@ -183,6 +233,10 @@ const int64_t *oracle_ints(struct oracle_case *c, const char *name, int64_t *sha
 const struct tensor *oracle_expected(const struct oracle_case *c, const char *name)
 {
     return c->expected ? safetensors_find(c->expected, name) : NULL;
+}
+bool oracle_has_scalar(const struct oracle_case *c, const char *name)
+{
+    return json_object_get(json_object_get(c->json, "scalars"), name) != NULL;
 }
 double oracle_number(const struct oracle_case *c, const char *path)
 {

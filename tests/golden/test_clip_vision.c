@@ -34,8 +34,7 @@ static void pass_checks(struct oracle_case *c, const struct clip *m, const float
 static void run(struct oracle_case *c)
 {
     AUTO(clip) struct clip *m = NULL;
-    struct error err = {0};
-    if (!oracle_ok(c, clip_open(c->dir, &m, &err), &err))
+    if (!oracle_clip(c, &m))
         return;
     int64_t shape[8];
     const float *pixels = oracle_floats(c, "pixel_values", shape, NULL);

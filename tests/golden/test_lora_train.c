@@ -63,6 +63,12 @@ static void check_final(void *arg, const char *name, struct mat *w)
     oracle_check(t->c, arena_printf(&t->c->arena, "final.%s", name), w->w, mat_size(w));
     oracle_check(t->c, arena_printf(&t->c->arena, "delta.%s", name), delta, mat_size(w));
 }
+/* The rate of step s: the same at all steps unless the case lists them. */
+static double rate(const struct oracle_case *c, int64_t s)
+{
+    const json_t *rates = json_object_get(c->json, "learning_rates");
+    return rates ? json_number_value(json_array_get(rates, (size_t)s)) : oracle_number(c, "hyper.lr");
+}
 static void train(struct training *t)
 {
     struct oracle_case *c = t->c;
@@ -80,7 +86,7 @@ static void train(struct training *t)
         norm[s] = optim_grad_norm(t->optim);
         if (s == 0)
             adapter_each(t->adapter, check_gradient, t);
-        optim_step(t->optim, oracle_number(c, "hyper.lr"));
+        optim_step(t->optim, rate(c, s));
         first += n;
     }
     oracle_check(c, "loss", loss, steps);
@@ -88,20 +94,34 @@ static void train(struct training *t)
     adapter_each(t->adapter, check_final, t);
     check_logits(t, "logits_after", front);
 }
+static struct optim *read_optimizer(struct oracle_case *c)
+{
+    const json_t *hyper = json_object_get(c->json, "hyper"), *betas = json_object_get(hyper, "betas");
+    const char *name = json_string_or(c->json, "optimizer", "");
+    struct optim_config o = {.lr = oracle_number(c, "hyper.lr"),
+                             .weight_decay = oracle_number(c, "hyper.weight_decay")};
+    if (!strcmp(name, "SGD")) {
+        o.kind = OPTIM_SGD;
+        o.momentum = oracle_number(c, "hyper.momentum");
+        o.nesterov = json_bool_or(hyper, "nesterov", false);
+        if (json_real_or(hyper, "dampening", 0) != 0)
+            oracle_fail(c, "weft's SGD has no dampening");
+    } else {
+        o.kind = OPTIM_ADAMW;
+        o.beta1 = json_number_value(json_array_get(betas, 0));
+        o.beta2 = json_number_value(json_array_get(betas, 1));
+        o.eps = oracle_number(c, "hyper.eps");
+        if (strcmp(name, "AdamW"))
+            oracle_fail(c, "the case's optimizer is '%s', neither SGD nor AdamW", name);
+    }
+    return optim_new(&o, &c->arena);
+}
 static void run(struct oracle_case *c)
 {
     AUTO(clip) struct clip *m = NULL;
     struct error err = {0};
-    const json_t *hyper = json_object_get(c->json, "hyper");
-    struct optim_config config = {.kind = OPTIM_SGD,
-                                  .lr = oracle_number(c, "hyper.lr"),
-                                  .momentum = oracle_number(c, "hyper.momentum"),
-                                  .weight_decay = oracle_number(c, "hyper.weight_decay"),
-                                  .nesterov = json_bool_or(hyper, "nesterov", false)};
-    struct training t = {.c = c, .optim = optim_new(&config, &c->arena)};
-    if (strcmp(json_string_or(c->json, "optimizer", ""), "SGD"))
-        oracle_fail(c, "the case's optimizer is not SGD");
-    if (!oracle_ok(c, clip_open(c->dir, &m, &err), &err))
+    struct training t = {.c = c, .optim = read_optimizer(c)};
+    if (!oracle_clip(c, &m))
         return;
     const char *folder = oracle_path(c, json_string_or(c->json, "adapter", "adapter"));
     if (!oracle_ok(c, peft_load(folder, m, true, &c->arena, &t.adapter, &err), &err))

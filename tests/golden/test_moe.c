@@ -6,6 +6,7 @@
 #include "stages/model/unified.h"
 #include "stages/tensor/optim.h"
 #include "tests/golden/oracle.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,15 @@ static double number_after(const char *text, const char *word, double def)
     const char *at = text ? strstr(text, word) : NULL;
     return at ? strtod(at + strlen(word), NULL) : def;
 }
+/* "betas 0.9/0.999" */
+static void read_betas(const char *text, struct optim_config *o)
+{
+    const char *at = strstr(text, "betas "), *slash = at ? strchr(at, '/') : NULL;
+    if (!slash)
+        return;
+    o->beta1 = strtod(at + strlen("betas "), NULL);
+    o->beta2 = strtod(slash + 1, NULL);
+}
 /* "as sgd, but ...": the settings of the first variant that spells them out. */
 static const char *base_optimizer(const json_t *variants, const char *text)
 {
@@ -57,23 +67,46 @@ static void read_optimizer(struct variant *v)
         return;
     const char *base = base_optimizer(json_object_get(v->c->json, "variants"), text),
                *own = strstr(text, "lambdas");
-    struct optim_config o = {.kind = strncasecmp(base, "adamw", 5) ? OPTIM_SGD : OPTIM_ADAMW,
+    struct optim_config o = {.kind = strncasecmp(base, "sgd", 3) ? OPTIM_ADAMW : OPTIM_SGD,
                              .lr = number_after(base, "lr ", 0),
                              .weight_decay = number_after(base, "weight_decay ", 0),
                              .momentum = number_after(base, "momentum ", 0),
                              .nesterov = strstr(base, "nesterov") != NULL,
                              .beta1 = 0.9,
                              .beta2 = 0.999,
-                             .eps = 1e-8};
+                             .eps = number_after(base, "eps ", 1e-8)};
+    read_betas(base, &o);
+    if ((o.kind == OPTIM_ADAMW && strncasecmp(base, "adamw", 5)) || !(o.lr > 0))
+        oracle_fail(v->c, "variant '%s': cannot read the optimizer '%s'", v->name, text);
     v->lr = o.lr;
     v->lambda_scale = number_after(own, " lr ", o.lr) / o.lr;
     v->optim = optim_new(&o, &v->c->arena);
+}
+static bool says(const json_t *variant, const char *words)
+{
+    return strstr(json_string_or(variant, "what", ""), words) != NULL;
+}
+/* The context comes from the base model: said by the variant, or by the one whose context it says to have. */
+static bool seed_context(const struct variant *v)
+{
+    const char *what = json_string_or(v->json, "what", ""), *of = strstr(what, "context of "), *name;
+    json_t *other;
+    if (says(v->json, "separate pass"))
+        return true;
+    json_object_foreach(json_object_get(v->c->json, "variants"), name, other)
+    {
+        size_t n = strlen(name);
+        const char *at = of ? of + strlen("context of ") : "";
+        if (!strncmp(at, name, n) && !isalnum((unsigned char)at[n]) && at[n] != '_')
+            return says(other, "separate pass");
+    }
+    return false;
 }
 static struct unified_options read_options(const struct variant *v)
 {
     struct unified_options o = {.top_k = (int)json_int_or(v->json, "top_k", 1), .temperature = 1};
     o.gate = json_bool_or(v->json, "renormalise", false) ? MOE_GATE_RENORM : MOE_GATE_RAW;
-    o.context = strncmp(v->name, "released", 8) ? MOE_CONTEXT_SELF : MOE_CONTEXT_SEED;
+    o.context = seed_context(v) ? MOE_CONTEXT_SEED : MOE_CONTEXT_SELF;
     return o;
 }
 static bool build(struct variant *v)
@@ -86,9 +119,7 @@ static bool build(struct variant *v)
     struct adapter_set **expert = arena_alloc(&c->arena, (size_t)n * sizeof *expert);
     const float **router = arena_alloc(&c->arena, (size_t)layers * sizeof *router);
     float *lambda = arena_alloc(&c->arena, (size_t)layers * sizeof *lambda);
-    const char *what = json_string_or(v->json, "what", "");
-    const json_t *lambdas =
-        json_object_get(c->json, strstr(what, "clamp_lambdas") ? "clamp_lambdas" : "lambdas");
+    const json_t *lambdas = says(v->json, "clamp_lambdas") ? json_object_get(c->json, "clamp_lambdas") : NULL;
     struct unified_options o = read_options(v);
     for (int k = 0; k < n; k++)
         if (!oracle_ok(c,
@@ -108,7 +139,11 @@ static bool build(struct variant *v)
         if (!oracle_ok(c, t != NULL, &err))
             return false;
         router[l] = tensor_floats(t, &c->arena);
-        lambda[l] = (float)json_number_value(json_array_get(lambdas, (size_t)l));
+        name = arena_printf(&c->arena, "layers.%d.router.lambda", l);
+        if (!oracle_ok(c, (t = safetensors_want(f, name, 0, NULL, &err)) != NULL, &err))
+            return false;
+        lambda[l] = lambdas ? (float)json_number_value(json_array_get(lambdas, (size_t)l))
+                            : *tensor_floats(t, &c->arena);
     }
     return oracle_ok(c, unified_build(v->m, expert, n, router, NULL, lambda, &o, true, &err), &err);
 }
@@ -223,9 +258,8 @@ static void run(struct oracle_case *c)
     {
         AUTO(clip) struct clip *m = NULL;
         AUTO_JSON start = json_object();
-        struct error err = {0};
         int64_t text[8], pixels[8];
-        if (!oracle_ok(c, clip_open(c->dir, &m, &err), &err))
+        if (!oracle_clip(c, &m))
             return;
         struct variant v = {.c = c, .m = m, .name = name, .json = json, .start = start};
         v.pixels = oracle_floats(c, "pixel_values", pixels, NULL);

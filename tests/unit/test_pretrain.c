@@ -42,9 +42,11 @@ static void write_image(struct stage_run *r, const char *dir, struct dataset_wri
     free(png);
     dataset_writer_add(w, id, dataset_writer_class(w, colour[c]), -1, 0);
 }
-static void begin(struct stage_run *r, struct pretrain_params *p, int classes)
+/* Small settings, to be changed further. */
+static struct pretrain_params *begin(struct stage_run *r, int classes)
 {
-    stage_run_begin(r, &stage_pretrain, p);
+    stage_run_begin(r, &stage_pretrain);
+    struct pretrain_params *p = r->params;
     r->ctx.metric = keep_loss;
     const char *dir = stage_run_input(r, "public");
     struct dataset_writer *w = dataset_writer_new(dir);
@@ -56,6 +58,7 @@ static void begin(struct stage_run *r, struct pretrain_params *p, int classes)
     p->text_width = 8;
     p->text_layers = 1, p->text_heads = 2, p->context = 40, p->epochs = 6, p->batch = 5, p->lr = 0.01;
     assert_true(stage_pretrain.check(p, NULL));
+    return p;
 }
 static void run(struct stage_run *r)
 {
@@ -66,11 +69,10 @@ static void run(struct stage_run *r)
 static char *output(int threads, int64_t texts, int64_t seed, size_t *n)
 {
     struct stage_run r;
-    struct pretrain_params p;
+    struct pretrain_params *p = begin(&r, 4);
     char *bytes;
-    begin(&r, &p, 4);
     r.ctx.threads = threads;
-    p.texts = texts, p.epochs = 2, p.seed = seed;
+    p->texts = texts, p->epochs = 2, p->seed = seed;
     run(&r);
     assert_true(fs_read_file(stage_out_file(&r.ctx, "model", "model.safetensors"), &bytes, n, NULL));
     stage_run_end(&r);
@@ -122,17 +124,14 @@ static double accuracy(struct stage_run *r, const char *folder)
 static void learns_and_imports(void **state)
 {
     struct stage_run r, import;
-    struct pretrain_params p;
-    struct model_params q;
-    begin(&r, &p, 3);
-    p.epochs = 20;
+    begin(&r, 3)->epochs = 20;
     run(&r);
     assert_true(first_loss > 0.8 && last_loss < 0.5 * first_loss);
     assert_true(accuracy(&r, r.outputs[0]) >= 0.9);
     assert_true(fs_write_file(stage_out_file(&r.ctx, "model", "README.md"), "x", 1, NULL));
 
-    stage_run_begin(&import, &stage_model, &q);
-    q.path = r.outputs[0];
+    stage_run_begin(&import, &stage_model);
+    ((struct model_params *)import.params)->path = r.outputs[0];
     run(&import);
     assert_int_equal(import.warnings, 0);
     assert_true(accuracy(&r, import.outputs[0]) >= 0.9);
@@ -143,11 +142,12 @@ static void learns_and_imports(void **state)
     fs_list_free(list, n);
     stage_run_end(&import);
 
-    stage_run_begin(&import, &stage_model, &q);
-    q.path = r.inputs[0].item[0].dir; /* no model */
+    stage_run_begin(&import, &stage_model);
+    struct model_params *q = import.params;
+    q->path = r.inputs[0].item[0].dir; /* no model */
     assert_false(stage_run_go(&import));
     assert_int_equal(import.err.code, ERROR_INPUT);
-    q.path = "/nowhere";
+    q->path = "/nowhere";
     assert_false(stage_run_go(&import));
     assert_non_null(strstr(import.err.text, "/nowhere"));
     stage_run_end(&import);
@@ -156,30 +156,28 @@ static void learns_and_imports(void **state)
 static void refusals(void **state)
 {
     struct stage_run r;
-    struct pretrain_params p;
-    begin(&r, &p, 1);
+    begin(&r, 1);
     assert_false(stage_run_go(&r));
     assert_non_null(strstr(r.err.text, "at least two classes"));
     stage_run_end(&r);
-    begin(&r, &p, 4);
-    p.context = 24;
+    struct pretrain_params *p = begin(&r, 4);
+    p->context = 24;
     assert_false(stage_run_go(&r));
     assert_non_null(strstr(r.err.text, "'context'"));
-    p.patch = 3;
-    assert_false(stage_pretrain.check(&p, &r.err));
-    p.patch = 4, p.heads = 3;
-    assert_false(stage_pretrain.check(&p, &r.err));
-    p.heads = 2, p.template = "a photo";
-    assert_false(stage_pretrain.check(&p, &r.err));
+    p->patch = 3;
+    assert_false(stage_pretrain.check(p, &r.err));
+    p->patch = 4, p->heads = 3;
+    assert_false(stage_pretrain.check(p, &r.err));
+    p->heads = 2, p->template = "a photo";
+    assert_false(stage_pretrain.check(p, &r.err));
     stage_run_end(&r);
 }
 static void costs(void **state)
 {
     struct stage_run r;
-    struct pretrain_params p;
     struct cost c = {0};
-    stage_run_begin(&r, &stage_pretrain, &p);
-    stage_pretrain.cost(&p, &(struct cost_input){3000, 1 << 20}, &c);
+    stage_run_begin(&r, &stage_pretrain);
+    stage_pretrain.cost(r.params, &(struct cost_input){3000, 1 << 20}, &c);
     assert_true(c.flops > 1e11 && c.flops < 1e14 && c.peak > 1 << 26 && c.peak < (int64_t)1 << 31);
     stage_run_end(&r);
 }
