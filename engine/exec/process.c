@@ -11,6 +11,9 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
+#define AT_ONCE      ((size_t)2 << 20) /* read in one call: more than a pipe holds, and an end to a flood */
+#define LINE_LONGEST ((size_t)1 << 20) /* a longer line is no event */
+
 extern char **environ;
 
 static int job_file(const char *job, struct error *err)
@@ -73,28 +76,34 @@ bool process_start(struct process *p, const char *self, const char *job, const c
         waitpid(p->pid, NULL, 0);
     }
     close(p->events);
+    *p = (struct process){.pidfd = -1, .events = -1};
     return false;
 }
 
-static void take_lines(struct process *p, void (*see)(void *arg, const json_t *event), void *arg)
+/* Split what arrived into lines; the last may go on in the next read. */
+static void take(struct process *p, const char *at, size_t n, void (*see)(void *arg, const json_t *event),
+                 void *arg)
 {
-    const char *at = p->line.data, *end = at + p->line.len, *nl;
-    while ((nl = memchr(at, '\n', (size_t)(end - at)))) {
-        AUTO_JSON event = json_parse(at, (size_t)(nl - at), "event", NULL);
+    for (const char *end = at + n; at < end;) {
+        const char *nl = memchr(at, '\n', (size_t)(end - at));
+        if (!p->too_long)
+            buf_add(&p->line, at, (size_t)((nl ? nl : end) - at));
+        p->too_long = p->too_long || p->line.len > LINE_LONGEST;
+        if (!nl && !p->too_long)
+            break;
+        AUTO_JSON event = p->too_long ? NULL : json_parse(buf_str(&p->line), p->line.len, "event", NULL);
         if (json_is_object(event))
             see(arg, event);
-        at = nl + 1;
+        buf_clear(&p->line);
+        p->too_long = !nl;
+        at = nl ? nl + 1 : end;
     }
-    AUTO(buf) struct buf rest = {0};
-    buf_add(&rest, at, (size_t)(end - at));
-    buf_clear(&p->line);
-    buf_add(&p->line, rest.data, rest.len);
 }
 
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg)
 {
     char chunk[16384];
-    while (p->events >= 0) {
+    for (size_t taken = 0; p->events >= 0 && taken < AT_ONCE;) {
         ssize_t n = read(p->events, chunk, sizeof chunk);
         if (n < 0 && errno == EINTR)
             continue;
@@ -105,10 +114,9 @@ void process_events(struct process *p, void (*see)(void *arg, const json_t *even
             p->events = -1;
             break;
         }
-        buf_add(&p->line, chunk, (size_t)n);
+        taken += (size_t)n;
+        take(p, chunk, (size_t)n, see, arg);
     }
-    if (p->line.len)
-        take_lines(p, see, arg);
 }
 
 void process_kill(const struct process *p)

@@ -9,15 +9,17 @@
 
 struct process {
     pid_t pid;
-    int pidfd;  /* readable when the process has ended */
-    int events; /* its stdout, non-blocking; -1 at its end */
-    struct buf line;
+    int pidfd;       /* readable when the process has ended */
+    int events;      /* its stdout, non-blocking; -1 at its end */
+    struct buf line; /* begun, its end has not arrived */
+    bool too_long;   /* of which the rest is dropped too */
 };
 /* Run `self worker`: job on its stdin, stderr appended to the file log. In a process group of its own, so
  * that a terminal's Ctrl-C reaches the engine alone. */
 bool process_start(struct process *p, const char *self, const char *job, const char *log,
                    struct error *err) MUST_CHECK;
-/* Hand every whole event that has arrived to see(); lines that are no JSON objects are dropped. */
+/* Hand every whole event that has arrived to see(); lines that are no JSON objects, or longer than 1 MiB, are
+ * dropped. Comes back while a worker goes on writing; takes all that one wrote before its end. */
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg);
 /* Wait for the end of a process whose pidfd is readable (or that was killed); the wait status. Frees p's own.
  */
