@@ -1,5 +1,6 @@
 #include "engine/exec/job.h"
 #include "base/json.h"
+#include <limits.h>
 
 static json_t *inputs_json(const struct job *j)
 {
@@ -31,41 +32,70 @@ char *job_write(const struct job *j)
     return json_text(o, false);
 }
 
+/* Member `name` of o, which must be of a type; `what` says it in the error. */
+static const json_t *member(const json_t *o, const char *name, json_type type, const char *what,
+                            struct error *err)
+{
+    const json_t *v = json_object_get(o, name);
+    if (v && json_typeof(v) == type)
+        return v;
+    error_set(err, NULL, ERROR_INPUT, "'%s' must be %s", name, what);
+    return NULL;
+}
+
+/* All of them are there: the engine fills defaults in. */
 static bool read_params(const json_t *o, struct arena *a, struct job *ret, struct error *err)
 {
     const struct stage *s = ret->stage;
     void *params = arena_alloc(a, s->params_size ? s->params_size : 1);
     param_defaults(s->params, params, a);
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)o, name, value)
-    {
-        const struct param *row = param_find(s->params, name);
-        if (!row)
-            return error_set(err, NULL, ERROR_INPUT, "stage '%s' has no parameter '%s'", s->name, name);
+    for (const struct param *row = s->params; row && row->name; row++) {
+        const json_t *value = json_object_get(o, row->name);
+        if (!value)
+            return error_set(err, NULL, ERROR_INPUT, "parameter '%s' is missing", row->name);
         if (!param_set(row, params, value, a, err))
             return false;
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)o, name, value)
+    {
+        if (!param_find(s->params, name))
+            return error_set(err, NULL, ERROR_INPUT, "stage '%s' has no parameter '%s'", s->name, name);
     }
     ret->params = params;
     return true;
 }
 
-static void read_inputs(const json_t *o, struct arena *a, struct job *ret)
+static bool read_input(const json_t *o, struct arena *a, struct stage_input *ret, struct error *err)
 {
-    int n = stage_port_count(ret->stage->inputs);
+    const char *dir, *also = NULL;
+    if (!json_get_string(o, "dir", &dir, err) ||
+        (json_object_get(o, "also") && !json_get_string(o, "also", &also, err)))
+        return false;
+    *ret = (struct stage_input){arena_strdup(a, dir), also ? arena_strdup(a, also) : NULL};
+    return true;
+}
+
+static bool read_inputs(const json_t *o, struct arena *a, struct job *ret, struct error *err)
+{
+    const struct port *port = ret->stage->inputs;
+    int n = stage_port_count(port);
     ret->inputs = arena_alloc(a, (size_t)(n + 1) * sizeof *ret->inputs);
     for (int p = 0; p < n; p++) {
-        const json_t *list = json_object_get(o, ret->stage->inputs[p].name);
+        const json_t *list = member(o, port[p].name, JSON_ARRAY, "a list", err);
         struct stage_inputs *in = &ret->inputs[p];
+        if (!list)
+            return false;
         in->n = (int)json_array_size(list);
         in->item = arena_alloc(a, (size_t)(in->n + 1) * sizeof *in->item);
-        for (int i = 0; i < in->n; i++) {
-            const json_t *ref = json_array_get(list, (size_t)i);
-            const char *also = json_string_or(ref, "also", NULL);
-            in->item[i] = (struct stage_input){arena_strdup(a, json_string_or(ref, "dir", "")),
-                                               also ? arena_strdup(a, also) : NULL};
-        }
+        for (int i = 0; i < in->n; i++)
+            if (!read_input(json_array_get(list, (size_t)i), a, &in->item[i], err))
+                return error_context(err, "input '%s'", port[p].name);
+        if (!in->n && !port[p].optional)
+            return error_set(err, NULL, ERROR_INPUT, "input '%s' is empty", port[p].name);
     }
+    return true;
 }
 
 static bool read_outputs(const json_t *o, struct arena *a, struct job *ret, struct error *err)
@@ -81,26 +111,43 @@ static bool read_outputs(const json_t *o, struct arena *a, struct job *ret, stru
     return true;
 }
 
-bool job_read(const char *text, size_t n, struct arena *a, struct job *ret, struct error *err)
+static bool read_stage(const json_t *o, struct job *ret, struct error *err)
 {
-    AUTO_JSON o = json_parse(text, n, "job", err);
-    const char *task, *stage, *scratch, *cpuset;
-    int64_t version, threads;
-    *ret = (struct job){0};
-    if (!o || !json_get_string(o, "task", &task, err) || !json_get_string(o, "stage", &stage, err) ||
-        !json_get_int(o, "version", &version, err) || !json_get_string(o, "scratch", &scratch, err) ||
-        !json_get_int(o, "threads", &threads, err) || !json_get_string(o, "cpuset", &cpuset, err) ||
-        !json_get_int(o, "parent", &ret->parent, err))
-        return error_context(err, "job");
+    const char *stage;
+    int64_t version;
+    if (!json_get_string(o, "stage", &stage, err) || !json_get_int(o, "version", &version, err))
+        return false;
     ret->stage = stage_find(stage);
-    if (!ret->stage || ret->stage->version != version)
-        return error_set(err, NULL, ERROR_INPUT, "this weft has no stage '%s' version %lld", stage,
-                         (long long)version);
+    return (ret->stage && ret->stage->version == version) ||
+           error_set(err, NULL, ERROR_INPUT, "this weft has no stage '%s' version %lld", stage,
+                     (long long)version);
+}
+
+static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct error *err)
+{
+    const char *task, *scratch, *cpuset;
+    const json_t *params, *inputs, *outputs;
+    int64_t threads;
+    if (!json_get_string(o, "task", &task, err) || !read_stage(o, ret, err) ||
+        !json_get_string(o, "scratch", &scratch, err) || !json_get_int(o, "threads", &threads, err) ||
+        !json_get_string(o, "cpuset", &cpuset, err) || !json_get_int(o, "parent", &ret->parent, err) ||
+        !(params = member(o, "params", JSON_OBJECT, "an object", err)) ||
+        !(inputs = member(o, "inputs", JSON_OBJECT, "an object", err)) ||
+        !(outputs = member(o, "outputs", JSON_OBJECT, "an object", err)))
+        return false;
+    if (threads < 1 || threads > INT_MAX)
+        return error_set(err, NULL, ERROR_INPUT, "'threads' must be a number from 1 on");
     ret->task = arena_strdup(a, task);
     ret->scratch = arena_strdup(a, scratch);
     ret->cpuset = arena_strdup(a, cpuset);
-    ret->threads = threads < 1 ? 1 : (int)threads;
-    read_inputs(json_object_get(o, "inputs"), a, ret);
-    return read_params(json_object_get(o, "params"), a, ret, err) &&
-           read_outputs(json_object_get(o, "outputs"), a, ret, err);
+    ret->threads = (int)threads;
+    return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
+           read_outputs(outputs, a, ret, err);
+}
+
+bool job_read(const char *text, size_t n, struct arena *a, struct job *ret, struct error *err)
+{
+    AUTO_JSON o = json_parse(text, n, "job", err);
+    *ret = (struct job){0};
+    return o && (read_job(o, a, ret, err) || error_context(err, "job"));
 }

@@ -17,6 +17,6 @@ struct job {
 };
 /* JSON text, malloc'd. */
 char *job_write(const struct job *j);
-/* Everything in the arena. The stage must exist in this very version. */
+/* Everything in the arena. The stage must exist in this very version, and every member must be there. */
 bool job_read(const char *text, size_t n, struct arena *a, struct job *ret, struct error *err) MUST_CHECK;
 #endif
