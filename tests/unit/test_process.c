@@ -214,9 +214,11 @@ static void grandchildren(void **state)
 /* Of a line of /proc/PID/status: the standard signals; the C library keeps two behind them to itself. */
 static unsigned long long signals_in(const char *status, const char *name)
 {
-    for (const char *c = status; *c; c += strcspn(c, "\n") + 1)
+    for (const char *c = status; *c; c += *c == '\n') {
         if (strncmp(c, name, strlen(name)) == 0)
             return strtoull(c + strlen(name), NULL, 16) & 0x7fffffff;
+        c += strcspn(c, "\n");
+    }
     return ~0ULL;
 }
 
