@@ -13,7 +13,8 @@ struct folder { /* one artifact that lies ready */
 };
 struct artifacts {
     struct store *store;
-    char *dir; /* holds one folder an artifact, named by its digest */
+    char *temp; /* the run's folder */
+    char *dir;  /* in it: holds one folder an artifact, named by its digest */
     struct folder *item;
     size_t n, cap;
     unsigned long made;
@@ -23,6 +24,7 @@ struct artifacts *artifacts_new(struct store *store, const char *dir)
 {
     struct artifacts *a = xcalloc(1, sizeof *a);
     a->store = store;
+    a->temp = xstrdup(dir);
     a->dir = xprintf("%s/artifacts", dir);
     return a;
 }
@@ -40,6 +42,7 @@ void artifacts_free(struct artifacts *a)
         free(a->item[i].path);
     }
     free(a->item);
+    free(a->temp);
     free(a->dir);
     free(a);
 }
@@ -151,12 +154,18 @@ bool artifacts_folder(struct artifacts *a, const struct record_output *o, const 
 
 /* ---- into the store ---- */
 
+static bool below(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+    return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
 /* A link to a file of an artifact that lies ready: what that file is. */
 static const struct record_file *linked_file(const struct artifacts *a, const char *target)
 {
     size_t n = strlen(a->dir);
     struct digest d;
-    if (strncmp(target, a->dir, n) != 0 || target[n] != '/' || strlen(target) < n + 2 + DIGEST_HEX)
+    if (!below(target, a->dir) || strlen(target) < n + 2 + DIGEST_HEX)
         return NULL;
     AUTO(mem) char *hex = xstrndup(target + n + 1, DIGEST_HEX - 1);
     const struct folder *f = digest_parse(hex, &d) ? find(a, &d) : NULL;
@@ -167,6 +176,7 @@ static const struct record_file *linked_file(const struct artifacts *a, const ch
     return NULL;
 }
 
+/* The link itself first: it may lead to a link, that of an artifact's file to outside data. */
 static bool collect_link(struct artifacts *a, const char *path, const char *name, struct record_file *ret,
                          struct error *err)
 {
@@ -175,15 +185,19 @@ static bool collect_link(struct artifacts *a, const char *path, const char *name
     if (n < 0)
         return error_errno(err, "cannot read the link '%s'", path);
     target[n] = '\0';
+    AUTO(mem) char *real = realpath(path, NULL);
+    if (!real)
+        return error_errno(err, "the link '%s' leads nowhere", path);
     const struct record_file *known = linked_file(a, target);
+    if (!known)
+        known = linked_file(a, real);
     if (known) {
         *ret = file_copy(name, known);
         return true;
     }
-    AUTO(mem) char *real = realpath(path, NULL);
+    if (below(real, a->temp)) /* a record would outlive it */
+        return error_set(err, NULL, ERROR_TASK, "'%s' links to a temporary file, '%s'", name, real);
     struct record_file f = {.source = real};
-    if (!real)
-        return error_errno(err, "the link '%s' leads nowhere", path);
     if (!store_import(a->store, real, &f.digest, &f.size, err))
         return false;
     *ret = file_copy(name, &f);

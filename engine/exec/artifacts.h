@@ -12,8 +12,8 @@ void artifacts_free(struct artifacts *a); /* leaves the files to the owner of di
 bool artifacts_folder(struct artifacts *a, const struct record_output *o, const char **ret,
                       struct error *err) MUST_CHECK;
 /* Put the files of an output folder into the store and describe them in *ret (port and files, malloc'd as in
- * a record). A symbolic link to an artifact's file or to outside data refers to that content. The folder is
- * moved away. */
+ * a record). A symbolic link to an artifact's file or to outside data refers to that content; one to anything
+ * else in the run's temporary folder is refused. The folder is moved away. */
 bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, struct record_output *ret,
                        struct error *err) MUST_CHECK;
 /* Write the files of o below the existing folder dir. Outside data is linked to, or copied. */
