@@ -16,6 +16,7 @@
 struct runlog {
     char *store, *id;
     int fd;
+    bool torn; /* the last line may have no end */
 };
 
 static void time_text(const char *format, char *out, size_t n)
@@ -88,9 +89,8 @@ void runlog_event(struct runlog *l, json_t *event)
         return;
     json_object_set_new(owned, "time", json_string(when));
     AUTO(mem) char *text = json_text(owned, false);
-    size_t n = strlen(text);
-    text[n] = '\n'; /* in place of the NUL: the length is given */
-    (void)!fs_write_all(l->fd, text, n + 1, "events.jsonl", NULL);
+    AUTO(mem) char *line = xprintf("%s%s\n", l->torn ? "\n" : "", text);
+    l->torn = !fs_write_all(l->fd, line, strlen(line), "events.jsonl", NULL);
 }
 
 char *runlog_path(const char *store, const char *id, const char *task)
@@ -148,9 +148,10 @@ bool runlog_read(const char *store, const char *id, bool (*see)(void *arg, const
 {
     AUTO(mem) char *path = xprintf("%s/runs/%s/events.jsonl", store, id);
     AUTO(mem) char *text = NULL;
-    if (!fs_read_file(path, &text, NULL, err))
+    size_t n;
+    if (!fs_read_file(path, &text, &n, err))
         return false;
-    for (const char *at = text, *end; (end = strchr(at, '\n')); at = end + 1) {
+    for (const char *at = text, *end; (end = memchr(at, '\n', (size_t)(text + n - at))); at = end + 1) {
         AUTO_JSON event = json_parse(at, (size_t)(end - at), path, NULL);
         if (json_is_object(event) && !see(arg, event))
             break;
