@@ -136,6 +136,11 @@ static void look_up(struct build *b, int task)
 {
     struct error err = {0};
     const struct task *t = b->spec->task[task];
+    if (b->result[task].state == TASK_FAILED) { /* in an earlier pass */
+        b->finished++;
+        plan_failed(b->plan, task, b->opt.keep_going);
+        return;
+    }
     enum resolution found = resolve(&b->resolver, t, &err);
     char hex[DIGEST_HEX];
     if (found == RESOLVE_ERROR) {
@@ -203,7 +208,7 @@ static void end(struct build *b, int slot)
     if (ok) {
         plan_done(b->plan, t->index);
         finish(b, t, TASK_DONE);
-    } else {
+    } else if (b->interrupts < 2) { /* else we killed it, which is no failure of the task */
         fail_task(b, t, &err);
     }
 }
@@ -279,7 +284,7 @@ static bool run_passes(struct build *b, struct error *err)
     for (int i = 0;; i++) {
         if (!pass(b, fds, err))
             return false;
-        if (!b->again || b->interrupts || b->failure.text[0])
+        if (!b->again || b->interrupts || (b->failure.text[0] && !b->opt.keep_going))
             break;
         if (i == b->spec->n)
             return error_set(err, NULL, ERROR_DAMAGE, "the store keeps losing results: is its disk failing?");

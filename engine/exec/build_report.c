@@ -1,6 +1,7 @@
 /* Events of a build: to the observer as structs, to STORE/runs/ID/events.jsonl as JSON. */
 #include "base/json.h"
 #include "engine/exec/build_impl.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,7 +111,7 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
     } else if (strcmp(name, "metric") == 0) {
         e.kind = BUILD_METRIC;
         e.text = json_string_or(o, "name", "");
-        e.value = json_number_value(json_object_get(o, "value"));
+        e.value = json_real_or(o, "value", NAN); /* JSON has no word for what is not finite */
         e.done = (double)json_int_or(o, "step", 0);
         tell(b, &e);
     } else if (strcmp(name, "warn") == 0) {
