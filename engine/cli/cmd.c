@@ -7,7 +7,7 @@
 #include "base/param.h"
 #include "cache/store.h"
 #include "engine/spec/spec.h"
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,8 +174,29 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* Where descriptors 0 to 2 are closed, no file of ours may become anybody's stdout. */
+static void open_standard(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0) /* the lowest that is free; a write to stdout has to fail */
+            (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* The status, unless what was printed got lost and nobody has said so. */
+static int flush_stdout(int status)
+{
+    struct error err = {0};
+    bool lost = ferror(stdout);
+    if (fflush(stdout) != 0)
+        error_errno(&err, "cannot write the output");
+    else if (lost)
+        error_set(&err, NULL, ERROR_SYSTEM, "cannot write the output");
+    return status || !err.text[0] ? status : cmd_fail(&err);
+}
+
 int cmd_main(int argc, char **argv)
 {
+    open_standard();
     bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     const char *name = argc < 2 || help ? "help" : argv[1];
     const struct cmd *c = cmd_find(name);
@@ -183,14 +204,13 @@ int cmd_main(int argc, char **argv)
         return unknown_command(name);
     if (argc > 2 && wants_help(argc - 2, argv + 2)) {
         cmd_help_of(c);
-        return 0;
+        return flush_stdout(0);
     }
     struct cmd_args args;
     struct error err = {0};
     int skip = argc < 2 || help ? argc : 2;
     int status = opt_parse(c, argc - skip, argv + skip, &args, &err) ? c->run(&args) : cmd_fail(&err);
     opt_done(&args);
-    if (fflush(stdout) != 0 && status == 0)
-        status = 1;
+    status = flush_stdout(status);
     return argc < 2 ? 2 : status;
 }

@@ -181,7 +181,9 @@ static bool print_output(const struct record *r, const struct record_output *o, 
 
 /* ---- both ---- */
 
-static bool show(struct store *store, const struct record *r, const char *port, bool json, struct error *err)
+/* For people: prints. For programs: *ret_json, a new reference. */
+static bool show(struct store *store, const struct record *r, const char *port, bool json, json_t **ret_json,
+                 struct error *err)
 {
     AUTO(mem) char *temp = NULL;
     AUTO_JSON all = json_object();
@@ -201,12 +203,11 @@ static bool show(struct store *store, const struct record *r, const char *port, 
             json_object_set_new(all, o->port, j);
     }
     bool alone = json_object_size(all) == 1; /* one output needs no name */
-    json_t *j = alone ? json_object_iter_value(json_object_iter(all)) : all;
-    return !json || cmd_print_json(json_incref(j)) == 0 ||
-           error_set(err, NULL, ERROR_SYSTEM, "cannot write the output");
+    *ret_json = json_incref(alone ? json_object_iter_value(json_object_iter(all)) : all);
+    return true;
 }
 
-static bool show_task(const struct cmd_args *a, struct error *err)
+static bool show_task(const struct cmd_args *a, json_t **ret_json, struct error *err)
 {
     AUTO(store) struct store *store = NULL;
     AUTO(arena) struct arena mem;
@@ -216,7 +217,7 @@ static bool show_task(const struct cmd_args *a, struct error *err)
     if (!cmd_open_store(a, &store, err) ||
         !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, err))
         return false;
-    bool ok = show(store, r, port, cmd_opt(a, "json")->set, err);
+    bool ok = show(store, r, port, cmd_opt(a, "json")->set, ret_json, err);
     record_free(r);
     return ok;
 }
@@ -224,7 +225,10 @@ static bool show_task(const struct cmd_args *a, struct error *err)
 static int run(const struct cmd_args *a)
 {
     struct error err = {0};
-    return show_task(a, &err) ? 0 : cmd_fail(&err);
+    AUTO_JSON j = NULL;
+    if (!show_task(a, &j, &err))
+        return cmd_fail(&err);
+    return cmd_opt(a, "json")->set ? cmd_print_json(json_incref(j)) : 0;
 }
 
 const struct cmd cmd_show = {.name = "show",
