@@ -4,6 +4,7 @@
 #include "engine/cli/cmd.h"
 #include "engine/cli/lastrun.h"
 #include "engine/exec/artifacts.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,26 @@ static bool write_outputs(struct store *store, const struct record *r, const cha
     return true;
 }
 
+static bool occupied(struct error *err, const char *dir)
+{
+    return error_set(err, NULL, ERROR_INPUT, "'%s' exists and is no empty folder: choose another", dir);
+}
+
+/* Before anything is written: it may be much. Nothing is there, or an empty folder. */
+static bool check_target(const char *dir, struct error *err)
+{
+    if (!fs_exists(dir))
+        return true;
+    DIR *d = opendir(dir);
+    if (!d)
+        return errno == ENOTDIR ? occupied(err, dir) : error_errno(err, "cannot open folder '%s'", dir);
+    int entries = 0;
+    while (readdir(d))
+        entries++;
+    closedir(d);
+    return entries <= 2 || occupied(err, dir);
+}
+
 /* All of it appears at once: written beside DIR, then renamed over it, which an empty folder allows. */
 static bool export(struct store *store, const struct record *r, const char *port, const char *to,
                    struct error *err)
@@ -34,15 +55,16 @@ static bool export(struct store *store, const struct record *r, const char *port
     for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/'; n--)
         dir[n - 1] = '\0';
     AUTO(mem) char *temp = xprintf("%s.weft-%ld", dir, (long)getpid());
+    if (!check_target(dir, err))
+        return false;
     if (!write_outputs(store, r, port, temp, err)) {
         fs_remove_tree(temp, NULL);
         return false;
     }
     if (fs->rename(temp, dir) == 0)
         return true;
-    bool full = errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR;
-    if (full)
-        error_set(err, NULL, ERROR_INPUT, "'%s' exists and is no empty folder: choose another", dir);
+    if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
+        occupied(err, dir);
     else
         error_errno(err, "cannot rename to '%s'", dir);
     fs_remove_tree(temp, NULL);

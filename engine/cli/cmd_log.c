@@ -22,6 +22,9 @@ static bool print_log(const struct cmd_args *a, struct error *err)
     AUTO(mem) char *path = runlog_path(store_path(store), found.run, found.task);
     AUTO(mem) char *text = NULL;
     size_t n;
+    if (!fs_exists(path))
+        return error_set(err, NULL, ERROR_TASK, "task '%s' failed in run %s before it had a worker",
+                         found.task, found.run);
     if (!fs_read_file(path, &text, &n, err))
         return false;
     fprintf(stderr, "%s %s at %s, run %s\n", found.task, found.state, found.time, found.run);

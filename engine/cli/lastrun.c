@@ -10,6 +10,7 @@
 struct search {
     const char *task;
     bool has_log, found;
+    bool met; /* the task, though not in the state asked for */
     struct arena *arena;
     struct lastrun *ret;
     const char **names; /* of tasks met, for a suggestion */
@@ -44,6 +45,7 @@ static bool see(void *arg, const json_t *o)
         s->names[s->n_names++] = arena_strdup(s->arena, task);
         return true;
     }
+    s->met = true;
     if (s->has_log && strcmp(event, "hit") == 0)
         return true;
     s->found = true;
@@ -56,8 +58,11 @@ static bool see(void *arg, const json_t *o)
 
 static bool not_found(const struct search *s, const char *run, const char *store, struct error *err)
 {
-    if (s->has_log)
-        return error_set(err, NULL, ERROR_INPUT, "no run in the store '%s' has a log of a task '%s'", store,
+    if (s->met && run)
+        return error_set(err, NULL, ERROR_INPUT, "task '%s' was a hit in run '%s': no worker, no log",
+                         s->task, run);
+    if (s->met)
+        return error_set(err, NULL, ERROR_INPUT, "no run in the store '%s' has a log of task '%s'", store,
                          s->task);
     const char *near = nearest_name(s->names, s->n_names, s->task);
     return error_set(err, NULL, ERROR_INPUT, "no task '%s' %s '%s'%s%s%s", s->task,
