@@ -97,6 +97,7 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     struct build *b = NULL;
     struct error err = {0};
     double start = now();
+    signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     bool quiet = cmd_opt(a, "quiet")->set;
     const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
                            *set = cmd_opt(a, "set");

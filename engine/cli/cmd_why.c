@@ -130,8 +130,8 @@ static void print_answer(struct question *q, const struct answer *a)
                a->task->name, r->when, r->host, r->task, seconds_text(r->seconds, text), r->threads,
                r->threads == 1 ? "" : "s", bytes_text(r->peak_rss, size), digest_hex(&a->known->key, hex));
     else if (a->state == RESOLVE_MISS)
-        printf("%s would run: the store has no result of its key %.12s\n", a->task->name,
-               digest_hex(&a->known->key, hex));
+        printf("%s would run: the store has %s of its key %.12s\n", a->task->name,
+               a->known->lost ? "lost a part of the result" : "no result", digest_hex(&a->known->key, hex));
     else
         printf("%s would wait: what it needs is not known before these ran:\n", a->task->name);
     if (a->state != RESOLVE_WAIT)

@@ -21,6 +21,20 @@ static bool is_target(const struct build_options *o, const struct task *t)
     return o->n_targets == 0;
 }
 
+/* The nearest name of a task or stage to what names none; NULL when nothing is near. */
+static const char *near_target(const struct build *b, struct arena *a, const char *target)
+{
+    size_t n = 0;
+    const char **names = arena_alloc(a, (2 * (size_t)b->spec->n + 1) * sizeof *names);
+    for (int i = 0; i < b->spec->n; i++) {
+        const char *name = b->spec->task[i]->name, *bracket = strchr(name, '[');
+        names[n++] = name;
+        if (bracket)
+            names[n++] = arena_printf(a, "%.*s", (int)(bracket - name), name);
+    }
+    return nearest_name(names, n, target);
+}
+
 /* A target that names nothing is a mistake. */
 static bool check_targets(const struct build *b, struct error *err)
 {
@@ -30,10 +44,9 @@ static bool check_targets(const struct build *b, struct error *err)
         for (int k = 0; k < b->spec->n && !found; k++)
             found = is_target(&one, b->spec->task[k]);
         if (!found) {
-            AUTO(mem) const char **names = xcalloc((size_t)b->spec->n + 1, sizeof *names);
-            for (int k = 0; k < b->spec->n; k++)
-                names[k] = b->spec->task[k]->name;
-            const char *near = nearest_name(names, (size_t)b->spec->n, b->opt.targets[i]);
+            AUTO(arena) struct arena mem;
+            arena_init(&mem);
+            const char *near = near_target(b, &mem, b->opt.targets[i]);
             return error_set(err, NULL, ERROR_INPUT, "there is no task or stage '%s' in '%s'%s%s%s",
                              b->opt.targets[i], b->spec->file, near ? "; did you mean '" : "",
                              near ? near : "", near ? "'?" : "");
@@ -153,6 +166,13 @@ static void look_up(struct build *b, int task)
     } else {
         json_object_set_new(b->pending, hex, json_true());
         plan_miss(b->plan, task);
+        enum task_state before =
+            b->result[task].state; /* a hit of an earlier pass: that it is lost was said */
+        if (b->resolver.task[task].lost && before != TASK_HIT && before != TASK_DONE) {
+            AUTO(mem)
+            char *text = xprintf("the result of task '%s' is no longer whole in the store", t->name);
+            report(b, BUILD_HEAL, NULL, text);
+        }
     }
 }
 

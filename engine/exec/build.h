@@ -24,7 +24,7 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_DONE,
         BUILD_FAILED,
         BUILD_SKIPPED,
-        BUILD_HEAL, /* a result was found damaged: what made it will run again */
+        BUILD_HEAL, /* a result was found damaged or gone: what made it will run again */
         BUILD_INTERRUPT
     } kind;
     const struct task *task;           /* NULL for HEAL and INTERRUPT */

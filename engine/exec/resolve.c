@@ -67,6 +67,7 @@ enum resolution resolve(struct resolver *r, const struct task *t, struct error *
     }
     if (x->record && store_record_complete(r->store, x->record))
         return RESOLVE_HIT;
+    x->lost = x->record != NULL;
     record_free(x->record);
     x->record = NULL;
     return RESOLVE_MISS;

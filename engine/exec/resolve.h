@@ -9,6 +9,7 @@ struct resolved { /* of one task */
     struct digest key;
     char *text;            /* the canonical description; malloc'd, NULL until the key is known */
     struct record *record; /* what the key produced; NULL: not known or a miss */
+    bool lost;             /* a miss although there is a record: the store lost what it names */
 };
 struct resolver { /* records are found, or set by who ran the task */
     struct store *store;

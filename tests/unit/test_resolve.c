@@ -93,6 +93,7 @@ static void chain(void **state)
     struct error err = {0};
     assert_true(resolve_all(&r, s, all, &err));
     assert_int_equal(all[spec_find(s, "a")->index], RESOLVE_MISS);
+    assert_true(r.task[spec_find(s, "a")->index].lost);
     assert_int_equal(all[spec_find(s, "twin")->index], RESOLVE_MISS);
     assert_int_equal(all[spec_find(s, "b")->index], RESOLVE_WAIT);
     assert_int_equal(all[spec_find(s, "c")->index], RESOLVE_WAIT);
@@ -106,6 +107,7 @@ static void chain(void **state)
     assert_true(resolve_all(&r, s, all, &err));
     assert_int_equal(all[spec_find(s, "a")->index], RESOLVE_HIT);
     assert_int_equal(all[spec_find(s, "b")->index], RESOLVE_MISS);
+    assert_false(r.task[spec_find(s, "b")->index].lost);
     assert_false(digest_equal(&before, &r.task[spec_find(s, "b")->index].key));
     resolver_done(&r, s);
     spec_free(s);
