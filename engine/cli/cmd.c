@@ -125,6 +125,16 @@ int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struc
     return status;
 }
 
+const char *cmd_near_task(const char *const *names, size_t n, const char *name)
+{
+    const char *near = nearest_name(names, n, name);
+    size_t len = strlen(name);
+    for (size_t i = 0; i < n && !near; i++)
+        if (strncmp(names[i], name, len) == 0 && names[i][len] == '[')
+            near = names[i];
+    return near;
+}
+
 int cmd_print_json(json_t *j)
 {
     AUTO_JSON owned = j;

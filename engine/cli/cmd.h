@@ -68,6 +68,9 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 struct spec;
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret) MUST_CHECK;
 int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struct spec **ret) MUST_CHECK;
+/* The name meant by one that names no task: the nearest, or the first task of the stage so called; or NULL.
+ */
+const char *cmd_near_task(const char *const *names, size_t n, const char *name);
 /* Print j indented on stdout and drop the reference; 0, or the exit status of a failed write. */
 int cmd_print_json(json_t *j);
 #endif

@@ -197,7 +197,7 @@ static int unknown_task(const struct spec *s, const char *name)
     struct error err = {0};
     for (int i = 0; i < s->n; i++)
         names[i] = s->task[i]->name;
-    const char *near = nearest_name(names, (size_t)s->n, name);
+    const char *near = cmd_near_task(names, (size_t)s->n, name);
     error_set(&err, NULL, ERROR_INPUT, "there is no task '%s' in '%s'%s%s%s", name, s->file,
               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return cmd_fail(&err);

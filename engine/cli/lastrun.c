@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/param.h"
+#include "engine/cli/cmd.h"
 #include "engine/exec/runlog.h"
 #include <string.h>
 
@@ -64,7 +65,7 @@ static bool not_found(const struct search *s, const char *run, const char *store
     if (s->met)
         return error_set(err, NULL, ERROR_INPUT, "no run in the store '%s' has a log of task '%s'", store,
                          s->task);
-    const char *near = nearest_name(s->names, s->n_names, s->task);
+    const char *near = cmd_near_task(s->names, s->n_names, s->task);
     return error_set(err, NULL, ERROR_INPUT, "no task '%s' %s '%s'%s%s%s", s->task,
                      run ? "in run" : "has come to an end in any run of the store", run ? run : store,
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
