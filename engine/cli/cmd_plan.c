@@ -15,11 +15,14 @@ static const char *const state_name[] = {
 static void waits_for(const struct task *t, const enum resolution *state, struct buf *out)
 {
     int ports = stage_port_count(t->stage->inputs);
+    const char *separator = "";
     for (int p = 0; p < ports; p++)
         for (int i = 0; i < t->inputs[p].n; i++) {
             const struct task *in = t->inputs[p].ref[i].task;
-            if (state[in->index] != RESOLVE_HIT)
-                buf_printf(out, "%s%s", out->len ? ", " : "", in->name);
+            if (state[in->index] == RESOLVE_HIT)
+                continue;
+            buf_printf(out, "%s%s", separator, in->name);
+            separator = ", ";
         }
 }
 
