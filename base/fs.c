@@ -75,13 +75,21 @@ bool fs_write_all(int fd, const void *p, size_t n, const char *path, struct erro
     return true;
 }
 
+/* A file in the way of a folder is the mistake of who named it: ENOTDIR. */
+static bool is_dir_or_fail(const char *path)
+{
+    bool is = fs_is_dir(path);
+    errno = ENOTDIR;
+    return is;
+}
+
 bool fs_mkdirs(const char *path, struct error *err)
 {
     AUTO(mem) char *p = xstrdup(path);
     for (char *slash = strchr(p + 1, '/');; slash = strchr(slash + 1, '/')) {
         if (slash)
             *slash = '\0';
-        if (fs->mkdir(p, 0777) != 0 && !(errno == EEXIST && fs_is_dir(p)))
+        if (fs->mkdir(p, 0777) != 0 && !(errno == EEXIST && is_dir_or_fail(p)))
             return error_errno(err, "cannot create folder '%s'", p);
         if (!slash)
             return true;

@@ -280,6 +280,6 @@ else
     exits "read-only store" 2 $?; says "read-only store" "print/.*: Permission denied"
 fi
 WEFT_STORE=$tmp/tiny.txt
-"$WEFT" run "$here/slow.yaml" >out 2>err; exits "store is a file" 1 $?
-says "store is a file" "error: store: cannot create folder '.*tiny.txt'"
+"$WEFT" run "$here/slow.yaml" >out 2>err; exits "store is a file" 2 $?
+says "store is a file" "error: store: cannot create folder '.*tiny.txt': Not a directory"
 [ $bad = 0 ]
