@@ -39,7 +39,8 @@ static void print_people(const struct spec *s, const struct resolver *r, const e
             buf_printf(&detail, "made %s in %s", x->record->when, seconds_text(x->record->seconds, text));
             saved += x->record->seconds;
         } else if (state[i] == RESOLVE_MISS) {
-            buf_puts(&detail, "no result of this key ('weft why' compares it with earlier ones)");
+            buf_puts(&detail, x->lost ? "a part of the result is no longer in the store"
+                                      : "no result of this key ('weft why' compares it with earlier ones)");
         } else {
             buf_puts(&detail, "for ");
             waits_for(s->task[i], state, &detail);

@@ -230,6 +230,20 @@ static int ask(const struct cmd_args *args, struct store *store, const struct sp
     return status;
 }
 
+/* The last run's --set texts, then ours: of two for one variable the later counts. */
+static const char **all_sets(const struct cmd_args *args, const struct lastrun *last, struct arena *mem,
+                             int *ret_n)
+{
+    const struct opt_value *own = cmd_opt(args, "set");
+    const char **all = arena_alloc(mem, (size_t)(last->n_set + own->n + 1) * sizeof *all);
+    *ret_n = 0;
+    for (int i = 0; i < last->n_set; i++)
+        all[(*ret_n)++] = last->set[i];
+    for (int i = 0; i < own->n; i++)
+        all[(*ret_n)++] = own->list[i];
+    return all;
+}
+
 /* "why TASK": the experiment is that of the last run with the task, read where and as it was then. */
 static int ask_last(const struct cmd_args *args, struct store *store, const char *name)
 {
@@ -247,7 +261,9 @@ static int ask_last(const struct cmd_args *args, struct store *store, const char
     if (!cmd_opt(args, "json")->set)
         printf("%s %s in run %s of %s, %s\n", name, strcmp(last.state, "hit") == 0 ? "was a hit" : last.state,
                last.run, last.file, last.time);
-    int status = cmd_read_spec_set(last.file, last.set, last.n_set, &s);
+    int n;
+    const char **set = all_sets(args, &last, &mem, &n);
+    int status = cmd_read_spec_set(last.file, set, n, &s);
     if (status)
         return status;
     status = ask(args, store, s, name);

@@ -138,6 +138,8 @@ bool lastrun_record(struct store *store, const char *run, const char *task, stru
     if (!*ret)
         return error_set(err, NULL, ERROR_TASK, "the result of '%s' is no longer in the store: run it again",
                          name);
+    free((*ret)->task); /* another may have made it */
+    (*ret)->task = xstrdup(name);
     if (!*ret_port || check_port(*ret, *ret_port, err))
         return true;
     record_free(*ret);

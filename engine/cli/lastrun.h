@@ -16,7 +16,8 @@ struct lastrun {                           /* strings in the arena */
  * failed, so that there is a log, with `has_log`. Not found: ERROR_INPUT, with a suggestion. */
 bool lastrun_find(struct store *store, const char *run, const char *task, bool has_log, struct arena *a,
                   struct lastrun *ret, struct error *err) MUST_CHECK;
-/* The record of the task "NAME" or "NAME.PORT" of that run; *ret_port is NULL without a port. */
+/* The record of the task "NAME" or "NAME.PORT" of that run; its task is this one, whoever made it; *ret_port
+ * is NULL without a port. */
 bool lastrun_record(struct store *store, const char *run, const char *task, struct arena *a,
                     struct record **ret, const char **ret_port, struct error *err) MUST_CHECK;
 #endif
