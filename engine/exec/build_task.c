@@ -145,6 +145,8 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
         if (!artifacts_collect(b->artifacts, dir, s->outputs[p].name, &r->output[p], err))
             return error_context(err, "cannot store the result");
     }
+    if (!resolve_unchanged(&b->resolver, a->task, err))
+        return false;
     return store_put_record(b->store, r, err) || error_context(err, "cannot store the result");
 }
 

@@ -1,4 +1,5 @@
 #include "engine/exec/resolve.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include <stdlib.h>
 #include <string.h>
@@ -47,16 +48,31 @@ static bool import_digest(void *arg, const char *path, struct digest *ret, struc
     return store_import(r->store, path, ret, NULL, err);
 }
 
+/* The key from what is known now. False with no code in err: an input is not known. */
+static bool make_key(const struct resolver *r, const struct task *t, struct digest *ret, char **ret_text,
+                     struct error *err)
+{
+    const struct key_source source = {output_digest, import_digest, (void *)(uintptr_t)r};
+    return task_key(t, &source, ret, ret_text, err) || error_at(err, &t->pos);
+}
+
+bool resolve_unchanged(const struct resolver *r, const struct task *t, struct error *err)
+{
+    struct digest now;
+    AUTO(mem) char *text = NULL;
+    return make_key(r, t, &now, &text, err) &&
+           (digest_equal(&now, &r->task[t->index].key) ||
+            error_set(err, NULL, ERROR_TASK, "outside data that it reads changed while it ran"));
+}
+
 enum resolution resolve(struct resolver *r, const struct task *t, struct error *err)
 {
     struct resolved *x = &r->task[t->index];
-    const struct key_source source = {output_digest, import_digest, r};
     struct error why = {0};
     forget(x);
-    if (!task_key(t, &source, &x->key, &x->text, &why)) {
+    if (!make_key(r, t, &x->key, &x->text, &why)) {
         if (why.code == ERROR_NONE)
             return RESOLVE_WAIT;
-        error_at(&why, &t->pos);
         *err = why;
         return RESOLVE_ERROR;
     }

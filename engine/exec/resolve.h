@@ -24,6 +24,8 @@ enum resolution {
     RESOLVE_HIT /* there is a record and all it names is there */
 };
 enum resolution resolve(struct resolver *r, const struct task *t, struct error *err);
+/* After t ran: is its key what it was? Outside data may have changed while it was read: ERROR_TASK. */
+bool resolve_unchanged(const struct resolver *r, const struct task *t, struct error *err) MUST_CHECK;
 /* All tasks of the experiment in order: state[i] as far as it is known without running anything. */
 bool resolve_all(struct resolver *r, const struct spec *spec, enum resolution *state,
                  struct error *err) MUST_CHECK;

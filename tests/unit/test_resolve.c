@@ -163,9 +163,13 @@ static void imports(void **state)
     assert_true(fs_write_file(data, "1", 1, NULL));
     expect(&r, s, "a", RESOLVE_MISS);
     struct digest before = r.task[0].key;
+    assert_true(resolve_unchanged(&r, spec_find(s, "a"), &err));
     free(ran(&r, s, "a", NULL, data));
     expect(&r, s, "a", RESOLVE_HIT);
     assert_true(fs_write_file(data, "22", 2, NULL));
+    assert_false(resolve_unchanged(&r, spec_find(s, "a"), &err));
+    assert_string_equal(err.text, "outside data that it reads changed while it ran");
+    assert_int_equal(err.code, ERROR_TASK);
     expect(&r, s, "a", RESOLVE_MISS);
     assert_false(digest_equal(&before, &r.task[0].key));
     expect(&r, s, "b", RESOLVE_WAIT);
