@@ -56,8 +56,8 @@ begin "worker killed" --keep-going && {
     became "worker killed" "$(other ran skipped failed)"; clean "worker killed"
 }
 begin "worker crashed" && {
-    kill -SEGV "$worker"; kill -CONT "$worker"; finish; exits "worker crashed" 1 $rc
-    says "worker crashed" "killed by signal 11 (Segmentation fault)"; quiet "worker crashed" "memory ran out"
+    kill -ABRT "$worker"; kill -CONT "$worker"; finish; exits "worker crashed" 1 $rc
+    says "worker crashed" "killed by signal 6 (Aborted)"; quiet "worker crashed" "memory ran out"
 }
 "$WEFT" run "$here/slow.yaml" --json >out 2>err; exits "after kills" 0 $?
 became "after kills" "$(other hit ran ran)"; clean "after kills"
