@@ -104,15 +104,31 @@ bool store_open(const char *path, struct store **ret, struct error *err)
     return true;
 }
 
+/* A process of the same number may have the name: one that is gone, or one on another host or in another
+ * container. Either way the next name is free or not. */
+static char *make_temp(struct store *s, struct error *err)
+{
+    for (;;) {
+        char *path = xprintf("%s/tmp/%ld-%lu", s->path, (long)getpid(), s->counter++);
+        if (fs->mkdir(path, 0777) == 0)
+            return path;
+        bool taken = errno == EEXIST;
+        if (!taken)
+            error_errno(err, "cannot create folder '%s'", path);
+        free(path);
+        if (!taken)
+            return NULL;
+    }
+}
+
 bool store_temp_dir(struct store *s, char **ret, struct error *err)
 {
     AUTO(fd) int lock = tmp_lock(s, LOCK_SH, err);
     if (lock < 0)
         return false;
-    AUTO(mem) char *path = xprintf("%s/tmp/%ld-%lu", s->path, (long)getpid(), s->counter++);
-    fs_remove_tree(path, NULL); /* left by an earlier process of the same number */
-    if (fs->mkdir(path, 0777) != 0)
-        return error_errno(err, "cannot create folder '%s'", path);
+    AUTO(mem) char *path = make_temp(s, err);
+    if (!path)
+        return false;
     int fd = fs->open(path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
         error_errno(err, "cannot lock folder '%s'", path);

@@ -189,6 +189,14 @@ static void temporary_folders(void **state)
     waitpid(pid, NULL, 0);
     assert_true(fs_exists(mine));
     assert_false(fs_exists(stale));
+    struct store *twin =
+        open_store(); /* as from another container: the same process number, the same count */
+    AUTO(mem) char *theirs = NULL;
+    assert_true(store_temp_dir(twin, &theirs, &err));
+    assert_string_not_equal(mine, theirs);
+    assert_true(fs_exists(mine) && fs_exists(theirs));
+    store_close(twin);
+    assert_true(fs_exists(mine) && !fs_exists(theirs));
     store_close(s);
     assert_false(fs_exists(mine));
 }
