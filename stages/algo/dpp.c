@@ -13,9 +13,13 @@
 #include "stages/algo/dpp.h"
 #include <assert.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
-#define LANES   32        /* partial sums of a dot product: fixed, so that the order of additions is */
+#define LANES   16        /* partial sums of a dot product: fixed, so that the order of additions is */
+#define AT_ONCE 4         /* dot products of one item made at once */
+#define BLOCK   4         /* rows of the basis that stay in the nearest cache while several items meet them */
+#define ITEMS   32        /* those items, at most: their rows stay in the second cache */
 #define TOP_MAX 64        /* stale items taken from the top of the heap before all are gone through */
 #define WORK    (1 << 15) /* multiplications below which a second thread costs more than it gives */
 #define COLUMNS 64        /* columns of the basis that one thread updates at a time */
@@ -34,23 +38,77 @@ struct greedy {
     int64_t k;       /* q's of the running process */
     int64_t *heap;   /* items by (score down, index up) */
     int64_t size;
-    int64_t *list; /* (n) items to bring up to date */
+    int64_t *list;           /* (n) items to bring up to date */
+    int64_t *sorted, *start; /* (n), (m+1): scratch of sort_by_seen */
 };
 
-static double dot(const float *restrict x, const double *restrict q, int64_t d)
+typedef double lanes
+    __attribute__((vector_size(LANES / 2 * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef float narrow
+    __attribute__((vector_size(LANES / 2 * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+static inline lanes widen(const float *x)
 {
-    double acc[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= d; i += LANES)
-        for (int l = 0; l < LANES; l++)
-            acc[l] += (double)x[i + l] * q[i + l];
-    for (int l = 0; i + l < d; l++)
-        acc[l] += (double)x[i + l] * q[i + l];
-    for (int w = LANES / 2; w > 0; w /= 2)
-        for (int l = 0; l < w; l++)
-            acc[l] += acc[l + w];
-    return acc[0];
+    return __builtin_convertvector(*(const narrow *)x, lanes);
 }
+
+static double lanes_sum(lanes even, lanes odd)
+{
+    double sum = 0;
+    even += odd;
+    for (int l = 0; l < LANES / 2; l++)
+        sum += even[l];
+    return sum;
+}
+
+/* t[r] = x . q_r for `rows` rows of the basis, a constant where it is called. Each element of x is converted
+ * once; a product has the same bits whatever is made beside it. */
+static inline __attribute__((always_inline)) void dots_of(const int rows, const float *x, const double *q,
+                                                          int64_t d, double *t)
+{
+    lanes acc[AT_ONCE][2] = {{{0}}};
+    int64_t i = 0;
+    for (; i + LANES <= d; i += LANES) {
+        lanes x0 = widen(x + i), x1 = widen(x + i + LANES / 2);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            acc[r][0] += x0 * *(const lanes *)(q + r * d + i);
+            acc[r][1] += x1 * *(const lanes *)(q + r * d + i + LANES / 2);
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        t[r] = lanes_sum(acc[r][0], acc[r][1]);
+        for (int64_t k = i; k < d; k++)
+            t[r] += (double)x[k] * q[r * d + k];
+    }
+}
+static void dots(const float *x, const double *q, int64_t rows, int64_t d, double t[AT_ONCE])
+{
+    if (rows == 1)
+        dots_of(1, x, q, d, t);
+    else if (rows == 2)
+        dots_of(2, x, q, d, t);
+    else if (rows == 3)
+        dots_of(3, x, q, d, t);
+    else
+        dots_of(4, x, q, d, t);
+}
+
+/* x . y in double. */
+static double dot_rows(const float *x, const float *y, int64_t d)
+{
+    lanes even = {0}, odd = {0};
+    int64_t i = 0;
+    for (; i + LANES <= d; i += LANES) {
+        even += widen(x + i) * widen(y + i);
+        odd += widen(x + i + LANES / 2) * widen(y + i + LANES / 2);
+    }
+    double sum = lanes_sum(even, odd);
+    for (; i < d; i++)
+        sum += (double)x[i] * y[i];
+    return sum;
+}
+
 static double dot2(const double *restrict x, const double *restrict q, int64_t d)
 {
     double acc[LANES] = {0};
@@ -122,32 +180,57 @@ static void process_begin(struct greedy *s)
     heap_build(s, s->size);
 }
 
-/* Bring item j up to date, or until its score falls below `floor`, that of an item that is up to date. */
-static void catch_up(struct greedy *s, int64_t j, double floor)
+static bool is_alive(const struct greedy *s, int64_t j, double floor)
 {
-    const float *x = s->x + j * s->d;
-    double rho = s->rho[j], inverse = s->inverse[j], weight = s->weight[j], score = s->score[j];
-    int64_t k = s->seen[j];
-    while (k < s->k && score > 0 && score >= floor) {
-        double t = dot(x, s->q + k++ * s->d, s->d) * inverse;
-        rho -= t * t;
-        score = rho > DPP_RANK_TOLERANCE ? weight * rho : 0;
-    }
-    s->rho[j] = rho;
-    s->score[j] = score;
-    s->seen[j] = k;
+    return s->score[j] > 0 && s->score[j] >= floor;
 }
 
-/* catch_up for a list of items. Their rows lie anywhere: the next one is fetched while this one is used. */
+/* Item j against the basis up to row `end`, or until its score falls below `floor`, that of an item that is
+ * up to date. */
+static void advance(struct greedy *s, int64_t j, int64_t end, double floor)
+{
+    double t[AT_ONCE];
+    while (s->seen[j] < end && is_alive(s, j, floor)) {
+        int64_t rows = end - s->seen[j] < AT_ONCE ? end - s->seen[j] : AT_ONCE;
+        dots(s->x + j * s->d, s->q + s->seen[j] * s->d, rows, s->d, t);
+        for (int64_t r = 0; r < rows && is_alive(s, j, floor); r++) {
+            double along = t[r] * s->inverse[j];
+            s->rho[j] -= along * along;
+            s->score[j] = s->rho[j] > DPP_RANK_TOLERANCE ? s->weight[j] * s->rho[j] : 0;
+            s->seen[j]++;
+        }
+    }
+}
+
+/* The row of an item lies anywhere: it is sent for before it is needed. */
+static void fetch(const struct greedy *s, int64_t j)
+{
+    for (int64_t c = 0; c < s->d; c += 16)
+        __builtin_prefetch(s->x + j * s->d + c);
+}
+
+/* Bring a few items up to date, a block of the basis at a time. Items in order of seen[] share blocks; in any
+ * other order all is made up in the last block. */
+static void catch_up(struct greedy *s, const int64_t *item, int64_t count, double floor)
+{
+    int64_t first = s->seen[item[0]], fetched = 0;
+    for (int64_t at = first - first % BLOCK; at < s->k; at += BLOCK) {
+        int64_t end = at + BLOCK < s->k ? at + BLOCK : s->k;
+        for (int64_t i = 0; i < count && s->seen[item[i]] < end; i++) {
+            if (i + 1 > fetched && i + 1 < count)
+                fetch(s, item[fetched = i + 1]);
+            advance(s, item[i], end, floor);
+        }
+    }
+}
+
 static void catch_up_all(struct greedy *s, const int64_t *item, int64_t count, double floor)
 {
-#pragma omp parallel for schedule(dynamic, 16) if (count * s->d > WORK)
-    for (int64_t i = 0; i < count; i++) {
-        const float *next = s->x + item[i + 1 < count ? i + 1 : i] * s->d;
-        for (int64_t c = 0; c < s->d; c += 16)
-            __builtin_prefetch(next + c);
-        catch_up(s, item[i], floor);
-    }
+    int64_t each = count / (4 * omp_get_max_threads());
+    each = each < 1 ? 1 : each > ITEMS ? ITEMS : each;
+#pragma omp parallel for schedule(dynamic) if (count * s->d > WORK)
+    for (int64_t i = 0; i < count; i += each)
+        catch_up(s, item + i, count - i < each ? count - i : each, floor);
 }
 /* Up to `want` stale items from the top of the heap brought up to date; returns how many there were, and
  * raises *floor to the best score that is up to date. */
@@ -166,14 +249,28 @@ static int64_t refresh_top(struct greedy *s, int64_t want, double *floor)
     }
     return count;
 }
+/* list[0..count) in order of seen[], by counting: neighbours then meet the same rows of the basis. */
+static void sort_by_seen(struct greedy *s, int64_t count)
+{
+    int64_t *start = s->start, *from = s->sorted;
+    memset(start, 0, (size_t)(s->k + 1) * sizeof *start);
+    memcpy(from, s->list, (size_t)count * sizeof *from);
+    for (int64_t i = 0; i < count; i++)
+        start[s->seen[from[i]] + 1]++;
+    for (int64_t k = 0; k < s->k; k++)
+        start[k + 1] += start[k];
+    for (int64_t i = 0; i < count; i++)
+        s->list[start[s->seen[from[i]]]++] = from[i];
+}
 /* Every item whose bound reaches the floor brought up to date, in the order of memory: afterwards the top of
  * the heap is. Cheaper than going through the heap when there are many. */
 static void refresh_all(struct greedy *s, double floor)
 {
     int64_t count = 0, size = 0;
     for (int64_t j = 0; j < s->n; j++)
-        if (!s->chosen[j] && s->score[j] > 0 && s->score[j] >= floor && s->seen[j] < s->k)
+        if (!s->chosen[j] && s->seen[j] < s->k && is_alive(s, j, floor))
             s->list[count++] = j;
+    sort_by_seen(s, count);
     catch_up_all(s, s->list, count, floor);
     for (int64_t i = 0; i < s->size; i++)
         if (s->score[s->heap[i]] > 0)
@@ -270,37 +367,49 @@ static bool allocate(struct greedy *s, struct arena *a, struct error *err)
     s->seen = arena_try(a, n * sizeof(int64_t));
     s->heap = arena_try(a, n * sizeof(int64_t));
     s->list = arena_try(a, n * sizeof(int64_t));
+    s->sorted = arena_try(a, n * sizeof(int64_t));
+    s->start = arena_try(a, (m + 1) * sizeof(int64_t));
     s->chosen = arena_try(a, n * sizeof(bool));
     /* The rank is at most d, and so is the basis of one process. */
     size_t basis = s->m < s->d ? m : (size_t)s->d;
     s->q = arena_try(a, (basis + 1) * (size_t)s->d * sizeof(double));
     s->t = arena_try(a, (basis + 1) * sizeof(double));
-    if (s->inverse && s->weight && s->rho && s->score && s->seen && s->heap && s->list && s->chosen && s->q &&
-        s->t)
+    if (s->inverse && s->weight && s->rho && s->score && s->seen && s->heap && s->list && s->sorted &&
+        s->start && s->chosen && s->q && s->t)
         return true;
     return error_set(err, NULL, ERROR_TASK,
                      "out of memory for a selection of %lld from %lld items of %lld features",
                      (long long)s->m, (long long)s->n, (long long)s->d);
 }
 
-static bool read_items(struct greedy *s, const float *relevance, struct error *err)
+/* Name the first item that is not as it must be. */
+static bool error_bad_item(const struct greedy *s, const float *relevance, struct error *err)
 {
     for (int64_t j = 0; j < s->n; j++) {
-        const float *x = s->x + j * s->d;
-        double square = 0;
-        for (int64_t i = 0; i < s->d; i++)
-            square += (double)x[i] * x[i];
-        if (!isfinite(square))
+        if (!isfinite(dot_rows(s->x + j * s->d, s->x + j * s->d, s->d)))
             return error_set(err, NULL, ERROR_INPUT, "features of item %lld are not finite", (long long)j);
         if (!(relevance[j] >= 0) || !isfinite(relevance[j]))
             return error_set(err, NULL, ERROR_INPUT,
                              "relevance of item %lld is %g: it must be finite and not negative", (long long)j,
                              (double)relevance[j]);
+    }
+    return true;
+}
+
+/* The norm of each row, summed in order; how much an item weighs. */
+static bool read_items(struct greedy *s, const float *relevance, struct error *err)
+{
+    bool finite = true;
+#pragma omp parallel for schedule(static) reduction(&& : finite) if (s->n * s->d > WORK)
+    for (int64_t j = 0; j < s->n; j++) {
+        const float *x = s->x + j * s->d;
+        double square = dot_rows(x, x, s->d);
         s->inverse[j] = square > 0 ? 1 / sqrt(square) : 0;
         s->weight[j] = (double)relevance[j] * relevance[j];
         s->chosen[j] = false;
+        finite = finite && isfinite(square) && relevance[j] >= 0 && isfinite(relevance[j]);
     }
-    return true;
+    return finite || error_bad_item(s, relevance, err);
 }
 
 bool dpp_greedy(const float *features, const float *relevance, int64_t n, int64_t d, int64_t m,
