@@ -6,19 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOK 32 /* tasks to look at for one that may slip in before a held one: an event must stay cheap */
+
 struct node {
     enum task_state state;
     double seconds;
     int cores_min, cores_max, cores; /* cores: held while running */
     int *next;                       /* tasks that need this one */
     size_t n_next, cap_next;
-    int waits; /* unfinished tasks this one needs */
+    int waits;   /* unfinished tasks this one needs */
+    double held; /* seconds of work that went ahead while this task waited for more cores */
     bool excluded;
 };
 struct plan {
     struct node *node;
     double *priority;
-    int n, cores, free, running;
+    int n, cores, free;
+    int *running, n_running; /* tasks, at most one a core */
+    int held;                /* the task that plan_pick held back last, -1: none */
     int count[TASK_SKIPPED + 1];
     struct heap ready; /* not looked at yet */
     struct heap missed;
@@ -41,6 +46,8 @@ struct plan *plan_new(int n, int cores)
     p->node = xcalloc((size_t)n, sizeof *p->node);
     p->priority = xcalloc((size_t)n, sizeof *p->priority);
     p->set_aside = xcalloc((size_t)n, sizeof *p->set_aside);
+    p->running = xcalloc((size_t)cores, sizeof *p->running);
+    p->held = -1;
     p->n = n;
     p->cores = p->free = cores;
     p->count[TASK_WAIT] = n;
@@ -60,6 +67,7 @@ void plan_free(struct plan *p)
     free(p->node);
     free(p->priority);
     free(p->set_aside);
+    free(p->running);
     heap_done(&p->ready);
     heap_done(&p->missed);
     free(p);
@@ -186,14 +194,14 @@ void plan_miss(struct plan *p, int task)
     push_missed(p, task);
 }
 
-/* Free cores are shared by work among the tasks that could start now, so that a long one does not crawl on
- * one core because short ones began beside it; each gets one at least. What the others could not use anyway
- * comes on top. */
-static int width(const struct plan *p, const struct node *t)
+/* `cores` cores shared by work among the tasks that could start now, so that a long one does not crawl on one
+ * core because short ones began beside it; each gets one at least. What the others could not use anyway comes
+ * on top. */
+static int width(const struct plan *p, const struct node *t, int cores)
 {
     double all = p->work + t->seconds;
-    int64_t share = all > 0 ? (int64_t)(p->free * t->seconds / all + 0.5) : p->free / (p->missed.n + 1);
-    int64_t left = p->free - p->demand;
+    int64_t share = all > 0 ? (int64_t)(cores * t->seconds / all + 0.5) : cores / (p->missed.n + 1);
+    int64_t left = cores - p->demand;
     if (share < left)
         share = left;
     if (share < t->cores_min)
@@ -201,29 +209,72 @@ static int width(const struct plan *p, const struct node *t)
     return share < t->cores_max ? (int)share : t->cores_max;
 }
 
+/* Seconds until all that runs is done, at most: there is no clock here to say how long it ran already. */
+static double until_idle(const struct plan *p)
+{
+    double longest = 0;
+    for (int i = 0; i < p->n_running; i++) {
+        const struct node *r = &p->node[p->running[i]];
+        if (r->seconds / r->cores > longest)
+            longest = r->seconds / r->cores;
+    }
+    return longest;
+}
+
+/* A task keeps its width to the end. So one that deserves more cores than are free waits for those at work,
+ * if they end sooner than the wide run would save; what slips in meanwhile counts against that. */
+static bool worth_waiting(const struct plan *p, const struct node *t)
+{
+    int now = width(p, t, p->free), later = width(p, t, p->cores);
+    return p->n_running > 0 && later > now && until_idle(p) + t->held < t->seconds / now - t->seconds / later;
+}
+
+/* May t go ahead of the task that is held back? When it ends before that one can start. */
+static bool may_slip_in(const struct plan *p, const struct node *t)
+{
+    return p->held < 0 || t->seconds / width(p, t, p->free) <= until_idle(p);
+}
+
+static void start(struct plan *p, int task)
+{
+    struct node *t = &p->node[task];
+    t->cores = width(p, t, p->free);
+    if (p->held >= 0)
+        p->node[p->held].held += t->seconds / t->cores;
+    p->free -= t->cores;
+    p->running[p->n_running++] = task;
+    set_state(p, task, TASK_RUN);
+}
+
 bool plan_pick(struct plan *p, int *ret_task, int *ret_cores)
 {
     int aside = 0, task = -1;
-    while (p->free > 0 && (task = pop_missed(p)) >= 0) {
+    p->held = -1;
+    while (p->free > 0 && (p->held < 0 || aside < LOOK) && (task = pop_missed(p)) >= 0) {
         const struct node *t = &p->node[task];
-        if (t->state == TASK_READY && t->cores_min <= p->free)
+        bool fits = t->state == TASK_READY && t->cores_min <= p->free && may_slip_in(p, t);
+        bool hold = fits && p->held < 0 && worth_waiting(p, t);
+        if (fits && !hold)
             break;
+        if (hold)
+            p->held = task;
         if (t->state == TASK_READY)
             p->set_aside[aside++] = task;
         task = -1;
     }
     if (task >= 0) {
-        struct node *t = &p->node[task];
-        t->cores = width(p, t);
-        p->free -= t->cores;
-        p->running++;
-        set_state(p, task, TASK_RUN);
+        start(p, task);
         *ret_task = task;
-        *ret_cores = t->cores;
+        *ret_cores = p->node[task].cores;
     }
     while (aside > 0)
         push_missed(p, p->set_aside[--aside]);
     return task >= 0;
+}
+
+int plan_held(const struct plan *p)
+{
+    return p->held;
 }
 
 static void stop_running(struct plan *p, int task)
@@ -231,7 +282,11 @@ static void stop_running(struct plan *p, int task)
     if (p->node[task].state != TASK_RUN)
         return;
     p->free += p->node[task].cores;
-    p->running--;
+    for (int i = 0; i < p->n_running; i++)
+        if (p->running[i] == task) {
+            p->running[i] = p->running[--p->n_running];
+            break;
+        }
 }
 
 void plan_done(struct plan *p, int task)

@@ -26,6 +26,9 @@ void plan_hit(struct plan *p, int task);
 void plan_miss(struct plan *p, int task);
 /* A missed task that fits into the free cores with its width, highest priority first; marks it running. */
 bool plan_pick(struct plan *p, int *ret_task, int *ret_cores);
+/* The task that the last plan_pick held back for want of cores, to start it wide when what runs now is done;
+ * -1: none. Only while something runs. */
+int plan_held(const struct plan *p);
 void plan_done(struct plan *p, int task);
 /* Everything downstream becomes SKIPPED; unless keep_going, everything not running does. */
 void plan_failed(struct plan *p, int task, bool keep_going);
