@@ -1,9 +1,14 @@
 #!/bin/sh
 # Install the Debian packages named as arguments that are not installed yet, by sudo where we are not root.
 set -eu
+installed=$(dpkg-query -W -f '${Package} ${Status}\n' "$@" 2>/dev/null | sed -n 's/ install ok installed$//p') || :
 missing=
 for p in "$@"; do
-    dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+    case "
+$installed
+" in *"
+$p
+"*) ;; *) missing="$missing $p" ;; esac
 done
 [ -z "$missing" ] && exit 0
 command -v apt-get >/dev/null || { echo "please install:$missing" >&2; exit 1; }

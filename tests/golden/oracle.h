@@ -1,7 +1,8 @@
 /* Cases of stored inputs and expected outputs, made by another implementation in float64.
- * The folder is $WEFT_ORACLE, else ../shared/oracle. A case is a folder with case.json; its kind is the first
- * part of "case" ("clip_tiny_vision" of "clip_tiny_vision/tiny32"). Everything a test needs (hyperparameters,
- * shapes, tolerances, names of files) stands in case.json, so any other set in the same layout passes too.
+ * The folder is $WEFT_ORACLE, else ../shared/oracle, else the few small cases in tests/golden/cases. A case
+ * is a folder with case.json; its kind is the first part of "case" ("clip_tiny_vision" of
+ * "clip_tiny_vision/tiny32"). Everything a test needs (hyperparameters, shapes, tolerances, names of files)
+ * stands in case.json, so any other set in the same layout passes too.
  *
  * A check passes when max|got - want| <= tol * max|want| + atol, or when equal where case.json says "exact".
  * An expected tensor or scalar that nobody checked, and nobody skipped with a reason, is a failure: a test
@@ -26,8 +27,8 @@ struct oracle_case {
 };
 
 /* main() of a test program: run() on every case of `kind` that wanted() accepts (NULL: all). Prints a line a
- * case. Returns 0, 1 (a check failed, or the default folder has no such case) or 77 (the folder is absent, or
- * $WEFT_ORACLE names one without such a case). */
+ * case. Returns 0, 1 (a check failed, or ../shared/oracle has no such case) or 77 (the folder has none, or is
+ * absent). */
 int oracle_main(const char *kind, bool (*wanted)(const struct oracle_case *c),
                 void (*run)(struct oracle_case *c));
 /* For wanted(): the case's config.json describes a CLIP model. */
