@@ -18,5 +18,6 @@ done
 "$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>"$tmp/log3" | digests >"$tmp/kill.txt"
 diff "$tmp/one.txt" "$tmp/kill.txt"
 # Nothing is left over: no worker, no temporary folder.
-"$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>/dev/null | grep -q '"state": *"hit"'
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>/dev/null >"$tmp/hits.json"
+grep -q '"state": *"hit"' "$tmp/hits.json"
 [ -z "$(ls "$tmp/kill/tmp")" ] || { echo "left in tmp:"; ls -l "$tmp/kill/tmp"; exit 1; }
