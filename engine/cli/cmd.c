@@ -106,16 +106,17 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
 {
-    const struct opt_value *set = cmd_opt(a, "set");
-    return cmd_read_spec_set(path, set->list, set->n, ret);
+    const struct opt_value *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars");
+    const struct spec_options options = {
+        .set = set->list, .n_set = set->n, .vars = vars->list, .n_vars = vars->n};
+    return cmd_read_spec_with(path, &options, ret);
 }
 
-int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struct spec **ret)
+int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret)
 {
-    const struct spec_options options = {.set = set, .n_set = n_set};
     struct error *errors;
     int n, status = 0;
-    if (spec_read(path, &options, ret, &errors, &n))
+    if (spec_read(path, opt, ret, &errors, &n))
         return 0;
     for (int i = 0; i < n; i++)
         status = cmd_fail(&errors[i]);

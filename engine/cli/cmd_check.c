@@ -2,7 +2,7 @@
 #include "engine/spec/spec.h"
 #include <stdio.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_JSON, {0}};
 
 static json_t *describe(const struct spec *s)
 {
@@ -33,7 +33,7 @@ static int run(const struct cmd_args *a)
 }
 
 const struct cmd cmd_check = {.name = "check",
-                              .usage = "EXPERIMENT [--set NAME=VALUE]...",
+                              .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]...",
                               .doc = "Read an experiment and print every error in it.",
                               .args_min = 1,
                               .args_max = 1,

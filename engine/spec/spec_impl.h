@@ -22,8 +22,13 @@ struct scope {
     const struct yaml_node *item; /* NULL outside foreach and matrix */
     const char *key;
 };
-/* The map of variables after --set, with every ${...} in it replaced; never NULL. `vars` may be NULL. A
- * variable that has an error is kept as a broken one: its users fail without a second message. */
+/* A copy of `vars` with the files of --vars and the texts of --set laid over it. */
+struct yaml_node *overlay_vars(struct arena *a, struct diag *d, const struct yaml_node *vars,
+                               const struct spec_options *opt);
+/* The key nearest to `name`, for a suggestion; NULL when none is near or `map` is no map. */
+const char *overlay_near(const struct yaml_node *map, const char *name);
+/* The map of variables after --vars and --set, with every ${...} in it replaced; never NULL. `vars` may be
+ * NULL. A variable that has an error is kept as a broken one: its users fail without a second message. */
 struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
                             const struct spec_options *opt);
 /* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */

@@ -317,12 +317,18 @@ bool yaml_read(const char *path, struct arena *a, struct yaml_node **ret, struct
     return fs_read_file(path, &text, &n, err) && yaml_parse(text, n, path, a, ret, err);
 }
 
-struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+int yaml_find(const struct yaml_node *map, const char *key)
 {
     for (int i = 0; map && map->kind == YAML_MAP && i < map->n; i++)
         if (strcmp(map->key[i]->text, key) == 0)
-            return map->item[i];
-    return NULL;
+            return i;
+    return -1;
+}
+
+struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+{
+    int i = yaml_find(map, key);
+    return i < 0 ? NULL : map->item[i];
 }
 
 /* [-+]? digits without a leading zero: YAML 1.1 would read 0777 as octal and 1_000, 1:30 as numbers; here

@@ -23,6 +23,20 @@ private = {t["task"]: t["private"] for t in r["tasks"]}
 assert private["relevance[rings]"] == ["rings"] and private["router"] == [], private
 P
 
+# a file of variables, errors in it with their place
+printf 'clients: [stripes, blobs, rings]\n' >vars.yaml
+"$WEFT" check "$here/tiny.yaml" --vars vars.yaml >out 2>err; expect "vars" 0 $?
+echo "tiny: 24 tasks, ok" | same "vars" out
+"$WEFT" check "$here/tiny.yaml" --vars vars.yaml --set 'clients=[rings]' >out 2>err; expect "vars below set" 0 $?
+echo "tiny: 12 tasks, ok" | same "vars below set" out
+printf 'lamda: 1\n' >vars.yaml
+"$WEFT" check "$here/tiny.yaml" --vars vars.yaml >out 2>err; expect "wrong vars" 2 $?
+same "wrong vars" err <<'E0'
+vars.yaml:1:1: error: the experiment has no variable 'lamda'; did you mean 'lambda'?
+    lamda: 1
+    ^
+E0
+
 # every error at once, in the order of the file, each with its line and a caret
 printf '%s\n' 'experiment: broken' 'vars: {n: 1}' 'stages:' '  a:' '    uses: synthetic' \
     '    with: { domian: public, per_class: many }' '  b: { uses: embedding, in: { model: c, data: a } }' >case.yaml
