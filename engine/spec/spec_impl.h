@@ -60,6 +60,16 @@ struct experiment {
     int n_allow;
 };
 void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
+
+struct exclude { /* combinations that a matrix leaves out */
+    int **row;   /* each by axis: the index it names, -1 for any */
+    int n;
+};
+/* The list `exclude` of a matrix with these axes, whose coordinates are coord[axis][index]. */
+bool exclude_read(struct experiment *e, const struct yaml_node *axes, const char ***coord,
+                  const struct yaml_node *exclude, struct exclude *ret);
+bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an index by axis */
+
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
