@@ -59,14 +59,14 @@ static char *source_line(const char *path, int line)
 
 /* The source line and a caret below the column; tabs stay tabs so that the caret stands right. Columns count
  * characters, not bytes. */
-static void print_source(const struct error *err)
+static void print_source(const char *file, int number, int column)
 {
-    AUTO(mem) char *line = source_line(err->file, err->line);
+    AUTO(mem) char *line = source_line(file, number);
     if (!line || strlen(line) > 400)
         return;
     fprintf(stderr, "    %s\n    ", line);
     int col = 1;
-    for (const char *c = line; *c && col < err->col; c++) {
+    for (const char *c = line; *c && col < column; c++) {
         if ((*c & 0xC0) == 0x80)
             continue;
         fputc(*c == '\t' ? '\t' : ' ', stderr);
@@ -81,7 +81,12 @@ int cmd_fail(const struct error *err)
     bool placed = err->file[0] && err->line;
     fprintf(stderr, "%s%s\n", placed ? "" : "weft: ", error_string(err, text, sizeof text));
     if (placed)
-        print_source(err);
+        print_source(err->file, err->line, err->col);
+    if (err->note.line) {
+        fprintf(stderr, "%s:%d:%d: note: %s\n", err->note.file, err->note.line, err->note.col,
+                err->note.text);
+        print_source(err->note.file, err->note.line, err->note.col);
+    }
     return err->code == ERROR_INPUT ? 2 : err->code == ERROR_INTERRUPT ? 130 : 1;
 }
 

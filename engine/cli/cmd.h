@@ -57,8 +57,8 @@ void opt_done(struct cmd_args *a);
 const struct opt_value *cmd_opt(const struct cmd_args *a,
                                 const char *name); /* never NULL for a declared option */
 
-/* Print "file:line:col: error: ..." (with the source line and a caret where there is one) on stderr; the exit
- * status that belongs to it. */
+/* Print "file:line:col: error: ..." (with the source line and a caret where there is one), and its note
+ * likewise, on stderr; the exit status that belongs to it. */
 int cmd_fail(const struct error *err);
 /* Path of the store from --store, $WEFT_STORE, $XDG_CACHE_HOME/weft or ~/.cache/weft; malloc'd. */
 char *cmd_store_path(const struct cmd_args *a);

@@ -14,6 +14,9 @@ bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINT
 bool diag_take(struct diag *d, const struct error *err, const struct pos *pos); /* an error from elsewhere */
 /* "there is no X 'name'; did you mean 'near'?": format and arguments say all but the suggestion. */
 bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const char *fmt, ...) PRINTF(4, 5);
+/* Something is defined again at pos, first at `first`. */
+bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, const char *fmt, ...)
+    PRINTF(4, 5);
 void diag_sort(struct diag *d); /* by file, line, column */
 
 /* Names a value may use: ${item} and ${key} of one instance, then the variables. */

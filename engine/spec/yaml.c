@@ -153,9 +153,10 @@ static bool read_pair(struct reader *r, struct children *c, struct children *mer
     int first = find_key(c, key->text);
     if (c->n == KEYS_MAX)
         return complain(r, key->pos, "too many keys in one map");
-    if (first >= 0)
-        return error_set(r->err, &key->pos, ERROR_INPUT, "duplicate key '%s' (first on line %d)", key->text,
-                         c->key[first]->pos.line);
+    if (first >= 0) {
+        error_set(r->err, &key->pos, ERROR_INPUT, "duplicate key '%s'", key->text);
+        return error_note(r->err, &c->key[first]->pos, "first defined here");
+    }
     if (!next_event(r, &e))
         return false;
     ok = read_node(r, &e, &value);

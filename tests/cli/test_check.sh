@@ -60,6 +60,18 @@ case.yaml:7:38: error: there is no 'c' in stages:; did you mean 'a'?
 E1
 [ -s out ] && { echo "errors: something on stdout"; bad=1; }
 
+# what is defined twice: both places
+printf '%s\n' 'experiment: twice' 'vars: { n: 1 }' 'stages:' '  a: {uses: table}' 'vars: {}' >case.yaml
+"$WEFT" check case.yaml >out 2>err; expect "twice" 2 $?
+same "twice" err <<'E2'
+case.yaml:5:1: error: duplicate key 'vars'
+    vars: {}
+    ^
+case.yaml:2:1: note: first defined here
+    vars: { n: 1 }
+    ^
+E2
+
 # the caret counts characters, and a tab in the line stays one
 printf 'experiment: e # \303\251\303\251 \tx\nstages: {"\303\251": 1}\n' >case.yaml
 "$WEFT" check case.yaml >out 2>err; expect "characters" 2 $?
