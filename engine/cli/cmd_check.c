@@ -12,8 +12,9 @@ static json_t *describe(const struct spec *s)
         json_t *labels = json_array();
         for (int k = 0; k < t->n_labels; k++)
             json_array_append_new(labels, json_string(t->labels[k]));
-        json_array_append_new(tasks, json_pack("{s:s, s:s, s:i, s:o}", "task", t->name, "stage",
-                                               t->stage->name, "line", t->pos.line, "private", labels));
+        json_array_append_new(tasks,
+                              json_pack("{s:s, s:s, s:s, s:i, s:o}", "task", t->name, "stage", t->stage->name,
+                                        "file", t->pos.file, "line", t->pos.line, "private", labels));
     }
     return json_pack("{s:s, s:o}", "experiment", s->experiment, "tasks", tasks);
 }

@@ -1,4 +1,5 @@
-/* Private to engine/spec/: what the passes over an experiment share. Order: read -> vars -> expand -> params
+/* Private to engine/spec/: what the passes over an experiment share. Order: read -> include -> vars -> expand
+ * -> params
  * -> refs -> graph -> labels; each pass adds what it finds wrong to the diagnostics and goes on. Everything
  * lives in the arena. */
 #ifndef ENGINE_SPEC_SPEC_IMPL_H
@@ -32,7 +33,7 @@ struct yaml_node *overlay_vars(struct arena *a, struct diag *d, const struct yam
 const char *overlay_near(const struct yaml_node *map, const char *name);
 /* The map of variables after --vars and --set, with every ${...} in it replaced; never NULL. `vars` may be
  * NULL. A variable that has an error is kept as a broken one: its users fail without a second message. */
-struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
+struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
                             const struct spec_options *opt);
 /* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */
 struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
@@ -55,6 +56,7 @@ struct decl { /* one entry of stages: */
 struct experiment {
     struct arena *arena;
     struct diag *diag;
+    struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
     const struct yaml_node *vars;
     struct decl *decl;
     int n;
@@ -62,6 +64,12 @@ struct experiment {
     const char **allow; /* privacy.allow */
     int n_allow;
 };
+/* Is `map` a map whose keys are all in the NULL-ended list? Unknown ones are reported; false: no map. */
+bool spec_check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
+                    const char *what);
+/* include: fills e->all_vars and e->all_stages; false: a file could not be had, so that nothing of what needs
+ * all of them can be said. */
+bool include_read(struct experiment *e, const struct yaml_node *root, const char *path);
 void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
 
 struct exclude { /* combinations that a matrix leaves out */

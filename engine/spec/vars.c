@@ -193,13 +193,10 @@ struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct sco
     return resolve(&r, n, NULL);
 }
 
-struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
+struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
                             const struct spec_options *opt)
 {
-    struct yaml_node none = {.kind = YAML_MAP};
-    if (vars && vars->kind != YAML_MAP)
-        diag_add(d, &vars->pos, "vars: takes a map of names and values");
-    struct yaml_node *raw = overlay_vars(a, d, vars && vars->kind == YAML_MAP ? vars : &none, opt);
+    struct yaml_node *raw = overlay_vars(a, d, vars, opt);
     struct yaml_node *ready = arena_alloc(a, sizeof *ready);
     *ready = *raw;
     ready->item = arena_alloc(a, (size_t)(raw->n + 1) * sizeof *ready->item);

@@ -72,6 +72,23 @@ case.yaml:2:1: note: first defined here
     ^
 E2
 
+printf '%s\n' 'vars: { n: 1 }' 'stages:' '  a: {uses: table}' >part.yaml
+mkdir more && printf '%s\n' 'include: ../part.yaml' 'stages:' '  a: {uses: table}' >more/part.yaml
+printf '%s\n' 'experiment: twice' 'include: [more/part.yaml]' 'vars: { n: 2 }' >case.yaml
+"$WEFT" check case.yaml >out 2>err; expect "included twice" 2 $?
+same "included twice" err <<'E3'
+more/../part.yaml:3:3: error: stage 'table' needs the input 'scores': metrics of evaluations, rows in this order
+      a: {uses: table}
+      ^
+more/part.yaml:3:3: error: stage 'a' is defined twice
+      a: {uses: table}
+      ^
+more/../part.yaml:3:3: note: first defined here
+      a: {uses: table}
+      ^
+2 errors
+E3
+
 # the caret counts characters, and a tab in the line stays one
 printf 'experiment: e # \303\251\303\251 \tx\nstages: {"\303\251": 1}\n' >case.yaml
 "$WEFT" check case.yaml >out 2>err; expect "characters" 2 $?

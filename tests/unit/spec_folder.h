@@ -26,7 +26,7 @@ static inline void folder_write(const char *name, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
-/* "file:line:col text\n" for each. */
+/* "file:line:col text\n" for each, and for its note, indented. */
 static inline void folder_print(const struct error *list, int n, struct buf *out)
 {
     for (int i = 0; i < n; i++) {
@@ -34,6 +34,8 @@ static inline void folder_print(const struct error *list, int n, struct buf *out
         if (e->line)
             buf_printf(out, "%s:%d:%d ", e->file, e->line, e->col);
         buf_printf(out, "%s\n", e->text);
+        if (e->note.line)
+            buf_printf(out, "  %s:%d:%d %s\n", e->note.file, e->note.line, e->note.col, e->note.text);
     }
 }
 
