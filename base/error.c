@@ -15,6 +15,7 @@ bool error_set(struct error *err, const struct pos *pos, enum error_code code, c
     err->code = code;
     err->file[0] = '\0';
     err->line = err->col = 0;
+    err->note.line = 0;
     return error_at(err, pos);
 }
 
@@ -37,6 +38,7 @@ bool error_errno(struct error *err, const char *fmt, ...)
     err->code = code_of(saved);
     err->file[0] = '\0';
     err->line = err->col = 0;
+    err->note.line = 0;
     return false;
 }
 
@@ -65,6 +67,17 @@ bool error_at(struct error *err, const struct pos *pos)
         snprintf(err->file, sizeof err->file, "%s", pos->file ? pos->file : "");
         err->line = pos->line;
         err->col = pos->col;
+    }
+    return false;
+}
+
+bool error_note(struct error *err, const struct pos *pos, const char *text)
+{
+    if (err && pos->line) {
+        snprintf(err->note.file, sizeof err->note.file, "%s", pos->file ? pos->file : "");
+        snprintf(err->note.text, sizeof err->note.text, "%s", text);
+        err->note.line = pos->line;
+        err->note.col = pos->col;
     }
     return false;
 }

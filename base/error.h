@@ -32,6 +32,11 @@ struct error {
     int line, col;
     char text[2048]; /* one sentence, no newline, contexts in front: "task 'x': cannot open 'y': No such file"
                       */
+    struct error_note { /* a second place that explains the first: "first defined here"; line 0: none */
+        char file[512];
+        int line, col;
+        char text[128];
+    } note;
 };
 
 /* Fill *err and return false, so that `return error_set(err, pos, ERROR_INPUT, "...")` reads naturally. pos
@@ -45,6 +50,8 @@ bool error_errno(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 bool error_context(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 /* Give err a place if it has none yet; returns false. */
 bool error_at(struct error *err, const struct pos *pos);
+/* Give err a second place with a few words about it; returns false. */
+bool error_note(struct error *err, const struct pos *pos, const char *text);
 /* "file:line:col: error: text" or "error: text"; buf of size n; returns buf. */
 const char *error_string(const struct error *err, char *buf, int n);
 #endif

@@ -59,14 +59,14 @@ static char *source_line(const char *path, int line)
 
 /* The source line and a caret below the column; tabs stay tabs so that the caret stands right. Columns count
  * characters, not bytes. */
-static void print_source(const struct error *err)
+static void print_source(const char *file, int number, int column)
 {
-    AUTO(mem) char *line = source_line(err->file, err->line);
+    AUTO(mem) char *line = source_line(file, number);
     if (!line || strlen(line) > 400)
         return;
     fprintf(stderr, "    %s\n    ", line);
     int col = 1;
-    for (const char *c = line; *c && col < err->col; c++) {
+    for (const char *c = line; *c && col < column; c++) {
         if ((*c & 0xC0) == 0x80)
             continue;
         fputc(*c == '\t' ? '\t' : ' ', stderr);
@@ -81,7 +81,12 @@ int cmd_fail(const struct error *err)
     bool placed = err->file[0] && err->line;
     fprintf(stderr, "%s%s\n", placed ? "" : "weft: ", error_string(err, text, sizeof text));
     if (placed)
-        print_source(err);
+        print_source(err->file, err->line, err->col);
+    if (err->note.line) {
+        fprintf(stderr, "%s:%d:%d: note: %s\n", err->note.file, err->note.line, err->note.col,
+                err->note.text);
+        print_source(err->note.file, err->note.line, err->note.col);
+    }
     return err->code == ERROR_INPUT ? 2 : err->code == ERROR_INTERRUPT ? 130 : 1;
 }
 
@@ -106,16 +111,17 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
 {
-    const struct opt_value *set = cmd_opt(a, "set");
-    return cmd_read_spec_set(path, set->list, set->n, ret);
+    const struct opt_value *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars");
+    const struct spec_options options = {
+        .set = set->list, .n_set = set->n, .vars = vars->list, .n_vars = vars->n};
+    return cmd_read_spec_with(path, &options, ret);
 }
 
-int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struct spec **ret)
+int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret)
 {
-    const struct spec_options options = {.set = set, .n_set = n_set};
     struct error *errors;
     int n, status = 0;
-    if (spec_read(path, &options, ret, &errors, &n))
+    if (spec_read(path, opt, ret, &errors, &n))
         return 0;
     for (int i = 0; i < n; i++)
         status = cmd_fail(&errors[i]);

@@ -19,6 +19,7 @@ struct opt {
 /* clang-format off */
 #define OPT_ROW_STORE {"store", 0, OPT_STRING, "DIR", "the store; default $WEFT_STORE, $XDG_CACHE_HOME/weft, ~/.cache/weft"}
 #define OPT_ROW_SET   {"set", 0, OPT_LIST, "NAME=VALUE", "replace a variable of the experiment; VALUE is YAML; repeatable"}
+#define OPT_ROW_VARS  {"vars", 0, OPT_LIST, "FILE", "lay a YAML map over the experiment's variables, below --set; repeatable"}
 #define OPT_ROW_JSON  {"json", 0, OPT_FLAG, NULL, "print JSON for programs"}
 /* clang-format on */
 struct opt_value {
@@ -56,18 +57,19 @@ void opt_done(struct cmd_args *a);
 const struct opt_value *cmd_opt(const struct cmd_args *a,
                                 const char *name); /* never NULL for a declared option */
 
-/* Print "file:line:col: error: ..." (with the source line and a caret where there is one) on stderr; the exit
- * status that belongs to it. */
+/* Print "file:line:col: error: ..." (with the source line and a caret where there is one), and its note
+ * likewise, on stderr; the exit status that belongs to it. */
 int cmd_fail(const struct error *err);
 /* Path of the store from --store, $WEFT_STORE, $XDG_CACHE_HOME/weft or ~/.cache/weft; malloc'd. */
 char *cmd_store_path(const struct cmd_args *a);
 /* Open the store of cmd_store_path. */
 struct store;
 bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *err) MUST_CHECK;
-/* Read an experiment with --set; prints all its errors. 0, or the exit status. */
+/* Read an experiment with --vars and --set; prints all its errors. 0, or the exit status. */
 struct spec;
+struct spec_options;
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret) MUST_CHECK;
-int cmd_read_spec_set(const char *path, const char *const *set, int n_set, struct spec **ret) MUST_CHECK;
+int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret) MUST_CHECK;
 /* The name meant by one that names no task: the nearest, or the first task of the stage so called; or NULL.
  */
 const char *cmd_near_task(const char *const *names, size_t n, const char *name);

@@ -2,7 +2,7 @@
 #include "engine/spec/spec.h"
 #include <stdio.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_JSON, {0}};
 
 static json_t *describe(const struct spec *s)
 {
@@ -12,8 +12,9 @@ static json_t *describe(const struct spec *s)
         json_t *labels = json_array();
         for (int k = 0; k < t->n_labels; k++)
             json_array_append_new(labels, json_string(t->labels[k]));
-        json_array_append_new(tasks, json_pack("{s:s, s:s, s:i, s:o}", "task", t->name, "stage",
-                                               t->stage->name, "line", t->pos.line, "private", labels));
+        json_array_append_new(tasks,
+                              json_pack("{s:s, s:s, s:s, s:i, s:o}", "task", t->name, "stage", t->stage->name,
+                                        "file", t->pos.file, "line", t->pos.line, "private", labels));
     }
     return json_pack("{s:s, s:o}", "experiment", s->experiment, "tasks", tasks);
 }
@@ -33,7 +34,7 @@ static int run(const struct cmd_args *a)
 }
 
 const struct cmd cmd_check = {.name = "check",
-                              .usage = "EXPERIMENT [--set NAME=VALUE]...",
+                              .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]...",
                               .doc = "Read an experiment and print every error in it.",
                               .args_min = 1,
                               .args_max = 1,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
 
 static const char *const state_name[] = {
     [RESOLVE_ERROR] = "error", [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
@@ -100,7 +100,7 @@ static int run(const struct cmd_args *a)
 }
 
 const struct cmd cmd_plan = {.name = "plan",
-                             .usage = "EXPERIMENT [--set NAME=VALUE]...",
+                             .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]...",
                              .doc = "Show what would run, before it does.",
                              .args_min = 1,
                              .args_max = 1,

@@ -13,6 +13,7 @@
 
 static const struct opt opts[] = {
     OPT_ROW_SET,
+    OPT_ROW_VARS,
     OPT_ROW_STORE,
     {"target", 't', OPT_LIST, "NAME", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
@@ -100,7 +101,7 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     bool quiet = cmd_opt(a, "quiet")->set;
     const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
-                           *set = cmd_opt(a, "set");
+                           *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars");
     if (cores->set && (cores->number < 1 || cores->number > 100000)) {
         error_set(&err, NULL, ERROR_INPUT, "--cores takes a number from 1 on");
         return cmd_fail(&err);
@@ -114,6 +115,8 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
                                       .n_targets = targets->n,
                                       .set = set->list,
                                       .n_set = set->n,
+                                      .vars = vars->list,
+                                      .n_vars = vars->n,
                                       .self = self,
                                       .interrupts = interrupts,
                                       .see = progress_see,
@@ -145,7 +148,7 @@ static int run(const struct cmd_args *a)
 }
 
 const struct cmd cmd_run = {.name = "run",
-                            .usage = "EXPERIMENT [--set NAME=VALUE]... [options]",
+                            .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]... [options]",
                             .doc = "Run an experiment; what is in the store already does not run again.",
                             .args_min = 1,
                             .args_max = 1,

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
 
 struct answer { /* about one task */
     const struct task *task;
@@ -230,18 +230,24 @@ static int ask(const struct cmd_args *args, struct store *store, const struct sp
     return status;
 }
 
-/* The last run's --set texts, then ours: of two for one variable the later counts. */
-static const char **all_sets(const struct cmd_args *args, const struct lastrun *last, struct arena *mem,
-                             int *ret_n)
+/* The last run's texts, then ours: of two for one variable the later counts. */
+static const char **both(const char *const *last, int n_last, const struct opt_value *own, struct arena *mem)
 {
-    const struct opt_value *own = cmd_opt(args, "set");
-    const char **all = arena_alloc(mem, (size_t)(last->n_set + own->n + 1) * sizeof *all);
-    *ret_n = 0;
-    for (int i = 0; i < last->n_set; i++)
-        all[(*ret_n)++] = last->set[i];
+    const char **all = arena_alloc(mem, (size_t)(n_last + own->n + 1) * sizeof *all);
+    for (int i = 0; i < n_last; i++)
+        all[i] = last[i];
     for (int i = 0; i < own->n; i++)
-        all[(*ret_n)++] = own->list[i];
+        all[n_last + i] = own->list[i];
     return all;
+}
+
+/* Our --vars are files of the folder we were started in, not of the last run's. */
+static void keep_paths(const struct opt_value *own, struct arena *mem)
+{
+    AUTO(mem) char *here = getcwd(NULL, 0);
+    for (int i = 0; here && i < own->n; i++)
+        if (own->list[i][0] != '/')
+            own->list[i] = arena_printf(mem, "%s/%s", here, own->list[i]);
 }
 
 /* "why TASK": the experiment is that of the last run with the task, read where and as it was then. */
@@ -254,6 +260,8 @@ static int ask_last(const struct cmd_args *args, struct store *store, const char
     arena_init(&mem);
     if (!lastrun_find(store, NULL, name, false, &mem, &last, &err))
         return cmd_fail(&err);
+    const struct opt_value *set = cmd_opt(args, "set"), *vars = cmd_opt(args, "vars");
+    keep_paths(vars, &mem);
     if (chdir(last.cwd) != 0) {
         error_errno(&err, "cannot go to '%s', where run %s was started", last.cwd, last.run);
         return cmd_fail(&err);
@@ -261,9 +269,11 @@ static int ask_last(const struct cmd_args *args, struct store *store, const char
     if (!cmd_opt(args, "json")->set)
         printf("%s %s in run %s of %s, %s\n", name, strcmp(last.state, "hit") == 0 ? "was a hit" : last.state,
                last.run, last.file, last.time);
-    int n;
-    const char **set = all_sets(args, &last, &mem, &n);
-    int status = cmd_read_spec_set(last.file, set, n, &s);
+    const struct spec_options options = {.set = both(last.set, last.n_set, set, &mem),
+                                         .n_set = last.n_set + set->n,
+                                         .vars = both(last.vars, last.n_vars, vars, &mem),
+                                         .n_vars = last.n_vars + vars->n};
+    int status = cmd_read_spec_with(last.file, &options, &s);
     if (status)
         return status;
     status = ask(args, store, s, name);
@@ -290,7 +300,7 @@ static int run(const struct cmd_args *a)
 
 const struct cmd cmd_why = {
     .name = "why",
-    .usage = "[EXPERIMENT] TASK [--set NAME=VALUE]...",
+    .usage = "[EXPERIMENT] TASK [--set NAME=VALUE]... [--vars FILE]...",
     .doc = "Say why a task would run or who made its result; without a file, in the last run.",
     .args_min = 1,
     .args_max = 2,

@@ -18,18 +18,26 @@ struct search {
     size_t n_names, cap;
 };
 
+/* The texts of member `name`; none in the logs of runs that did not keep it. */
+static const char **texts(struct arena *a, const json_t *o, const char *name, int *ret_n)
+{
+    const json_t *list = json_object_get(o, name);
+    *ret_n = (int)json_array_size(list);
+    const char **ret = arena_alloc(a, ((size_t)*ret_n + 1) * sizeof *ret);
+    for (int i = 0; i < *ret_n; i++) {
+        const char *text = json_string_value(json_array_get(list, (size_t)i));
+        ret[i] = arena_strdup(a, text ? text : "");
+    }
+    return ret;
+}
+
 static void begin(struct search *s, const json_t *o)
 {
-    const json_t *set = json_object_get(o, "set");
     struct lastrun *r = s->ret;
     r->file = arena_strdup(s->arena, json_string_or(o, "file", ""));
     r->cwd = arena_strdup(s->arena, json_string_or(o, "cwd", ""));
-    r->n_set = (int)json_array_size(set);
-    r->set = arena_alloc(s->arena, ((size_t)r->n_set + 1) * sizeof *r->set);
-    for (int i = 0; i < r->n_set; i++) {
-        const char *text = json_string_value(json_array_get(set, (size_t)i));
-        r->set[i] = arena_strdup(s->arena, text ? text : "");
-    }
+    r->set = texts(s->arena, o, "set", &r->n_set);
+    r->vars = texts(s->arena, o, "vars", &r->n_vars);
 }
 
 static bool see(void *arg, const json_t *o)

@@ -11,6 +11,8 @@ struct lastrun {                           /* strings in the arena */
     const char *file, *cwd; /* of the experiment, as it was given */
     const char **set;       /* its --set texts */
     int n_set;
+    const char **vars; /* its --vars files, relative to cwd */
+    int n_vars;
 };
 /* The newest run (or the run `run` when not NULL) in which `task` came to an end; only one in which it ran or
  * failed, so that there is a log, with `has_log`. Not found: ERROR_INPUT, with a suggestion. */

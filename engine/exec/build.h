@@ -41,6 +41,8 @@ struct build_options {
     int n_targets;
     const char *const *set; /* --set texts, for the run's log */
     int n_set;
+    const char *const *vars; /* --vars files, likewise */
+    int n_vars;
     const char *self; /* path of the weft program, for `weft worker` */
     int interrupts;   /* a signalfd: SIGINT lets running tasks finish, a second one or SIGTERM kills them; -1:
                          none */

@@ -71,15 +71,21 @@ void report(struct build *b, enum build_event_kind kind, const struct task *t, c
     tell(b, &e);
 }
 
+static json_t *texts(const char *const *text, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_string(text[i]));
+    return list;
+}
+
 void report_begin(struct build *b)
 {
-    json_t *set = json_array();
-    for (int i = 0; i < b->opt.n_set; i++)
-        json_array_append_new(set, json_string(b->opt.set[i]));
     char cwd[4096];
-    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
-                                   b->spec->experiment, "file", b->spec->file, "set", set, "cwd",
-                                   getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
+    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
+                                   b->spec->experiment, "file", b->spec->file, "set",
+                                   texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars),
+                                   "cwd", getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
                                    (json_int_t)getpid()));
 }
 

@@ -36,7 +36,8 @@ bool diag_take(struct diag *d, const struct error *err, const struct pos *pos)
     return false;
 }
 
-static bool add(struct diag *d, const struct pos *pos, const char *near, const char *fmt, va_list ap)
+static bool add(struct diag *d, const struct pos *pos, const char *near, const struct pos *first,
+                const char *fmt, va_list ap)
 {
     AUTO(buf) struct buf text = {0};
     AUTO(mem) char *sentence = NULL;
@@ -47,6 +48,8 @@ static bool add(struct diag *d, const struct pos *pos, const char *near, const c
         buf_printf(&text, "; did you mean '%s'?", near);
     struct error err = {0};
     error_set(&err, pos, ERROR_INPUT, "%s", buf_str(&text));
+    if (first)
+        error_note(&err, first, "first defined here");
     return diag_take(d, &err, NULL);
 }
 
@@ -54,7 +57,7 @@ bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    add(d, pos, NULL, fmt, ap);
+    add(d, pos, NULL, NULL, fmt, ap);
     va_end(ap);
     return false;
 }
@@ -63,7 +66,16 @@ bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const
 {
     va_list ap;
     va_start(ap, fmt);
-    add(d, pos, near, fmt, ap);
+    add(d, pos, near, NULL, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    add(d, pos, NULL, first, fmt, ap);
     va_end(ap);
     return false;
 }

@@ -88,37 +88,71 @@ static struct yaml_node *chosen(struct experiment *e, const struct yaml_node *ax
     return m;
 }
 
+/* A matrix without its key `exclude`: the axes. */
+static struct yaml_node *axes_of(struct experiment *e, const struct yaml_node *matrix)
+{
+    struct yaml_node *axes = arena_alloc(e->arena, sizeof *axes);
+    *axes = *matrix;
+    int drop = yaml_find(matrix, "exclude");
+    if (drop < 0)
+        return axes;
+    axes->n = 0;
+    axes->item = arena_alloc(e->arena, (size_t)matrix->n * sizeof *axes->item);
+    axes->key = arena_alloc(e->arena, (size_t)matrix->n * sizeof *axes->key);
+    for (int i = 0; i < matrix->n; i++)
+        if (i != drop) {
+            axes->key[axes->n] = matrix->key[i];
+            axes->item[axes->n++] = matrix->item[i];
+        }
+    return axes;
+}
+
+/* The coordinates by axis, and how many combinations there are; NULL after a diagnostic. */
+static const char ***axis_names(struct experiment *e, const struct yaml_node *axes, int64_t *count)
+{
+    const char ***name = arena_alloc(e->arena, (size_t)axes->n * sizeof *name);
+    *count = 1;
+    for (int i = 0; i < axes->n; i++) {
+        if (!(name[i] = coordinates(e, axes->item[i], "a matrix axis")))
+            return NULL;
+        *count *= axes->item[i]->n;
+        if (*count > INSTANCES_MAX) {
+            diag_add(e->diag, &axes->pos, "a matrix of more than %d tasks", INSTANCES_MAX);
+            return NULL;
+        }
+    }
+    return name;
+}
+
 static void expand_matrix(struct experiment *e, struct decl *d, const struct yaml_node *over)
 {
     const struct scope s = {.vars = e->vars};
-    struct yaml_node *axes = vars_resolve(e->arena, e->diag, &s, over);
-    if (!axes)
+    struct yaml_node *matrix = vars_resolve(e->arena, e->diag, &s, over);
+    if (!matrix)
         return;
+    const struct yaml_node *axes = axes_of(e, matrix), *exclude = yaml_get(matrix, "exclude");
     if (axes->kind != YAML_MAP || axes->n == 0) {
         diag_add(e->diag, &axes->pos, "matrix takes a map of lists");
         return;
     }
-    const char ***name = arena_alloc(e->arena, (size_t)axes->n * sizeof *name);
-    int64_t count = 1;
-    for (int i = 0; i < axes->n; i++) {
-        if (!(name[i] = coordinates(e, axes->item[i], "a matrix axis")))
-            return;
-        count *= axes->item[i]->n;
-        if (count > INSTANCES_MAX) {
-            diag_add(e->diag, &axes->pos, "a matrix of more than %d tasks", INSTANCES_MAX);
-            return;
-        }
-    }
+    int64_t count;
+    const char ***name = axis_names(e, axes, &count);
+    struct exclude left_out;
+    if (!name || !exclude_read(e, axes, name, exclude, &left_out))
+        return;
     d->instance = arena_alloc(e->arena, (size_t)count * sizeof *d->instance);
     int *at = arena_alloc(e->arena, (size_t)axes->n * sizeof *at);
     for (int64_t k = 0; k < count; k++) {
         const char **coord = arena_alloc(e->arena, (size_t)axes->n * sizeof *coord);
         for (int i = 0; i < axes->n; i++)
             coord[i] = name[i][at[i]];
-        add(e, d, coord, axes->n)->scope.item = chosen(e, axes, at);
+        if (!exclude_has(&left_out, at, axes->n))
+            add(e, d, coord, axes->n)->scope.item = chosen(e, axes, at);
         for (int i = axes->n - 1; i >= 0 && ++at[i] == axes->item[i]->n; i--)
             at[i] = 0;
     }
+    if (d->n == 0)
+        diag_add(e->diag, &exclude->pos, "exclude leaves nothing of the matrix: there would be no task");
 }
 
 void expand_decl(struct experiment *e, struct decl *d)

@@ -9,7 +9,8 @@
 
 #define TASKS_MAX 100000
 
-static const char *const top_keys[] = {"experiment", "description", "vars", "privacy", "stages", NULL};
+static const char *const top_keys[] = {"experiment", "description", "include", "vars",
+                                       "privacy",    "stages",      NULL};
 static const char *const stage_keys[] = {"uses",    "with",      "in",   "foreach",     "matrix",
                                          "private", "resources", "tags", "description", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
@@ -22,9 +23,8 @@ static size_t count(const char *const *names)
     return n;
 }
 
-/* Is it a map whose keys are all in the list? */
-static bool check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
-                      const char *what)
+bool spec_check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
+                    const char *what)
 {
     if (map->kind != YAML_MAP)
         return diag_add(e->diag, &map->pos, "%s must be a map", what);
@@ -102,22 +102,17 @@ static const struct stage *read_uses(struct experiment *e, const struct decl *d,
     return NULL;
 }
 
-static void read_stages(struct experiment *e, const struct yaml_node *root, const struct spec_options *opt)
+static void read_stages(struct experiment *e, const struct spec_options *opt)
 {
-    const struct yaml_node *stages = yaml_get(root, "stages");
-    if (!stages || stages->kind != YAML_MAP || stages->n == 0) {
-        diag_add(e->diag, stages ? &stages->pos : &root->pos,
-                 "the file has no stages: 'stages:' takes a map NAME: {uses: ...}");
-        return;
-    }
-    e->decl = arena_alloc(e->arena, (size_t)stages->n * sizeof *e->decl);
+    const struct yaml_node *stages = e->all_stages;
+    e->decl = arena_alloc(e->arena, (size_t)(stages->n + 1) * sizeof *e->decl);
     for (int i = 0; i < stages->n; i++) {
         struct decl *d = &e->decl[e->n];
         *d = (struct decl){.name = stages->key[i]->text, .pos = stages->key[i]->pos, .node = stages->item[i]};
         if (!is_word(d->name))
             diag_add(e->diag, &stages->key[i]->pos,
                      "a stage's name has letters, digits, - and _ only: '%.100s'", d->name);
-        if (!check_map(e, d->node, stage_keys, "a stage"))
+        if (!spec_check_map(e, d->node, stage_keys, "a stage"))
             continue;
         check_text(e, d->node);
         d->stage = read_uses(e, d, opt);
@@ -128,7 +123,7 @@ static void read_stages(struct experiment *e, const struct yaml_node *root, cons
 static void read_privacy(struct experiment *e, const struct yaml_node *root)
 {
     const struct yaml_node *p = yaml_get(root, "privacy"), *allow = yaml_get(p, "allow");
-    if (!p || !check_map(e, p, privacy_keys, "privacy") || !allow)
+    if (!p || !spec_check_map(e, p, privacy_keys, "privacy") || !allow)
         return;
     if (allow->kind != YAML_LIST) {
         diag_add(e->diag, &allow->pos, "allow: takes a list of stages of this file");
@@ -176,12 +171,14 @@ static void build(struct experiment *e, struct spec *s)
 static void read_experiment(struct experiment *e, const struct yaml_node *root,
                             const struct spec_options *opt, struct spec *s)
 {
-    if (!check_map(e, root, top_keys, "an experiment"))
+    if (!spec_check_map(e, root, top_keys, "an experiment"))
         return;
     s->experiment = read_name(e, root);
     check_text(e, root);
-    e->vars = vars_read(e->arena, e->diag, yaml_get(root, "vars"), opt);
-    read_stages(e, root, opt);
+    if (!include_read(e, root, s->file))
+        return;
+    e->vars = vars_read(e->arena, e->diag, e->all_vars, opt);
+    read_stages(e, opt);
     read_privacy(e, root);
     build(e, s);
 }

@@ -40,6 +40,8 @@ struct spec {
 struct spec_options {
     const char *const *set; /* "name=value" texts of --set */
     int n_set;
+    const char *const *vars; /* files of --vars: laid over the experiment's variables, below --set */
+    int n_vars;
     const struct stage *(*find)(const char *name); /* NULL: stage_find; tests bring their own */
 };
 /* Read, interpolate, expand foreach and matrix, resolve references, check parameters and ports. On failure

@@ -1,4 +1,5 @@
-/* Private to engine/spec/: what the passes over an experiment share. Order: read -> vars -> expand -> params
+/* Private to engine/spec/: what the passes over an experiment share. Order: read -> include -> vars -> expand
+ * -> params
  * -> refs -> graph -> labels; each pass adds what it finds wrong to the diagnostics and goes on. Everything
  * lives in the arena. */
 #ifndef ENGINE_SPEC_SPEC_IMPL_H
@@ -14,6 +15,9 @@ bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINT
 bool diag_take(struct diag *d, const struct error *err, const struct pos *pos); /* an error from elsewhere */
 /* "there is no X 'name'; did you mean 'near'?": format and arguments say all but the suggestion. */
 bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const char *fmt, ...) PRINTF(4, 5);
+/* Something is defined again at pos, first at `first`. */
+bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, const char *fmt, ...)
+    PRINTF(4, 5);
 void diag_sort(struct diag *d); /* by file, line, column */
 
 /* Names a value may use: ${item} and ${key} of one instance, then the variables. */
@@ -22,9 +26,14 @@ struct scope {
     const struct yaml_node *item; /* NULL outside foreach and matrix */
     const char *key;
 };
-/* The map of variables after --set, with every ${...} in it replaced; never NULL. `vars` may be NULL. A
- * variable that has an error is kept as a broken one: its users fail without a second message. */
-struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
+/* A copy of `vars` with the files of --vars and the texts of --set laid over it. */
+struct yaml_node *overlay_vars(struct arena *a, struct diag *d, const struct yaml_node *vars,
+                               const struct spec_options *opt);
+/* The key nearest to `name`, for a suggestion; NULL when none is near or `map` is no map. */
+const char *overlay_near(const struct yaml_node *map, const char *name);
+/* The map of variables after --vars and --set, with every ${...} in it replaced; never NULL. `vars` may be
+ * NULL. A variable that has an error is kept as a broken one: its users fail without a second message. */
+struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
                             const struct spec_options *opt);
 /* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */
 struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
@@ -47,6 +56,7 @@ struct decl { /* one entry of stages: */
 struct experiment {
     struct arena *arena;
     struct diag *diag;
+    struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
     const struct yaml_node *vars;
     struct decl *decl;
     int n;
@@ -54,7 +64,23 @@ struct experiment {
     const char **allow; /* privacy.allow */
     int n_allow;
 };
+/* Is `map` a map whose keys are all in the NULL-ended list? Unknown ones are reported; false: no map. */
+bool spec_check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
+                    const char *what);
+/* include: fills e->all_vars and e->all_stages; false: a file could not be had, so that nothing of what needs
+ * all of them can be said. */
+bool include_read(struct experiment *e, const struct yaml_node *root, const char *path);
 void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
+
+struct exclude { /* combinations that a matrix leaves out */
+    int **row;   /* each by axis: the index it names, -1 for any */
+    int n;
+};
+/* The list `exclude` of a matrix with these axes, whose coordinates are coord[axis][index]. */
+bool exclude_read(struct experiment *e, const struct yaml_node *axes, const char ***coord,
+                  const struct yaml_node *exclude, struct exclude *ret);
+bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an index by axis */
+
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */

@@ -2,7 +2,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "base/param.h"
 #include "engine/spec/spec_impl.h"
 #include <string.h>
 
@@ -39,16 +38,6 @@ static bool is_broken(const struct yaml_node *n)
     return n->kind == YAML_SCALAR && !n->text;
 }
 
-static const char *nearest_key(const struct yaml_node *map, const char *name)
-{
-    if (!map || map->kind != YAML_MAP)
-        return NULL;
-    AUTO(mem) const char **keys = xmalloc((size_t)(map->n + 1) * sizeof *keys);
-    for (int i = 0; i < map->n; i++)
-        keys[i] = map->key[i]->text;
-    return nearest_name(keys, (size_t)map->n, name);
-}
-
 /* The node that a dotted path means; item and key come before variables. NULL after a diagnostic. *is_var: it
  * is (part of) a variable. */
 static const struct yaml_node *look_up(const struct resolver *r, const char *path, struct pos pos,
@@ -79,7 +68,7 @@ static const struct yaml_node *look_up(const struct resolver *r, const char *pat
     if (!s->item && (strcmp(part, "item") == 0 || strcmp(part, "key") == 0))
         diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
     else
-        diag_unknown(r->diag, &pos, nearest_key(in, part), "unknown variable '${%s}'", path);
+        diag_unknown(r->diag, &pos, overlay_near(in, part), "unknown variable '${%s}'", path);
     return NULL;
 }
 
@@ -204,73 +193,13 @@ struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct sco
     return resolve(&r, n, NULL);
 }
 
-/* The slot of the variable "a.b", NULL after a diagnostic. */
-static struct yaml_node **find_slot(struct diag *d, struct yaml_node *vars, const char *name,
-                                    const char *option)
-{
-    AUTO(mem) char *copy = xstrdup(name);
-    char *rest = copy, *part;
-    struct yaml_node *in = vars, **slot = NULL;
-    while ((part = strsep(&rest, "."))) {
-        int i = 0;
-        while (in && in->kind == YAML_MAP && i < in->n && strcmp(in->key[i]->text, part) != 0)
-            i++;
-        if (!in || in->kind != YAML_MAP || i == in->n) {
-            diag_unknown(d, NULL, nearest_key(in, part), "--set %s: the experiment has no variable '%s'",
-                         option, name);
-            return NULL;
-        }
-        slot = &in->item[i];
-        in = *slot;
-    }
-    return slot;
-}
-
-static bool set_one(struct arena *a, struct diag *d, struct yaml_node *vars, const char *option)
-{
-    const char *eq = strchr(option, '=');
-    if (!eq || eq == option)
-        return diag_add(d, NULL, "--set %s: write --set name=value", option);
-    const struct pos pos = {arena_printf(a, "--set %s", option), 1, 1};
-    AUTO(mem) char *name = xstrndup(option, (size_t)(eq - option));
-    struct yaml_node **slot = find_slot(d, vars, name, option), *value = NULL;
-    struct error err = {0};
-    if (!eq[1]) {
-        value = text_node(a, "", pos, true);
-    } else if (!yaml_parse(eq + 1, strlen(eq + 1), pos.file, a, &value, &err)) {
-        err.file[0] = '\0'; /* the option is in the text */
-        err.line = err.col = 0;
-        error_context(&err, "--set %s: the value is not valid YAML", option);
-        return diag_take(d, &err, NULL);
-    }
-    if (slot)
-        *slot = value;
-    return slot;
-}
-
-/* Maps that --set may change must not be shared through aliases. */
-static struct yaml_node *copy_maps(struct arena *a, const struct yaml_node *n)
-{
-    struct yaml_node *copy = arena_alloc(a, sizeof *copy);
-    *copy = *n;
-    if (n->kind != YAML_MAP || a->used > VARS_MAX)
-        return copy;
-    copy->item = arena_alloc(a, (size_t)(n->n + 1) * sizeof *copy->item);
-    for (int i = 0; i < n->n; i++)
-        copy->item[i] = copy_maps(a, n->item[i]);
-    return copy;
-}
-
-struct yaml_node *vars_read(struct arena *a, struct diag *d, struct yaml_node *vars,
+struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
                             const struct spec_options *opt)
 {
-    struct yaml_node none = {.kind = YAML_MAP};
-    if (vars && vars->kind != YAML_MAP)
-        diag_add(d, &vars->pos, "vars: takes a map of names and values");
-    struct yaml_node *raw = copy_maps(a, vars && vars->kind == YAML_MAP ? vars : &none),
-                     *ready = copy_maps(a, raw);
-    for (int i = 0; opt && i < opt->n_set; i++)
-        set_one(a, d, raw, opt->set[i]);
+    struct yaml_node *raw = overlay_vars(a, d, vars, opt);
+    struct yaml_node *ready = arena_alloc(a, sizeof *ready);
+    *ready = *raw;
+    ready->item = arena_alloc(a, (size_t)(raw->n + 1) * sizeof *ready->item);
     const struct scope scope = {.vars = raw};
     const struct resolver r = {.arena = a, .diag = d, .scope = &scope, .raw = true, .start = a->used};
     for (int i = 0; i < raw->n; i++) {

@@ -153,9 +153,10 @@ static bool read_pair(struct reader *r, struct children *c, struct children *mer
     int first = find_key(c, key->text);
     if (c->n == KEYS_MAX)
         return complain(r, key->pos, "too many keys in one map");
-    if (first >= 0)
-        return error_set(r->err, &key->pos, ERROR_INPUT, "duplicate key '%s' (first on line %d)", key->text,
-                         c->key[first]->pos.line);
+    if (first >= 0) {
+        error_set(r->err, &key->pos, ERROR_INPUT, "duplicate key '%s'", key->text);
+        return error_note(r->err, &c->key[first]->pos, "first defined here");
+    }
     if (!next_event(r, &e))
         return false;
     ok = read_node(r, &e, &value);
@@ -317,12 +318,18 @@ bool yaml_read(const char *path, struct arena *a, struct yaml_node **ret, struct
     return fs_read_file(path, &text, &n, err) && yaml_parse(text, n, path, a, ret, err);
 }
 
-struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+int yaml_find(const struct yaml_node *map, const char *key)
 {
     for (int i = 0; map && map->kind == YAML_MAP && i < map->n; i++)
         if (strcmp(map->key[i]->text, key) == 0)
-            return map->item[i];
-    return NULL;
+            return i;
+    return -1;
+}
+
+struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+{
+    int i = yaml_find(map, key);
+    return i < 0 ? NULL : map->item[i];
 }
 
 /* [-+]? digits without a leading zero: YAML 1.1 would read 0777 as octal and 1_000, 1:30 as numbers; here

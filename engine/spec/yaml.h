@@ -20,6 +20,7 @@ struct yaml_node {
 bool yaml_read(const char *path, struct arena *a, struct yaml_node **ret, struct error *err) MUST_CHECK;
 bool yaml_parse(const char *text, size_t n, const char *name, struct arena *a, struct yaml_node **ret,
                 struct error *err) MUST_CHECK;
+int yaml_find(const struct yaml_node *map, const char *key);              /* index, -1 when absent */
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* NULL when absent */
 /* Core-schema typing of a scalar: null, true/false, integers, reals, else string; YAML 1.1 oddities (no,
  * 1:30, 0777, 1_000) stay strings. Lists and maps recurse. New reference. */

@@ -23,6 +23,20 @@ private = {t["task"]: t["private"] for t in r["tasks"]}
 assert private["relevance[rings]"] == ["rings"] and private["router"] == [], private
 P
 
+# a file of variables, errors in it with their place
+printf 'clients: [stripes, blobs, rings]\n' >vars.yaml
+"$WEFT" check "$here/tiny.yaml" --vars vars.yaml >out 2>err; expect "vars" 0 $?
+echo "tiny: 24 tasks, ok" | same "vars" out
+"$WEFT" check "$here/tiny.yaml" --vars vars.yaml --set 'clients=[rings]' >out 2>err; expect "vars below set" 0 $?
+echo "tiny: 12 tasks, ok" | same "vars below set" out
+printf 'lamda: 1\n' >vars.yaml
+"$WEFT" check "$here/tiny.yaml" --vars vars.yaml >out 2>err; expect "wrong vars" 2 $?
+same "wrong vars" err <<'E0'
+vars.yaml:1:1: error: the experiment has no variable 'lamda'; did you mean 'lambda'?
+    lamda: 1
+    ^
+E0
+
 # every error at once, in the order of the file, each with its line and a caret
 printf '%s\n' 'experiment: broken' 'vars: {n: 1}' 'stages:' '  a:' '    uses: synthetic' \
     '    with: { domian: public, per_class: many }' '  b: { uses: embedding, in: { model: c, data: a } }' >case.yaml
@@ -45,6 +59,35 @@ case.yaml:7:38: error: there is no 'c' in stages:; did you mean 'a'?
 5 errors
 E1
 [ -s out ] && { echo "errors: something on stdout"; bad=1; }
+
+# what is defined twice: both places
+printf '%s\n' 'experiment: twice' 'vars: { n: 1 }' 'stages:' '  a: {uses: table}' 'vars: {}' >case.yaml
+"$WEFT" check case.yaml >out 2>err; expect "twice" 2 $?
+same "twice" err <<'E2'
+case.yaml:5:1: error: duplicate key 'vars'
+    vars: {}
+    ^
+case.yaml:2:1: note: first defined here
+    vars: { n: 1 }
+    ^
+E2
+
+printf '%s\n' 'vars: { n: 1 }' 'stages:' '  a: {uses: table}' >part.yaml
+mkdir more && printf '%s\n' 'include: ../part.yaml' 'stages:' '  a: {uses: table}' >more/part.yaml
+printf '%s\n' 'experiment: twice' 'include: [more/part.yaml]' 'vars: { n: 2 }' >case.yaml
+"$WEFT" check case.yaml >out 2>err; expect "included twice" 2 $?
+same "included twice" err <<'E3'
+more/../part.yaml:3:3: error: stage 'table' needs the input 'scores': metrics of evaluations, rows in this order
+      a: {uses: table}
+      ^
+more/part.yaml:3:3: error: stage 'a' is defined twice
+      a: {uses: table}
+      ^
+more/../part.yaml:3:3: note: first defined here
+      a: {uses: table}
+      ^
+2 errors
+E3
 
 # the caret counts characters, and a tab in the line stays one
 printf 'experiment: e # \303\251\303\251 \tx\nstages: {"\303\251": 1}\n' >case.yaml

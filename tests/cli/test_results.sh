@@ -261,6 +261,11 @@ try why tiny.yaml table --set lambda=0.1 --json; cp out far.json
 (cd / && "$WEFT" why unified >"$tmp/out" 2>"$tmp/err"); rc=$?; exits "why of the last run" 0
 prints "why of the last run" "^unified was a hit in run .* of tiny.yaml, "
 try plan tiny.yaml --set lambda=0.1 --json; exits "plan --json" 0; cp out plan.json
+# a run with --vars is explained with its --vars, from anywhere
+mkdir varied && printf 'size: 24\n' >varied/v.yaml
+(cd varied && "$WEFT" run ../tiny.yaml -q --vars v.yaml --target public --store "$tmp/varied/store") >out 2>err; rc=$?; exits "run --vars" 0
+(cd / && "$WEFT" why public --store "$tmp/varied/store" >"$tmp/out" 2>"$tmp/err"); rc=$?; exits "why after --vars" 0
+prints "why after --vars" "^public is a hit: "
 line=$line column=$column check "why and plan" <<'P'
 import json, os, re
 def load(name): return json.load(open(name + ".json"))

@@ -1,7 +1,7 @@
 /* Keys: what is in the canonical text, and what cannot change it. */
 #include "base/cleanup.h"
 #include "tests/test.h"
-#include "tests/unit/spec_fake.h"
+#include "tests/unit/spec_folder.h"
 
 struct source {
     bool unknown, fail;
@@ -26,21 +26,27 @@ static bool import(void *arg, const char *path, struct digest *ret, struct error
     return !s->fail || error_set(err, NULL, ERROR_INPUT, "cannot read '%s'", path);
 }
 
+static char *key_in(const struct spec *s, const char *task, struct digest *key)
+{
+    struct source source = {0};
+    const struct key_source src = {output, import, &source};
+    struct error err = {0};
+    char *ret;
+    assert_true(task_key(spec_find(s, task), &src, key, &ret, &err));
+    struct digest again;
+    hash_bytes(ret, strlen(ret), &again);
+    assert_true(digest_equal(&again, key));
+    return ret;
+}
+
 static char *key_of(const char *text, const char *task, struct digest *key)
 {
     AUTO(buf) struct buf errors = {0};
     struct spec *s = fake_read(text, NULL, 0, &errors);
     if (!s)
         fail_msg("refused: %s", buf_str(&errors));
-    struct source source = {0};
-    const struct key_source src = {output, import, &source};
-    struct error err = {0};
-    char *ret;
-    assert_true(task_key(spec_find(s, task), &src, key, &ret, &err));
+    char *ret = key_in(s, task, key);
     spec_free(s);
-    struct digest again;
-    hash_bytes(ret, strlen(ret), &again);
-    assert_true(digest_equal(&again, key));
     return ret;
 }
 
@@ -110,6 +116,42 @@ static void invariance(void **state)
          "experiment: e\nstages: {a: {uses: source, with: {text: x, rate: 0.9}}}", "a", "a", false);
 }
 
+/* Of two files with the same tasks, all keys are the same. */
+static void all_same(const char *a, const char *b)
+{
+    folder_write("main.yaml", a);
+    struct spec *one = folder_read(&(struct spec_options){.n_set = 0}, "");
+    folder_write("main.yaml", b);
+    struct spec *two = folder_read(&(struct spec_options){.n_set = 0}, "");
+    assert_int_equal(one->n, two->n);
+    for (int i = 0; i < one->n; i++) {
+        struct digest x, y;
+        AUTO(mem) char *text_a = key_in(one, one->task[i]->name, &x);
+        AUTO(mem) char *text_b = key_in(two, one->task[i]->name, &y);
+        assert_string_equal(text_a, text_b);
+        assert_true(digest_equal(&x, &y));
+    }
+    spec_free(one);
+    spec_free(two);
+}
+
+/* Which file a stage stands in does not change its key. */
+static void inclusion(void **state)
+{
+    static const char *const
+        vars = "clients: [p, q], size: 7",
+        *const stages = "  d: {foreach: '${clients}', uses: source, with: {size: '${size}', path: /tmp}}\n"
+                        "  t: {foreach: '${clients}', uses: train, in: {data: 'd[${item}]'}}\n";
+    static const char tail[] = "  j: {uses: join, in: {experts: 't[*]'}}\n";
+    AUTO(buf) struct buf inlined = {0}, part = {0};
+    buf_printf(&inlined, "experiment: e\nvars: {%s, rate: 1}\nstages:\n%s%s", vars, stages, tail);
+    buf_printf(&part, "vars: {%s}\nstages:\n%s", vars, stages);
+    folder_write("part.yaml", buf_str(&part));
+    AUTO(buf) struct buf with = {0};
+    buf_printf(&with, "experiment: e\ninclude: part.yaml\nvars: {rate: 1}\nstages:\n%s", tail);
+    all_same(buf_str(&inlined), buf_str(&with));
+}
+
 static void not_known(void **state)
 {
     AUTO(buf) struct buf errors = {0};
@@ -136,6 +178,6 @@ static void not_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(text), cmocka_unit_test(invariance),
-                                       cmocka_unit_test(not_known)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+                                       cmocka_unit_test(inclusion), cmocka_unit_test(not_known)};
+    return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

@@ -151,6 +151,40 @@ static void expansion(void **state)
         "with foreach");
 }
 
+static void exclusion(void **state)
+{
+    struct spec *s =
+        good("experiment: e\nvars: {w: [1, 2], skip: [{a: '${w}', b: p}]}\nstages:\n"
+             "  x: {matrix: {a: [1, 2, 3], exclude: [{a: 1, b: q}, {a: 3}], b: [p, q]}, uses: source, "
+             "with: {size: '${item.a}'}}\n"
+             "  y: {matrix: {a: [{name: u, n: 3}, {n: 4}], b: [p], exclude: [{a: u}]}, uses: source, "
+             "with: {size: '${item.a.n}'}}\n"
+             "  z: {matrix: {a: '${w}', b: {p: 1, q: 2}, exclude: []}, uses: source}\n"
+             "  t: {matrix: {a: [1, 2], b: [p, q], exclude: [{a: 1}, {a: 1, b: p}]}, uses: source}\n"
+             "  l: {uses: list, in: {all: ['x[*,p]', 'x[*]']}}\n");
+    inputs_are(s, "l", 0, "x[1,p]:0 x[2,p]:0 x[1,p]:0 x[2,p]:0 x[2,q]:0");
+    names_are(s, "x[1,p] x[2,p] x[2,q] y[1,p] z[1,p] z[1,q] z[2,p] z[2,q] t[2,p] t[2,q] l");
+    assert_int_equal(params(s, "x[2,q]")->size, 2);
+    assert_int_equal(params(s, "y[1,p]")->size, 4);
+    spec_free(s);
+    bad("experiment: e\nvars: {w: [1, 2]}\nstages:\n"
+        "  a: {matrix: {long: [1, 2], b: [p, q], exclude: [{lonk: 1}, {b: r}, {b: [p]}, 3, {}]}, uses: "
+        "source}\n"
+        "  b: {matrix: {a: [1, 2], exclude: {a: 1}}, uses: source}\n"
+        "  c: {matrix: {a: [1, 2], exclude: [{a: 1}, {a: 2}]}, uses: source}\n"
+        "  d: {matrix: {exclude: [{a: 1}]}, uses: source}\n"
+        "  e: {matrix: {a: [alpha], exclude: [{a: alpho}]}, uses: source}\n"
+        "  f: {uses: step, in: {data: 'g[1]'}}\n  g: {matrix: {a: [1, 2], exclude: [{a: 1}]}, uses: "
+        "source}\n",
+        "4:52 exclude names no axis of the matrix: 'lonk'; did you mean 'long'?|"
+        "4:66 exclude matches nothing: axis 'b' has no 'r'|4:74 takes one value of axis 'b', not a list|"
+        "4:80 exclude: takes a list of maps|4:83 exclude: takes a list of maps|5:36 exclude: takes a list of "
+        "maps|"
+        "6:36 exclude leaves nothing of the matrix|7:15 matrix takes a map of lists|"
+        "8:42 exclude matches nothing: axis 'a' has no 'alpho'; did you mean 'alpha'?|9:30 'g[1]' matches no "
+        "task: there is g[2]");
+}
+
 static void references(void **state)
 {
     struct spec *s = good(HEAD "  d: {matrix: {a: [0, 1], b: [p, q]}, uses: source}\n"
@@ -367,7 +401,8 @@ static void damaged(void **state)
     static const char text[] =
         "experiment: e\nvars: {c: [p, q], n: '${m}', m: 3}\nprivacy: {allow: [l]}\nstages:\n"
         "  d: {foreach: '${c}', uses: source, with: {size: '${n}', text: 'x${key}'}, private: '${item}'}\n"
-        "  x: {matrix: {a: '${c}', b: [1, 2]}, uses: step, in: {data: 'd[${item.a}]'}, resources: {cores: "
+        "  x: {matrix: {a: '${c}', b: [1, 2], exclude: [{a: p, b: 2}]}, uses: step, in: {data: "
+        "'d[${item.a}]'}, resources: {cores: "
         "2..3}}\n"
         "  l: {uses: list, in: {all: ['d[*]', 'x[p,*]']}}\n"
         "  t: {uses: train, in: {data: 'x[q,1].images'}}\n  j: {uses: join, in: {experts: t}}\n";
@@ -390,12 +425,11 @@ static void damaged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(values),           cmocka_unit_test(set),
-                                       cmocka_unit_test(expansion),        cmocka_unit_test(references),
-                                       cmocka_unit_test(wrong_references), cmocka_unit_test(order),
-                                       cmocka_unit_test(wrong_params),     cmocka_unit_test(resources),
-                                       cmocka_unit_test(labels),           cmocka_unit_test(outline),
-                                       cmocka_unit_test(variables),        cmocka_unit_test(bombs),
-                                       cmocka_unit_test(damaged)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values),    cmocka_unit_test(set),          cmocka_unit_test(expansion),
+        cmocka_unit_test(exclusion), cmocka_unit_test(references),   cmocka_unit_test(wrong_references),
+        cmocka_unit_test(order),     cmocka_unit_test(wrong_params), cmocka_unit_test(resources),
+        cmocka_unit_test(labels),    cmocka_unit_test(outline),      cmocka_unit_test(variables),
+        cmocka_unit_test(bombs),     cmocka_unit_test(damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

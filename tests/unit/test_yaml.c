@@ -68,7 +68,7 @@ static void anchors(void **state)
 
 static void refused(void **state)
 {
-    fails("a: 1\nb: 2\na: 3\n", "duplicate key 'a' (first on line 1)", 3, 1);
+    fails("a: 1\nb: 2\na: 3\n", "duplicate key 'a'", 3, 1);
     fails("a: {x: 1, x: 2}", "duplicate key 'x'", 1, 11);
     fails("a:\n\tb: 1\n", "tab", 2, 1);
     fails("a: [1, 2\nb: 3", "", 2, 0);
@@ -79,6 +79,24 @@ static void refused(void **state)
     fails("", "empty", 1, 1);
     fails("a: \"x\\0y\"", "NUL", 1, 4);
     fails("a: \"\xff\xfe\"", "", 1, 0);
+}
+
+/* The error of a second key names the place of the first. */
+static void notes(void **state)
+{
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    struct yaml_node *n;
+    struct error err;
+    assert_false(parse(&a, "x:\n  b: 2\n  a: 3\n  b: 4\n", &n, &err));
+    assert_string_equal(err.text, "duplicate key 'b'");
+    assert_int_equal(err.line, 4);
+    assert_string_equal(err.note.text, "first defined here");
+    assert_string_equal(err.note.file, "f.yaml");
+    assert_int_equal(err.note.line, 2);
+    assert_int_equal(err.note.col, 3);
+    assert_false(error_set(&err, NULL, ERROR_INPUT, "another"));
+    assert_int_equal(err.note.line, 0);
 }
 
 static void positions(void **state)
@@ -146,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(typing),  cmocka_unit_test(anchors),
                                        cmocka_unit_test(refused), cmocka_unit_test(positions),
-                                       cmocka_unit_test(bombs),   cmocka_unit_test(damaged)};
+                                       cmocka_unit_test(notes),   cmocka_unit_test(bombs),
+                                       cmocka_unit_test(damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
