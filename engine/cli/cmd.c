@@ -21,6 +21,7 @@
     X(export)                                                                                                \
     X(log)                                                                                                   \
     X(stages)                                                                                                \
+    X(schema)                                                                                                \
     X(help)                                                                                                  \
     X(worker)
 
