@@ -20,6 +20,7 @@
     X(show)                                                                                                  \
     X(export)                                                                                                \
     X(log)                                                                                                   \
+    X(history)                                                                                               \
     X(stages)                                                                                                \
     X(schema)                                                                                                \
     X(help)                                                                                                  \

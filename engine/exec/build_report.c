@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const kind_name[] = {[BUILD_HIT] = "hit",
@@ -71,8 +72,16 @@ void report(struct build *b, enum build_event_kind kind, const struct task *t, c
     tell(b, &e);
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 void report_begin(struct build *b)
 {
+    b->began = now();
     json_t *set = json_array();
     for (int i = 0; i < b->opt.n_set; i++)
         json_array_append_new(set, json_string(b->opt.set[i]));
@@ -85,7 +94,7 @@ void report_begin(struct build *b)
 
 void report_end(struct build *b, bool ok)
 {
-    runlog_event(b->log, json_pack("{s:s, s:b}", "event", "end", "ok", ok));
+    runlog_event(b->log, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds", now() - b->began));
 }
 
 static void take_error(struct attempt *a, const json_t *o)
