@@ -23,7 +23,8 @@ TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/sched/test_*
 TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
-            libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3
+            libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
+            python3-jsonschema python3-yaml
 
 Q        := $(if $(V),,@)
 say       = $(if $(V),,@echo "  $(1) $@")

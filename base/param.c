@@ -267,6 +267,26 @@ static json_t *choices_json(const char *choices)
     return list;
 }
 
+static json_t *bound_json(const struct param *row, double x)
+{
+    return row->type == PARAM_INT ? json_integer((json_int_t)x) : json_real(x);
+}
+
+static json_t *default_json(const struct param *row)
+{
+    switch (row->type) {
+    case PARAM_BOOL:
+        return json_boolean(strcmp(row->def, "true") == 0);
+    case PARAM_INT:
+        return json_integer(strtoll(row->def, NULL, 10));
+    case PARAM_REAL:
+        return json_real(strtod(row->def, NULL));
+    case PARAM_STRING:
+        return json_string(row->def);
+    }
+    return NULL;
+}
+
 json_t *param_schema(const struct param *row)
 {
     static const char *const type[] = {[PARAM_BOOL] = "boolean",
@@ -279,8 +299,10 @@ json_t *param_schema(const struct param *row)
     if (row->choices)
         json_object_set_new(o, "enum", choices_json(row->choices));
     if (bounded(row) && row->type != PARAM_STRING) {
-        json_object_set_new(o, "minimum", json_real(row->min));
-        json_object_set_new(o, "maximum", json_real(row->max));
+        json_object_set_new(o, "minimum", bound_json(row, row->min));
+        json_object_set_new(o, "maximum", bound_json(row, row->max));
     }
+    if (row->def)
+        json_object_set_new(o, "default", default_json(row));
     return o;
 }

@@ -56,6 +56,6 @@ void param_canonical(const struct param *table, const void *params, struct buf *
 json_t *param_json(const struct param *table, const void *params); /* object of all values */
 /* Human help: one aligned paragraph a row. */
 void param_help(const struct param *table, struct buf *out);
-/* The row's description as a JSON Schema fragment (new reference). */
+/* The row's type, range, choices, default and description as a JSON Schema fragment (new reference). */
 json_t *param_schema(const struct param *row);
 #endif

@@ -20,7 +20,9 @@
     X(show)                                                                                                  \
     X(export)                                                                                                \
     X(log)                                                                                                   \
+    X(history)                                                                                               \
     X(stages)                                                                                                \
+    X(schema)                                                                                                \
     X(help)                                                                                                  \
     X(worker)
 

@@ -40,6 +40,7 @@ struct build {
     bool stopping; /* start nothing more */
     bool again;    /* an input was damaged: plan anew when all workers are done */
     int interrupts;
+    double began;         /* seconds of the monotonic clock */
     struct error failure; /* the first */
 };
 

@@ -177,6 +177,24 @@ static void params(void **state)
     assert_null(param_nearest(demo_table, "zzzzzzzz"));
 }
 
+static void schema_is(const char *name, const char *want)
+{
+    AUTO_JSON j = param_schema(param_find(demo_table, name));
+    AUTO(mem) char *text = json_text(j, false);
+    assert_string_equal(text, want);
+}
+
+static void schemas(void **state)
+{
+    schema_is("size", "{\"default\":500,\"description\":\"how many\",\"maximum\":1000,\"minimum\":1,"
+                      "\"type\":\"integer\"}");
+    schema_is("rate", "{\"default\":0.10000000000000001,\"description\":\"how fast\",\"maximum\":1.0,"
+                      "\"minimum\":0.0,\"type\":\"number\"}");
+    schema_is("soft", "{\"default\":false,\"description\":\"how\",\"type\":\"boolean\"}");
+    schema_is("kind", "{\"default\":\"sgd\",\"description\":\"which\",\"enum\":[\"sgd\",\"adamw\"],"
+                      "\"type\":\"string\"}");
+}
+
 static void json(void **state)
 {
     struct error err = {0};
@@ -193,9 +211,9 @@ static void json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors), cmocka_unit_test(arenas), cmocka_unit_test(random_numbers),
-        cmocka_unit_test(hashes), cmocka_unit_test(files),  cmocka_unit_test(params),
-        cmocka_unit_test(json),
+        cmocka_unit_test(errors),  cmocka_unit_test(arenas), cmocka_unit_test(random_numbers),
+        cmocka_unit_test(hashes),  cmocka_unit_test(files),  cmocka_unit_test(params),
+        cmocka_unit_test(schemas), cmocka_unit_test(json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

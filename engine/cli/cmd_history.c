@@ -1,0 +1,80 @@
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "cache/store.h"
+#include "engine/cli/cmd.h"
+#include "engine/cli/runview.h"
+#include "engine/cli/units.h"
+#include "engine/exec/runlog.h"
+#include <stdio.h>
+
+static const struct opt opts[] = {
+    {"limit", 'n', OPT_INT, "N", "the newest N runs only"}, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+
+static const char *const states[] = {"hit", "ran", "failed", "skipped"};
+#define STATES (sizeof states / sizeof *states)
+
+static json_t *run_json(const struct runview *r)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:f}", "run", r->id, "experiment", r->experiment, "file",
+                          r->file, "time", r->begin, "state", r->state, "seconds", r->seconds);
+    for (size_t i = 0; i < STATES; i++)
+        json_object_set_new(o, states[i], json_integer(runview_count(r, states[i])));
+    return o;
+}
+
+/* "20261125T031608Z-000  2026-11-25T03:16:08Z  tiny  ok  3 hit, 15 ran in 2:31" */
+static void print_run(const struct runview *r)
+{
+    AUTO(buf) struct buf counts = {0};
+    char spent[UNITS_MAX];
+    for (size_t i = 0; i < STATES; i++)
+        if (runview_count(r, states[i]))
+            buf_printf(&counts, "%s%d %s", counts.len ? ", " : "", runview_count(r, states[i]), states[i]);
+    printf("%-20s  %-20s  %-16s %-11s %s in %s\n", r->id, r->begin, r->experiment, r->state,
+           counts.len ? buf_str(&counts) : "no task", seconds_text(r->seconds, spent));
+}
+
+/* Print, or add to the list; folders that hold no events are no runs. */
+static void add_run(const char *store, const char *id, json_t *list, long *left)
+{
+    AUTO(arena) struct arena mem;
+    struct runview r;
+    arena_init(&mem);
+    if (!runview_read(store, id, &mem, &r, NULL))
+        return;
+    --*left;
+    if (list)
+        json_array_append_new(list, run_json(&r));
+    else
+        print_run(&r);
+}
+
+static int run(const struct cmd_args *a)
+{
+    AUTO(store) struct store *store = NULL;
+    struct error err = {0};
+    const struct opt_value *limit = cmd_opt(a, "limit");
+    long left = limit->set ? limit->number : 1000000000;
+    char **list;
+    size_t n;
+    if (left < 1) {
+        error_set(&err, NULL, ERROR_INPUT, "--limit takes a number of runs, 1 or more, not %ld", left);
+        return cmd_fail(&err);
+    }
+    if (!cmd_open_store(a, &store, &err) || !runlog_list(store_path(store), &list, &n, &err))
+        return cmd_fail(&err);
+    bool json = cmd_opt(a, "json")->set;
+    json_t *runs = json ? json_array() : NULL;
+    for (size_t i = 0; i < n && left > 0; i++)
+        add_run(store_path(store), list[i], runs, &left);
+    fs_list_free(list, n);
+    return json ? cmd_print_json(json_pack("{s:o}", "runs", runs)) : 0;
+}
+
+const struct cmd cmd_history = {.name = "history",
+                                .usage = "[--limit N] [--json]",
+                                .doc = "List the runs of the store, newest first.",
+                                .args_max = 0,
+                                .opts = opts,
+                                .run = run};

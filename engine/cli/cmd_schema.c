@@ -1,0 +1,243 @@
+/* weft schema: the experiment language as a JSON Schema (draft 2020-12), for editors and other programs. What
+ * no schema can say (does a reference name a task, do private labels stay apart) is left to `weft check`. */
+#include "engine/cli/cmd.h"
+#include "stages/stage.h"
+#include <stdio.h>
+#include <string.h>
+
+/* What one YAML value may look like; names of entries of $defs. */
+#define DEF(name) json_pack("{s:s}", "$ref", "#/$defs/" name)
+
+static json_t *def_of(const char *kind, const char *stage)
+{
+    char ref[160];
+    snprintf(ref, sizeof ref, "#/$defs/%s.%s", stage, kind);
+    return json_pack("{s:s}", "$ref", ref);
+}
+
+static json_t *described(json_t *schema, const char *doc)
+{
+    json_object_set_new(schema, "description", json_string(doc));
+    return schema;
+}
+
+/* The value, or a text that holds a variable. */
+static json_t *or_variable(json_t *schema)
+{
+    return json_pack("{s:[o, o]}", "anyOf", schema, DEF("variable"));
+}
+
+/* A map with these keys and no others. */
+static json_t *map_of(json_t *properties, json_t *required)
+{
+    json_t *o =
+        json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties, "additionalProperties", 0);
+    if (json_array_size(required))
+        json_object_set(o, "required", required);
+    json_decref(required);
+    return o;
+}
+
+/* ---- what follows from a stage's row ---- */
+
+static json_t *param_value(const struct param *p)
+{
+    json_t *row = param_schema(p), *doc = json_object_get(row, "description"),
+           *def = json_object_get(row, "default");
+    char text[1024];
+    snprintf(text, sizeof text, "%s%s%s%s%s%s%s", p->doc ? p->doc : "", p->unit ? " [" : "",
+             p->unit ? p->unit : "", p->unit ? "]" : "", p->source ? " (" : "", p->source ? p->source : "",
+             p->source ? ")" : "");
+    json_incref(def);
+    if (doc)
+        json_object_del(row, "description");
+    json_object_del(row, "default");
+    json_t *o = p->type == PARAM_STRING && !p->choices ? row : or_variable(row); /* any text may hold one */
+    if (def)
+        json_object_set_new(o, "default", def);
+    return described(o, text);
+}
+
+static json_t *with_of(const struct stage *s)
+{
+    json_t *properties = json_object(), *required = json_array();
+    for (const struct param *p = s->params; p && p->name; p++) {
+        json_object_set_new(properties, p->name, param_value(p));
+        if (p->flags & PARAM_REQUIRED)
+            json_array_append_new(required, json_string(p->name));
+    }
+    return map_of(properties, required);
+}
+
+static json_t *port_value(const struct port *p)
+{
+    json_t *list = json_pack("{s:s, s:o, s:i}", "type", "array", "items", DEF("reference"), "minItems", 1);
+    if (!p->many)
+        json_object_set_new(list, "maxItems", json_integer(1));
+    char text[1024];
+    snprintf(text, sizeof text, "%s (%s%s%s%s)", p->doc ? p->doc : p->name, artifact_name(p->type),
+             p->also ? " and " : "", p->also ? artifact_name(p->also) : "", p->many ? ", one or more" : "");
+    return described(json_pack("{s:[o, o]}", "anyOf", DEF("reference"), list), text);
+}
+
+static json_t *in_of(const struct stage *s)
+{
+    json_t *properties = json_object(), *required = json_array();
+    for (const struct port *p = s->inputs; p && p->name; p++) {
+        json_object_set_new(properties, p->name, port_value(p));
+        if (!p->optional)
+            json_array_append_new(required, json_string(p->name));
+    }
+    return map_of(properties, required);
+}
+
+/* `uses: NAME` decides what with: and in: hold, and whether they may be left out. */
+static json_t *rule_of(const struct stage *s, const json_t *with, const json_t *in)
+{
+    json_t *required = json_array();
+    if (json_object_get(with, "required"))
+        json_array_append_new(required, json_string("with"));
+    if (json_object_get(in, "required"))
+        json_array_append_new(required, json_string("in"));
+    json_t *then = json_pack("{s:{s:o, s:o}, s:o}", "properties", "with", def_of("with", s->name), "in",
+                             def_of("in", s->name), "required", required);
+    return json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:o}", "if", "properties", "uses", "const", s->name,
+                     "required", "uses", "then", then);
+}
+
+/* ---- what holds for every stage ---- */
+
+static json_t *scalar(void)
+{
+    return json_pack("{s:[s, s, s]}", "type", "string", "number", "boolean");
+}
+
+static json_t *list_of(json_t *items)
+{
+    return json_pack("{s:s, s:o}", "type", "array", "items", items);
+}
+
+/* What foreach and each axis of a matrix go over. */
+static json_t *series(void)
+{
+    return json_pack("{s:[{s:s, s:i}, {s:s, s:i}, o]}", "anyOf", "type", "array", "minItems", 1, "type",
+                     "object", "minProperties", 1, DEF("variable"));
+}
+
+static json_t *resources(void)
+{
+    json_t *cores = json_pack("{s:[{s:s, s:i, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "integer", "minimum",
+                              1, "maximum", 100000, "type", "string", "pattern",
+                              "^[1-9][0-9]*(\\.\\.([1-9][0-9]*)?)?$", DEF("variable"));
+    json_t *memory =
+        json_pack("{s:[{s:s, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum", 0, "type",
+                  "string", "pattern", "^[0-9]+(\\.[0-9]+)?([KMGT]iB|[KMG]?B)?$", DEF("variable"));
+    json_t *properties = json_pack("{s:o, s:o}", "cores", described(cores, "a number, \"2..8\" or \"4..\""),
+                                   "memory", described(memory, "a size such as 6GiB"));
+    return or_variable(map_of(properties, NULL));
+}
+
+static json_t *stage_names(void)
+{
+    json_t *names = json_array();
+    for (const struct stage *const *s = stage_registry; *s; s++)
+        json_array_append_new(names, json_pack("{s:s, s:s}", "const", (*s)->name, "description", (*s)->doc));
+    return json_pack("{s:o}", "oneOf", names);
+}
+
+/* matrix.exclude: some coordinates of the combinations that are not wanted. */
+static json_t *exclusions(void)
+{
+    json_t *one =
+        json_pack("{s:s, s:i, s:o}", "type", "object", "minProperties", 1, "additionalProperties", scalar());
+    return or_variable(list_of(or_variable(one)));
+}
+
+static json_t *stage_properties(void)
+{
+    json_t *p = json_object();
+    json_object_set_new(p, "uses", described(stage_names(), "the stage: 'weft stages' lists them"));
+    json_object_set_new(p, "with", described(json_pack("{s:s}", "type", "object"), "its parameters"));
+    json_object_set_new(p, "in",
+                        described(json_pack("{s:s}", "type", "object"), "its inputs: PORT: REFERENCE"));
+    json_object_set_new(p, "foreach", described(series(), "one task an item: NAME[item]"));
+    json_t *axes =
+        json_pack("{s:s, s:i, s:{s:o}, s:o}", "type", "object", "minProperties", 1, "properties", "exclude",
+                  described(exclusions(), "combinations to leave out"), "additionalProperties", series());
+    json_object_set_new(p, "matrix", described(or_variable(axes), "one task a combination: NAME[x,y]"));
+    json_object_set_new(p, "private", described(scalar(), "the client whose data this task's output is"));
+    json_object_set_new(p, "resources", described(resources(), "what the task needs of the machine"));
+    json_object_set_new(p, "tags", described(list_of(scalar()), "words for people"));
+    json_object_set_new(p, "description", described(scalar(), "text for people"));
+    return p;
+}
+
+/* One entry of stages:, and the parts that the stages' rules name. */
+static json_t *definitions(void)
+{
+    json_t *defs = json_object(), *rules = json_array();
+    for (const struct stage *const *s = stage_registry; *s; s++) {
+        char name[160];
+        json_t *with = with_of(*s), *in = in_of(*s);
+        json_array_append_new(rules, rule_of(*s, with, in));
+        snprintf(name, sizeof name, "%s.with", (*s)->name);
+        json_object_set_new(defs, name, described(with, "parameters"));
+        snprintf(name, sizeof name, "%s.in", (*s)->name);
+        json_object_set_new(defs, name, described(in, "inputs"));
+    }
+    json_t *stage = map_of(stage_properties(), json_pack("[s]", "uses"));
+    json_object_set_new(stage, "not",
+                        json_pack("{s:[s, s], s:s}", "required", "foreach", "matrix", "description",
+                                  "foreach and matrix exclude each other"));
+    json_object_set_new(stage, "allOf", rules);
+    json_object_set_new(defs, "stage", stage);
+    json_object_set_new(defs, "variable",
+                        json_pack("{s:s, s:s, s:s}", "type", "string", "pattern", "\\$\\{", "description",
+                                  "${...}: a variable"));
+    json_object_set_new(defs, "reference",
+                        json_pack("{s:s, s:s, s:s}", "type", "string", "pattern",
+                                  "\\$\\{|^[A-Za-z0-9_-]+(\\[[^\\]]+\\])?(\\.[A-Za-z0-9_-]+)?$",
+                                  "description", "name, name[item], name[*] or name.output"));
+    return defs;
+}
+
+static json_t *schema(void)
+{
+    json_t *p = json_object();
+    json_object_set_new(p, "experiment",
+                        json_pack("{s:[s, s], s:s, s:i, s:s}", "type", "string", "integer", "pattern",
+                                  "^[A-Za-z0-9_-]+$", "maxLength", 100, "description",
+                                  "the experiment's name"));
+    json_object_set_new(p, "description", described(scalar(), "text for people"));
+    json_object_set_new(p, "vars",
+                        json_pack("{s:s, s:s}", "type", "object", "description",
+                                  "variables: ${name} inserts one, --set name=value replaces one"));
+    json_t *path = json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
+    json_object_set_new(p, "include",
+                        described(json_pack("{s:[o, o]}", "anyOf", json_incref(path), list_of(path)),
+                                  "files whose vars and stages belong to this one; relative to this file"));
+    json_t *allow = described(list_of(scalar()), "stages of this file that may see several clients' data");
+    json_object_set_new(p, "privacy", map_of(json_pack("{s:o}", "allow", allow), NULL));
+    json_object_set_new(p, "stages",
+                        json_pack("{s:s, s:i, s:{s:s}, s:o}", "type", "object", "minProperties", 1,
+                                  "propertyNames", "pattern", "^[A-Za-z0-9_-]{1,100}$",
+                                  "additionalProperties", DEF("stage")));
+    json_t *o = map_of(p, json_pack("[s]", "experiment"));
+    json_object_set_new(o, "anyOf",
+                        json_pack("[{s:[s]}, {s:[s]}]", "required", "stages", "required", "include"));
+    json_object_set_new(o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
+    json_object_set_new(o, "title", json_string("weft experiment"));
+    json_object_set_new(o, "$defs", definitions());
+    return o;
+}
+
+static int run(const struct cmd_args *a)
+{
+    return cmd_print_json(schema());
+}
+
+const struct cmd cmd_schema = {.name = "schema",
+                               .usage = "",
+                               .doc = "Print a JSON Schema of experiment files, for editors.",
+                               .args_max = 0,
+                               .run = run};

@@ -1,0 +1,123 @@
+#!/bin/sh
+# weft schema: an independent validator takes our files by it and refuses wrong ones, as weft check does.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+"$WEFT" schema >schema.json || { echo "schema: exit $?"; exit 1; }
+"$WEFT" schema more 2>err; [ $? = 2 ] || { echo "schema with an argument"; exit 1; }
+"$WEFT" schema >/dev/full 2>err; [ $? = 1 ] || { echo "schema: full disk"; exit 1; }
+python=/usr/bin/python3 # Debian's own: the packages are its
+$python -c 'import jsonschema, yaml; jsonschema.Draft202012Validator' 2>/dev/null ||
+    { echo "no python3-jsonschema with draft 2020-12, or no python3-yaml"; exit 77; }
+HERE=$here $python - <<'P'
+import glob, json, os, re, subprocess, sys
+import jsonschema, yaml
+
+schema = json.load(open("schema.json"))
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+
+class Loader(yaml.SafeLoader): # the types of YAML 1.2: `no` and `1:30` are text
+    yaml_implicit_resolvers = {}
+for tag, first, pattern in (("bool", "tf", r"true|false"), ("null", "n~", r"null|~"), ("int", "-+0123456789", r"[-+]?[0-9]+"),
+                            ("float", "-+.0123456789", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
+                            ("merge", "<", "<<")):
+    Loader.add_implicit_resolver("tag:yaml.org,2002:" + tag, re.compile("^(?:%s)$" % pattern), list(first))
+
+def check(text): return subprocess.run([os.environ["WEFT"], "check", "case.yaml"], capture_output=True).returncode
+bad = []
+def case(name, text, valid, weft=True): # weft: does `weft check` agree?
+    errors = list(validator.iter_errors(yaml.load(text, Loader)))
+    if valid != (not errors):
+        bad.append("%s: %s" % (name, errors[0].message[:300] if errors else "taken, and should not be"))
+    if weft:
+        open("case.yaml", "w").write(text)
+        if check(text) != (0 if valid else 2):
+            bad.append(name + ": weft check sees it otherwise")
+
+here = os.environ["HERE"]
+files = glob.glob(here + "/*.yaml") + glob.glob(here + "/../../examples/*.yaml")
+assert len(files) >= 4, files
+for f in files:
+    case(f, open(f).read(), True, weft=False)
+
+def one(stage, more=""): # a file with one more stage, over stages that the checks need
+    return ("experiment: e\nvars: { n: 4, list: [a, b] }\n%sstages:\n"
+            "  public: { uses: synthetic, with: { domain: public } }\n"
+            "  seed: { uses: pretrain, in: { public: public } }\n"
+            "  features: { uses: embedding, in: { model: seed, data: public } }\n"
+            "  x: %s\n" % (more, stage))
+synthetic = "{ uses: synthetic, with: { domain: blobs%s }%s }"
+for name, stage in {
+        "plain": synthetic % ("", ""),
+        "integer": synthetic % (", per_class: 3", ""),
+        "variable": synthetic % (', per_class: "${n}"', ""),
+        "number with an exponent": "{ uses: pretrain, in: { public: public }, with: { lr: 1e-3 } }",
+        "integer for a number": "{ uses: pretrain, in: { public: public }, with: { lr: 1 } }",
+        "one reference as a list": "{ uses: pretrain, in: { public: [public] } }",
+        "output": "{ uses: embedding, in: { model: seed.model, data: public } }",
+        "matrix that leaves one out": '{ matrix: { d: [blobs, rings], s: [1, 2], exclude: [{ d: blobs, s: 2 }] }, uses: synthetic, '
+                                      'with: { domain: "${item.d}", seed: "${item.s}" } }',
+        "foreach list": '{ foreach: [a, 1], uses: synthetic, with: { domain: "blobs" }, private: "${item}" }',
+        "foreach variable": '{ foreach: "${list}", uses: synthetic, with: { domain: blobs } }',
+        "foreach map": '{ foreach: { a: 1, b: { c: 2 } }, uses: synthetic, with: { domain: blobs } }',
+        "matrix": '{ matrix: { a: [1, 2], b: "${list}" }, uses: synthetic, with: { domain: blobs } }',
+        "resources": synthetic % ("", ', resources: { cores: "2..8", memory: 6GiB }'),
+        "cores": synthetic % ("", ", resources: { cores: 4, memory: 1000000 }"),
+        "cores from": synthetic % ("", ', resources: { cores: "4.." }'),
+        "resources variable": synthetic % ("", ', resources: { cores: "${n}" }'),
+        "text for people": synthetic % ("", ", tags: [a, 1], description: some text"),
+        "word that YAML 1.1 took for a boolean": synthetic % (", seed: 1", ", private: no")}.items():
+    case(name, one(stage), True)
+case("privacy", one(synthetic % ("", ""), "privacy: { allow: [x] }\n"), True)
+for name, stage in {
+        "unknown parameter": synthetic % (", per_clas: 3", ""),
+        "text for an integer": synthetic % (", per_class: many", ""),
+        "number for text": "{ uses: synthetic, with: { domain: 3 } }",
+        "number for an integer": synthetic % (", per_class: 1.5", ""),
+        "out of range": synthetic % (", per_class: 0", ""),
+        "no choice": "{ uses: pretrain, in: { public: public }, with: { optimizer: magic } }",
+        "missing parameter": "{ uses: synthetic }",
+        "missing parameter in with": "{ uses: synthetic, with: {} }",
+        "missing port": "{ uses: embedding, in: { model: seed } }",
+        "no ports": "{ uses: embedding }",
+        "unknown port": "{ uses: embedding, in: { model: seed, data: public, date: public } }",
+        "two references for one": "{ uses: pretrain, in: { public: [public, public] } }",
+        "no reference": "{ uses: pretrain, in: { public: [] } }",
+        "a number as reference": '{ uses: pretrain, in: { public: "a b" } }',
+        "unknown stage": "{ uses: synthetik }",
+        "no stage": "{ with: { domain: blobs } }",
+        "unknown key": "{ uses: synthetic, with: { domain: blobs }, foreech: [a] }",
+        "foreach and matrix": "{ foreach: [a], matrix: { a: [1] }, uses: synthetic, with: { domain: blobs } }",
+        "foreach of nothing": "{ foreach: [], uses: synthetic, with: { domain: blobs } }",
+        "foreach of text": "{ foreach: a, uses: synthetic, with: { domain: blobs } }",
+        "axis of text": "{ matrix: { a: b }, uses: synthetic, with: { domain: blobs } }",
+        "cores of text": synthetic % ("", ", resources: { cores: some }"),
+        "no cores": synthetic % ("", ", resources: { cores: 0 }"),
+        "memory of text": synthetic % ("", ", resources: { memory: 6 gigs }"),
+        "unknown resource": synthetic % ("", ", resources: { gpus: 1 }"),
+        "tags of text": synthetic % ("", ", tags: a"),
+        "private list": synthetic % ("", ", private: [a]")}.items():
+    case(name, one(stage), False)
+case("no name", one(synthetic % ("", "")).replace("experiment: e\n", ""), False)
+case("no stages", "experiment: e\nstages: {}\n", False)
+case("name", one(synthetic % ("", "")).replace("experiment: e\n", "experiment: e/f\n"), False)
+case("unknown key on top", one(synthetic % ("", ""), "stage: {}\n"), False)
+case("allow", one(synthetic % ("", ""), "privacy: { allow: x }\n"), False)
+case("a stage's name", one(synthetic % ("", "")).replace("  x:", "  x.y:"), False)
+
+stages = {s["name"]: s for s in json.loads(subprocess.run([os.environ["WEFT"], "stages", "--json"], capture_output=True).stdout)}
+for name, s in stages.items():
+    assert set(schema["$defs"][name + ".with"]["properties"]) == set(s["parameters"]), name
+    assert set(schema["$defs"][name + ".in"]["properties"]) == {p["name"] for p in s["inputs"]}, name
+print("\n".join(bad))
+open("part.yaml", "w").write("stages:\n  public: { uses: synthetic, with: { domain: public } }\n")
+case("include alone", "experiment: e\ninclude: part.yaml\n", True)
+case("include of a list", "experiment: e\ninclude: [part.yaml]\nstages: { x: { uses: pretrain, in: { public: public } } }\n", True)
+case("include of a map", "experiment: e\ninclude: { a: part.yaml }\n", False)
+case("neither stages nor include", "experiment: e\n", False)
+case("exclude of no list", one('{ matrix: { d: [blobs], exclude: { d: blobs } }, uses: synthetic, with: { domain: "${item.d}" } }'), False)
+
+sys.exit(1 if bad else 0)
+P
