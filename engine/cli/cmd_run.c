@@ -1,4 +1,5 @@
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/progress.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct opt opts[] = {
@@ -21,13 +21,6 @@ static const struct opt opts[] = {
     {"quiet", 'q', OPT_FLAG, NULL, "print failures only"},
     OPT_ROW_JSON,
     {0}};
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Ctrl-C and termination arrive through a descriptor that the build waits on. */
 static int open_interrupts(void)
@@ -97,7 +90,7 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
 {
     struct build *b = NULL;
     struct error err = {0};
-    double start = now();
+    double start = clock_seconds();
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     bool quiet = cmd_opt(a, "quiet")->set;
     const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
@@ -125,9 +118,9 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     progress_free(p);
     int status = ok ? 0 : cmd_fail(&err);
     if (b && !quiet)
-        print_summary(s, b, now() - start);
+        print_summary(s, b, clock_seconds() - start);
     if (b && cmd_opt(a, "json")->set) {
-        int printed = print_json(s, b, now() - start);
+        int printed = print_json(s, b, clock_seconds() - start);
         status = status ? status : printed;
     }
     build_free(b);

@@ -1,6 +1,7 @@
 #include "engine/cli/progress.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/cli/units.h"
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REDRAW  0.1  /* seconds between two drawings of the bottom line */
@@ -26,13 +26,6 @@ struct progress {
     struct work *work; /* by task index */
     int tasks, finished, count, hits;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 struct progress *progress_new(int tasks, bool quiet)
 {
@@ -85,7 +78,7 @@ static int columns(void)
 
 static void draw(struct progress *p)
 {
-    double t = now();
+    double t = clock_seconds();
     if (!p->terminal || t - p->last_draw < REDRAW)
         return;
     AUTO(buf) struct buf line = {0};
@@ -122,7 +115,7 @@ static void show_log_end(const char *path)
 static void see_progress(struct progress *p, const struct build_event *e)
 {
     struct work *w = &p->work[e->task->index];
-    double t = now();
+    double t = clock_seconds();
     w->done = e->done;
     w->total = e->total;
     snprintf(w->unit, sizeof w->unit, "%s", e->text);
@@ -151,7 +144,7 @@ void progress_see(void *arg, const struct build_event *e)
         fprintf(stderr, "[%d/%d] hit   %s\n", e->finished, e->count, name);
         break;
     case BUILD_START:
-        *w = (struct work){.name = name, .start = now(), .told = now()};
+        *w = (struct work){.name = name, .start = clock_seconds(), .told = clock_seconds()};
         fprintf(stderr, "[%d/%d] start %s (cores %s)\n", e->finished, e->count, name, e->text);
         break;
     case BUILD_PROGRESS:

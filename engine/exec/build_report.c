@@ -1,10 +1,10 @@
 /* Events of a build: to the observer as structs, to STORE/runs/ID/events.jsonl as JSON. */
+#include "base/clock.h"
 #include "base/json.h"
 #include "engine/exec/build_impl.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char *const kind_name[] = {[BUILD_HIT] = "hit",
@@ -80,16 +80,9 @@ static json_t *texts(const char *const *text, int n)
     return list;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void report_begin(struct build *b)
 {
-    b->began = now();
+    b->began = clock_seconds();
     char cwd[4096];
     runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
                                    b->spec->experiment, "file", b->spec->file, "set",
@@ -100,7 +93,8 @@ void report_begin(struct build *b)
 
 void report_end(struct build *b, bool ok)
 {
-    runlog_event(b->log, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds", now() - b->began));
+    runlog_event(b->log, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds",
+                                   clock_seconds() - b->began));
 }
 
 static void take_error(struct attempt *a, const json_t *o)

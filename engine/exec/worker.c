@@ -1,5 +1,6 @@
 #include "engine/exec/worker.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "engine/exec/job.h"
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #define PROGRESS_EVERY 0.1 /* seconds between progress events */
 
@@ -18,13 +18,6 @@ struct reporter {
     int fd; /* events */
     double last_progress;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* One line, in one write. Drops the reference. An engine that is gone cannot be told: the worker dies with
  * it. */
@@ -40,7 +33,7 @@ static void emit(const struct reporter *r, json_t *event)
 static void on_progress(struct stage_context *ctx, double done, double total, const char *unit)
 {
     struct reporter *r = ctx->engine;
-    double t = now();
+    double t = clock_seconds();
     if (done < total && t - r->last_progress < PROGRESS_EVERY)
         return;
     r->last_progress = t;
@@ -120,13 +113,13 @@ int worker_main(void)
     struct error err = {0};
     arena_init(&a);
     setvbuf(stderr, NULL, _IOLBF, 0);
-    double start = now();
+    double start = clock_seconds();
     if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
         !job_read(text, n, &a, &job, &err) || !run_job(&job, &a, &r, &err))
         return fail(&r, &err);
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    emit(&r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", now() - start, "peak_rss",
+    emit(&r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", clock_seconds() - start, "peak_rss",
                        (json_int_t)u.ru_maxrss * 1024));
     return 0;
 }
