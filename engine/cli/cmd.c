@@ -21,6 +21,7 @@
     X(export)                                                                                                \
     X(log)                                                                                                   \
     X(history)                                                                                               \
+    X(audit)                                                                                                 \
     X(stages)                                                                                                \
     X(schema)                                                                                                \
     X(help)                                                                                                  \

@@ -10,7 +10,10 @@
 #include <string.h>
 
 static const struct opt opts[] = {
-    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last that has the task"}, OPT_ROW_STORE, {0}};
+    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last that has the task"},
+    {"private", 0, OPT_FLAG, NULL, "also what carries a client's private data"},
+    OPT_ROW_STORE,
+    {0}};
 
 /* One output: its files; several: a folder each. */
 static bool write_outputs(struct store *store, const struct record *r, const char *port, const char *dir,
@@ -71,17 +74,30 @@ static bool export(struct store *store, const struct record *r, const char *port
     return false;
 }
 
+/* Labelled data leaves the store only when that was said: what is exported carries no label any more. */
+static bool check_private(const struct lastrun *l, const char *port, struct error *err)
+{
+    for (int i = 0; i < l->n_private; i++)
+        if (!port || strcmp(port, l->private[i].port) == 0)
+            return error_set(err, NULL, ERROR_INPUT,
+                             "output '%s' carries private data of '%s'; --private exports it all the same",
+                             l->private[i].port, l->private[i].labels);
+    return true;
+}
+
 static bool export_task(const struct cmd_args *a, struct error *err)
 {
     AUTO(store) struct store *store = NULL;
     AUTO(arena) struct arena mem;
     struct record *r;
+    struct lastrun last;
     const char *port;
     arena_init(&mem);
     if (!cmd_open_store(a, &store, err) ||
-        !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, err))
+        !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, &last, err))
         return false;
-    bool ok = export(store, r, port, a->arg[1], err);
+    bool ok = (cmd_opt(a, "private")->set || check_private(&last, port, err)) &&
+              export(store, r, port, a->arg[1], err);
     record_free(r);
     return ok;
 }

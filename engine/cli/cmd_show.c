@@ -215,7 +215,7 @@ static bool show_task(const struct cmd_args *a, json_t **ret_json, struct error 
     const char *port;
     arena_init(&mem);
     if (!cmd_open_store(a, &store, err) ||
-        !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, err))
+        !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, NULL, err))
         return false;
     bool ok = show(store, r, port, cmd_opt(a, "json")->set, ret_json, err);
     record_free(r);

@@ -40,6 +40,23 @@ static void begin(struct search *s, const json_t *o)
     r->vars = texts(s->arena, o, "vars", &r->n_vars);
 }
 
+/* {"PORT": [labels]}: outputs that carry private data. */
+static void keep_private(struct search *s, const json_t *o)
+{
+    const char *port;
+    json_t *list, *all = json_object_get(o, "private");
+    s->ret->private = arena_alloc(s->arena, (json_object_size(all) + 1) * sizeof *s->ret->private);
+    s->ret->n_private = 0;
+    json_object_foreach(all, port, list)
+    {
+        int n;
+        const char **label = texts(s->arena, all, port, &n), *joined = "";
+        for (int i = 0; i < n; i++)
+            joined = arena_printf(s->arena, "%s%s%s", joined, i ? ", " : "", label[i]);
+        s->ret->private[s->ret->n_private++] = (struct lastrun_private){arena_strdup(s->arena, port), joined};
+    }
+}
+
 static bool see(void *arg, const json_t *o)
 {
     struct search *s = arg;
@@ -62,6 +79,7 @@ static bool see(void *arg, const json_t *o)
     s->ret->state = arena_strdup(s->arena, event);
     s->ret->time = arena_strdup(s->arena, json_string_or(o, "time", ""));
     s->ret->has_key = digest_parse(json_string_or(o, "key", ""), &s->ret->key);
+    keep_private(s, o);
     return true; /* healed tasks come to an end twice: the last counts */
 }
 
@@ -130,18 +148,18 @@ static bool check_port(const struct record *r, const char *port, struct error *e
 }
 
 bool lastrun_record(struct store *store, const char *run, const char *task, struct arena *a,
-                    struct record **ret, const char **ret_port, struct error *err)
+                    struct record **ret, const char **ret_port, struct lastrun *ret_run, struct error *err)
 {
-    struct lastrun found;
+    struct lastrun own, *found = ret_run ? ret_run : &own;
     char *name;
     *ret = NULL;
     *ret_port = split_port(a, task, &name);
-    if (!lastrun_find(store, run, name, false, a, &found, err))
+    if (!lastrun_find(store, run, name, false, a, found, err))
         return false;
-    if (strcmp(found.state, "failed") == 0 || !found.has_key)
+    if (strcmp(found->state, "failed") == 0 || !found->has_key)
         return error_set(err, NULL, ERROR_TASK, "task '%s' failed in run %s ('weft log' has its last words)",
-                         name, found.run);
-    if (!store_get_record(store, &found.key, ret, err))
+                         name, found->run);
+    if (!store_get_record(store, &found->key, ret, err))
         return false;
     if (!*ret)
         return error_set(err, NULL, ERROR_TASK, "the result of '%s' is no longer in the store: run it again",

@@ -28,6 +28,24 @@ static void add_result(json_t *o, const struct build_result *r)
         json_object_set_new(o, "error", json_string(r->error.text));
 }
 
+/* {"PORT": [labels]} of the outputs that carry private data; NULL when none does. */
+static json_t *private_outputs(const struct task *t)
+{
+    json_t *o = NULL;
+    for (int p = 0; t->n_labels && p < stage_port_count(t->stage->outputs); p++) {
+        const char *const *label;
+        json_t *list = json_array();
+        for (int i = 0, n = task_output_labels(t, p, &label); i < n; i++)
+            json_array_append_new(list, json_string(label[i]));
+        if (json_array_size(list)) {
+            o = o ? o : json_object();
+            json_object_set(o, t->stage->outputs[p].name, list);
+        }
+        json_decref(list);
+    }
+    return o;
+}
+
 static void keep(struct build *b, const struct build_event *e)
 {
     const char *name = kind_name[e->kind];
@@ -44,6 +62,9 @@ static void keep(struct build *b, const struct build_event *e)
         json_object_set_new(o, "text", json_string(e->text));
     if (e->kind == BUILD_HIT || e->kind == BUILD_DONE || e->kind == BUILD_FAILED || e->kind == BUILD_SKIPPED)
         add_result(o, e->result);
+    json_t *private = e->kind == BUILD_HIT || e->kind == BUILD_DONE ? private_outputs(e->task) : NULL;
+    if (private)
+        json_object_set_new(o, "private", private);
     runlog_event(b->log, o);
 }
 

@@ -29,6 +29,21 @@ static void add_label(struct experiment *e, struct task *t, const char *label)
     t->n_labels++;
 }
 
+int task_output_labels(const struct task *t, int output, const char *const **ret)
+{
+    *ret = t->labels;
+    return t->stage->outputs[output].releases ? 0 : t->n_labels;
+}
+
+bool spec_allows(const struct spec *s, const struct task *t)
+{
+    size_t n = strcspn(t->name, "[@");
+    for (int i = 0; i < s->n_allow; i++)
+        if (strlen(s->allow[i]) == n && strncmp(s->allow[i], t->name, n) == 0)
+            return true;
+    return false;
+}
+
 /* Does this edge carry its producer's labels? */
 static bool carries(const struct task_ref *r)
 {

@@ -180,6 +180,8 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     e->vars = vars_read(e->arena, e->diag, e->all_vars, opt);
     read_stages(e, opt);
     read_privacy(e, root);
+    s->allow = e->allow;
+    s->n_allow = e->n_allow;
     build(e, s);
 }
 

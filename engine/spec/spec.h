@@ -35,6 +35,8 @@ struct spec {
     const char *file, *experiment;
     struct task **task; /* in topological order, ties in file order */
     int n;
+    const char *const *allow; /* privacy.allow: stages of the file that may see several clients' data */
+    int n_allow;
     struct arena arena; /* owns everything above */
 };
 struct spec_options {
@@ -50,6 +52,9 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
                int *n_errors) MUST_CHECK;
 void spec_free(struct spec *s);
 struct task *spec_find(const struct spec *s, const char *task); /* NULL when absent */
+bool spec_allows(const struct spec *s, const struct task *t);   /* does privacy.allow name its stage? */
+/* Whose private data an output of t carries: the task's labels, unless the port releases them. How many. */
+int task_output_labels(const struct task *t, int output, const char *const **ret);
 
 /* The canonical description of what a task computes, and its key (DESIGN section 6):
  *   weft-key 1 / stage NAME VERSION / param NAME = TEXT ... / import NAME = DIGEST ... / input PORT[i] =

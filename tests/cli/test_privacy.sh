@@ -1,0 +1,83 @@
+#!/bin/sh
+# Private labels: what weft refuses, with the path it would take; the ledger of what leaves a client; exports.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+WEFT_STORE=$tmp/store; export WEFT_STORE
+cp "$here/tiny.yaml" tiny.yaml
+bad=0
+wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
+try() { "$WEFT" "$@" >out 2>err; rc=$?; }
+exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
+check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; } # NAME, Python on stdin
+
+# -- private data at a port that is not for it; pooling two clients' data, unless that is named
+cat >plain.yaml <<'Y'
+experiment: plain
+stages:
+  a: { uses: synthetic, with: { domain: stripes, per_class: 2 }, private: stripes }
+  b: { uses: synthetic, with: { domain: blobs, per_class: 2 }, private: blobs }
+  public: { uses: synthetic, with: { domain: public, per_class: 2 } }
+  seed: { uses: pretrain, in: { public: public }, with: { epochs: 1 } }
+  scored: { uses: classifier, in: { model: seed, public: features, private: a } }
+  features: { uses: embedding, in: { model: seed, data: a } }
+Y
+try check plain.yaml; exits "private features" 2
+grep -q "private data of 'stripes' must not reach input 'public' of 'scored': a -> features -> scored" err ||
+    wrong "private features" "the path is not there"
+cat >two.yaml <<'Y'
+experiment: two
+stages:
+  a: { uses: synthetic, with: { domain: stripes, per_class: 2 }, private: stripes }
+  b: { uses: synthetic, with: { domain: blobs, per_class: 2 }, private: blobs }
+  public: { uses: synthetic, with: { domain: public, per_class: 2 } }
+  seed: { uses: pretrain, in: { public: public }, with: { epochs: 1 } }
+  features: { uses: embedding, in: { model: seed, data: public } }
+  joined: { uses: classifier, in: { model: seed, public: features, private: a }, private: blobs }
+Y
+try check two.yaml; exits "two labels" 2
+grep -q "'joined' would see private data of 'blobs' and of 'stripes': joined; a -> joined" err ||
+    wrong "two labels" "the paths are not there"
+sed 's/^stages:/privacy: { allow: [joined] }\nstages:/' two.yaml >named.yaml
+try check named.yaml; exits "a named exception" 0
+try audit named.yaml; exits "audit of an exception" 0
+grep -q "^exception, named in privacy.allow: joined sees blobs, stripes$" out || wrong "audit" "no exception"
+
+# -- the ledger, before and after the run
+try audit tiny.yaml; exits audit 0
+grep -q "expert\[blobs\].adapter .* not made  LoRA weights of the feed-forwards" out || wrong audit "no release"
+"$WEFT" run tiny.yaml -q 2>err || { cat err; exit 1; }
+try audit tiny.yaml --json; exits "audit --json" 0; cp out ledger.json
+check ledger <<'E'
+import json
+l = json.load(open('ledger.json'))
+assert [c['client'] for c in l['clients']] == ['blobs', 'stripes'], l['clients']
+for c in l['clients']:
+    name = c['client']
+    assert f'client[{name}]' in c['seen_by'] and 'unified' not in c['seen_by'] and 'table' not in c['seen_by']
+    by = {f"{x['task']}.{x['output']}": x for x in c['leaves']}
+    adapter = by[f'expert[{name}].adapter']
+    assert adapter['bytes'] > 0 and 'unified' in adapter['to'], adapter
+    assert all(x['releases'] and x['bytes'] is not None for x in c['leaves'])
+    assert not any(x['task'].startswith('client[') for x in c['leaves']), 'images never leave'
+assert l['exceptions'] == []
+E
+"$WEFT" export 'expert[blobs].adapter' adapter >out 2>err || wrong "export of an adapter" "refused"
+size=$(cat adapter/* | wc -c)
+python3 -c "
+import json
+for c in json.load(open('ledger.json'))['clients']:
+    for x in c['leaves']:
+        if (x['task'], x['output']) == ('expert[blobs]', 'adapter'): assert x['bytes'] == $size, x
+" || wrong ledger "bytes are not those of the files"
+
+# -- exports: what carries a label stays, unless that is said
+try export 'client[blobs]' data; exits "export of private data" 2
+grep -q "export of 'client\[blobs\]': output 'images' carries private data of 'blobs'; --private exports it" err ||
+    wrong "export of private data" "does not say why"
+[ ! -e data ] || wrong "export of private data" "left a folder"
+try export --private 'client[blobs]' data; exits "export --private" 0
+[ -s data/dataset.json ] || wrong "export --private" "wrote nothing"
+try export public open; exits "export of public data" 0
+exit $bad
