@@ -101,7 +101,7 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     }
     AUTO(mem) char *self = self_path();
     AUTO(fd) int interrupts = open_interrupts();
-    struct progress *p = progress_new(s->n, quiet);
+    struct progress *p = progress_new(quiet);
     const struct build_options opt = {.cores = (int)cores->number,
                                       .keep_going = cmd_opt(a, "keep-going")->set,
                                       .targets = targets->list,
@@ -112,6 +112,7 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
                                       .n_vars = vars->n,
                                       .self = self,
                                       .interrupts = interrupts,
+                                      .tick = progress_is_live(p) ? 200 : 0,
                                       .see = progress_see,
                                       .arg = p};
     bool ok = build_run(s, store, &opt, &b, &err);

@@ -1,65 +1,68 @@
 #include "engine/cli/progress.h"
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "engine/cli/screen.h"
 #include "engine/cli/units.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#define REDRAW  0.1  /* seconds between two drawings of the bottom line */
-#define TELL    10.0 /* seconds between two lines about one task in a pipe */
-#define LOG_END 12   /* lines of a failed task's log to show */
+#define REDRAW       0.1  /* seconds between two drawings of the block */
+#define TELL         10.0 /* seconds between two lines about one task in a pipe */
+#define LOG_END      12   /* lines of a failed task's log to show */
+#define NAME_COLUMNS 32   /* at most */
+#define BAR          20
 
-struct work { /* a running task; name NULL: none */
-    const char *name;
+struct work { /* a running task */
+    const struct task *task;
     double start, told, done, total;
-    char unit[24];
+    char unit[24], cores[48];
 };
 struct progress {
-    bool terminal, quiet, drawn;
-    double last_draw;
-    struct work *work; /* by task index */
-    int tasks, finished, count, hits;
+    bool live, quiet;
+    double began, last_draw, left;
+    struct screen screen;
+    struct work *work; /* in the order of their starts */
+    size_t running, cap;
+    int finished, count, hits, ran, failed;
 };
 
-struct progress *progress_new(int tasks, bool quiet)
+struct progress *progress_new(bool quiet)
 {
     struct progress *p = xcalloc(1, sizeof *p);
     const char *term = getenv("TERM");
-    p->terminal = !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
+    p->live = !quiet && isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
     p->quiet = quiet;
-    p->tasks = tasks;
-    p->work = xcalloc((size_t)tasks + 1, sizeof *p->work);
+    p->began = clock_seconds();
+    p->left = -1;
+    screen_init(&p->screen, STDERR_FILENO);
     return p;
 }
 
-static void clear(struct progress *p)
+bool progress_is_live(const struct progress *p)
 {
-    if (p->drawn)
-        fputs("\r\033[K", stderr);
-    p->drawn = false;
+    return p->live;
 }
 
 void progress_free(struct progress *p)
 {
     if (!p)
         return;
-    clear(p);
+    screen_done(&p->screen);
     free(p->work);
     free(p);
 }
 
-/* "seed 1200/3000 steps, 41.2/s, 44 s left" */
+/* ---- the block ---- */
+
+/* " 41%  1200/3000 samples, 412/s, 0:44 left", or how long it is at work where it says nothing of its way. */
 static void describe(const struct work *w, double t, struct buf *out)
 {
     char rate[UNITS_MAX], left[UNITS_MAX];
     double spent = t - w->start;
-    buf_puts(out, w->name);
     if (w->total <= 0) {
         buf_printf(out, " %s", seconds_text(spent, left));
         return;
@@ -70,31 +73,93 @@ static void describe(const struct work *w, double t, struct buf *out)
                    seconds_text(spent * (w->total - w->done) / w->done, left));
 }
 
-static int columns(void)
+static void draw_bar(const struct work *w, struct buf *out)
 {
-    struct winsize w;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+    double share = w->total > 0 ? w->done / w->total : 0;
+    int full = (int)(BAR * (share < 0 ? 0 : share > 1 ? 1 : share));
+    buf_printf(out, "[%.*s%.*s]", full, "####################", BAR - full, "....................");
+    if (w->total > 0)
+        buf_printf(out, " %3d%%", (int)(100 * share));
+    else
+        buf_puts(out, "     ");
 }
 
+/* "  expert[rings]  [########............]  41% 1200/3000 samples, 412/s, 0:44 left  cores 0-1" */
+static char *task_line(const struct progress *p, const struct work *w, int name_columns, double t)
+{
+    AUTO(buf) struct buf line = {0};
+    buf_puts(&line, "  ");
+    for (int used = screen_cut(w->task->name, name_columns, &line); used < name_columns; used++)
+        buf_putc(&line, ' ');
+    if (p->screen.columns >= 60) {
+        buf_puts(&line, "  ");
+        draw_bar(w, &line);
+    }
+    describe(w, t, &line);
+    buf_printf(&line, "  cores %s", w->cores);
+    return buf_take(&line);
+}
+
+/* "[12/36] 3 hit, 9 ran, 2 running, 22 waiting; 1:23, 2:10 left" */
+static char *count_line(const struct progress *p, double t)
+{
+    const struct {
+        int n;
+        const char *what;
+    } part[] = {{p->hits, "hit"},
+                {p->ran, "ran"},
+                {p->failed, "FAILED"},
+                {(int)p->running, "running"},
+                {p->count - p->finished - (int)p->running, "waiting"}};
+    AUTO(buf) struct buf line = {0};
+    char text[UNITS_MAX];
+    buf_printf(&line, "[%d/%d]", p->finished, p->count);
+    const char *separator = " ";
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        if (part[i].n > 0) {
+            buf_printf(&line, "%s%d %s", separator, part[i].n, part[i].what);
+            separator = ", ";
+        }
+    buf_printf(&line, "; %s", seconds_text(t - p->began, text));
+    if (p->left >= 0)
+        buf_printf(&line, ", about %s left", seconds_text(p->left, text));
+    return buf_take(&line);
+}
+
+static int name_columns(const struct progress *p)
+{
+    int columns = 0, most = p->screen.columns / 3;
+    for (size_t i = 0; i < p->running; i++) {
+        int w = screen_width(p->work[i].task->name);
+        columns = w > columns ? w : columns;
+    }
+    if (most > NAME_COLUMNS)
+        most = NAME_COLUMNS;
+    return columns > most ? most : columns;
+}
+
+/* Text that scrolls by waits for the next frame too: thousands of hits a second are a few frames. */
 static void draw(struct progress *p)
 {
     double t = clock_seconds();
-    if (!p->terminal || t - p->last_draw < REDRAW)
+    if (t - p->last_draw < REDRAW)
         return;
-    AUTO(buf) struct buf line = {0};
-    buf_printf(&line, "[%d/%d]", p->finished, p->count);
-    for (int i = 0; i < p->tasks; i++)
-        if (p->work[i].name) {
-            buf_puts(&line, "  ");
-            describe(&p->work[i], t, &line);
-        }
-    fprintf(stderr, "\r\033[K%.*s", columns() - 1, buf_str(&line));
-    fflush(stderr);
-    p->drawn = true;
+    screen_measure(&p->screen);
+    char **line = xcalloc(p->running + 1, sizeof *line);
+    int n = 0, columns = name_columns(p);
+    for (size_t i = 0; i < p->running; i++)
+        line[n++] = task_line(p, &p->work[i], columns, t);
+    line[n++] = count_line(p, t);
+    screen_draw(&p->screen, (const char *const *)line, n);
+    for (int i = 0; i < n; i++)
+        free(line[i]);
+    free(line);
     p->last_draw = t;
 }
 
-static void show_log_end(const char *path)
+/* ---- one line an event ---- */
+
+static void show_log_end(const char *path, struct buf *out)
 {
     AUTO(mem) char *text = NULL;
     size_t n;
@@ -106,77 +171,118 @@ static void show_log_end(const char *path)
             break;
     for (const char *c = at; *c;) {
         size_t len = strcspn(c, "\n");
-        fprintf(stderr, "    | %.*s\n", (int)len, c);
+        buf_printf(out, "    | %.*s\n", (int)len, c);
         c += len + (c[len] == '\n');
     }
-    fprintf(stderr, "    log: %s\n", path);
+    buf_printf(out, "    log: %s\n", path);
 }
 
-static void see_progress(struct progress *p, const struct build_event *e)
+static struct work *find_work(struct progress *p, const struct task *t)
 {
-    struct work *w = &p->work[e->task->index];
+    for (size_t i = 0; i < p->running; i++)
+        if (p->work[i].task == t)
+            return &p->work[i];
+    return NULL;
+}
+
+static void see_progress(struct progress *p, const struct build_event *e, struct buf *out)
+{
+    struct work *w = find_work(p, e->task);
     double t = clock_seconds();
+    if (!w)
+        return;
     w->done = e->done;
     w->total = e->total;
     snprintf(w->unit, sizeof w->unit, "%s", e->text);
-    if (p->terminal || t - w->told < TELL || e->done >= e->total)
+    if (p->live || p->quiet || t - w->told < TELL || e->done >= e->total)
         return;
-    AUTO(buf) struct buf line = {0};
-    describe(w, t, &line);
-    fprintf(stderr, "[%d/%d] at    %s\n", e->finished, e->count, buf_str(&line));
+    buf_printf(out, "[%d/%d] at    %s", e->finished, e->count, e->task->name);
+    describe(w, t, out);
+    buf_putc(out, '\n');
     w->told = t;
+}
+
+static void begin_work(struct progress *p, const struct build_event *e)
+{
+    double t = clock_seconds();
+    p->work = xgrow(p->work, &p->cap, p->running + 1, sizeof *p->work);
+    struct work *w = &p->work[p->running++];
+    *w = (struct work){.task = e->task, .start = t, .told = t};
+    snprintf(w->cores, sizeof w->cores, "%s", e->text);
+}
+
+static void end_work(struct progress *p, const struct task *t)
+{
+    struct work *w = find_work(p, t); /* none where it failed before it started */
+    if (w)
+        memmove(w, w + 1, (size_t)(&p->work[p->running--] - (w + 1)) * sizeof *w);
+}
+
+/* The event as lines; nothing for what only the block shows. */
+static void tell(struct progress *p, const struct build_event *e, struct buf *out)
+{
+    const char *name = e->task ? e->task->name : "";
+    char spent[UNITS_MAX];
+    switch (e->kind) {
+    case BUILD_HIT:
+        buf_printf(out, "[%d/%d] hit   %s\n", e->finished, e->count, name);
+        break;
+    case BUILD_START:
+        buf_printf(out, "[%d/%d] start %s (cores %s)\n", e->finished, e->count, name, e->text);
+        break;
+    case BUILD_WARN:
+        buf_printf(out, "warning: %s: %s\n", name, e->text);
+        break;
+    case BUILD_DONE:
+        buf_printf(out, "[%d/%d] ran   %s, %s\n", e->finished, e->count, name,
+                   seconds_text(e->result->seconds, spent));
+        break;
+    case BUILD_FAILED:
+        buf_printf(out, "[%d/%d] FAILED %s: %s\n", e->finished, e->count, name, e->result->error.text);
+        show_log_end(e->text, out);
+        break;
+    case BUILD_HEAL:
+        buf_printf(out, "warning: %s; making it again\n", e->text);
+        break;
+    case BUILD_INTERRUPT:
+        buf_printf(out,
+                   strcmp(e->text, "finishing") == 0
+                       ? "interrupted: waiting for %d running task(s); Ctrl-C again stops them now\n"
+                       : "interrupted: stopping %d running task(s)\n",
+                   e->running);
+        break;
+    case BUILD_PROGRESS: /* see_progress */
+    case BUILD_METRIC:   /* in the log */
+    case BUILD_SKIPPED:  /* the summary counts them */
+    case BUILD_TICK:
+        break;
+    }
+}
+
+static void count(struct progress *p, const struct build_event *e)
+{
+    p->finished = e->finished;
+    p->count = e->count;
+    p->hits += e->kind == BUILD_HIT;
+    p->ran += e->kind == BUILD_DONE;
+    p->failed += e->kind == BUILD_FAILED;
+    if (e->kind == BUILD_START)
+        begin_work(p, e);
+    else if (e->kind == BUILD_DONE || e->kind == BUILD_FAILED)
+        end_work(p, e->task);
 }
 
 void progress_see(void *arg, const struct build_event *e)
 {
     struct progress *p = arg;
-    const char *name = e->task ? e->task->name : "";
-    struct work *w = e->task ? &p->work[e->task->index] : NULL;
-    char spent[UNITS_MAX];
-    p->finished = e->finished;
-    p->count = e->count;
-    if (p->quiet && e->kind != BUILD_FAILED && e->kind != BUILD_WARN && e->kind != BUILD_HEAL)
-        return;
-    if (e->kind != BUILD_PROGRESS && e->kind != BUILD_METRIC)
-        clear(p);
-    switch (e->kind) {
-    case BUILD_HIT:
-        fprintf(stderr, "[%d/%d] hit   %s\n", e->finished, e->count, name);
-        break;
-    case BUILD_START:
-        *w = (struct work){.name = name, .start = clock_seconds(), .told = clock_seconds()};
-        fprintf(stderr, "[%d/%d] start %s (cores %s)\n", e->finished, e->count, name, e->text);
-        break;
-    case BUILD_PROGRESS:
-        see_progress(p, e);
-        break;
-    case BUILD_METRIC:
-        break; /* in the log */
-    case BUILD_WARN:
-        fprintf(stderr, "warning: %s: %s\n", name, e->text);
-        break;
-    case BUILD_DONE:
-        w->name = NULL;
-        fprintf(stderr, "[%d/%d] ran   %s, %s\n", e->finished, e->count, name,
-                seconds_text(e->result->seconds, spent));
-        break;
-    case BUILD_FAILED:
-        w->name = NULL; /* it may have failed before it started */
-        fprintf(stderr, "[%d/%d] FAILED %s: %s\n", e->finished, e->count, name, e->result->error.text);
-        show_log_end(e->text);
-        break;
-    case BUILD_SKIPPED:
-        break; /* the summary counts them */
-    case BUILD_HEAL:
-        fprintf(stderr, "warning: %s; making it again\n", e->text);
-        break;
-    case BUILD_INTERRUPT:
-        fprintf(stderr,
-                strcmp(e->text, "finishing") == 0
-                    ? "interrupted: waiting for %d running task(s); Ctrl-C again stops them now\n"
-                    : "interrupted: stopping %d running task(s)\n",
-                e->running);
-        break;
-    }
-    draw(p);
+    struct buf *out = &p->screen.above;
+    count(p, e);
+    if (e->kind == BUILD_PROGRESS)
+        see_progress(p, e, out);
+    else if (!p->quiet || e->kind == BUILD_FAILED || e->kind == BUILD_WARN || e->kind == BUILD_HEAL)
+        tell(p, e, out);
+    if (p->live)
+        draw(p);
+    else if (out->len)
+        screen_draw(&p->screen, NULL, 0);
 }

@@ -1,13 +1,15 @@
-/* What a person sees of a run, on stderr: one line an event; on a terminal also a line at the bottom that is
- * drawn again and again, with rates and the time left of what is at work. In a pipe a long task says how far
- * it is now and then. */
+/* What a person sees of a run, on stderr. On a terminal: a line one event that scrolls by, and below them a
+ * block that is drawn again in place, with a bar, the rate and the time left of each task at work and the
+ * counts of all. In a pipe: one line an event, and now and then how far a long task is. */
 #ifndef ENGINE_CLI_PROGRESS_H
 #define ENGINE_CLI_PROGRESS_H
 #include "engine/exec/build.h"
 
 struct progress;
-/* tasks: of the experiment. quiet: failures and warnings only. */
-struct progress *progress_new(int tasks, bool quiet);
+/* quiet: failures and warnings only. */
+struct progress *progress_new(bool quiet);
+/* Does it draw? Then it wants a BUILD_TICK now and then. */
+bool progress_is_live(const struct progress *p);
 void progress_see(void *progress, const struct build_event *e);
-void progress_free(struct progress *p); /* clears the bottom line */
+void progress_free(struct progress *p); /* clears the block */
 #endif

@@ -262,8 +262,11 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
-    if (poll(fds, (nfds_t)n, -1) < 0)
+    int ready = poll(fds, (nfds_t)n, b->opt.tick > 0 ? b->opt.tick : -1);
+    if (ready < 0)
         return errno == EINTR || error_errno(err, "cannot wait for workers");
+    if (ready == 0)
+        report(b, BUILD_TICK, NULL, NULL);
     if (fds[n - 1].revents)
         interrupt(b);
     for (int i = b->n_running - 1; i >= 0; i--) { /* from the end: `end` moves the last one into the gap */

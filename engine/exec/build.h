@@ -25,9 +25,10 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_FAILED,
         BUILD_SKIPPED,
         BUILD_HEAL, /* a result was found damaged or gone: what made it will run again */
-        BUILD_INTERRUPT
+        BUILD_INTERRUPT,
+        BUILD_TICK /* nothing happened for a while */
     } kind;
-    const struct task *task;           /* NULL for HEAL and INTERRUPT */
+    const struct task *task;           /* NULL for HEAL, INTERRUPT and TICK */
     const struct build_result *result; /* of the task */
     int finished, count;               /* tasks finished so far, tasks wanted */
     int running;                       /* workers at work */
@@ -46,6 +47,7 @@ struct build_options {
     const char *self; /* path of the weft program, for `weft worker` */
     int interrupts;   /* a signalfd: SIGINT lets running tasks finish, a second one or SIGTERM kills them; -1:
                          none */
+    int tick;         /* milliseconds without an event after which see() gets a TICK; 0: none */
     void (*see)(void *arg, const struct build_event *e);
     void *arg;
 };

@@ -16,7 +16,8 @@ static const char *const kind_name[] = {[BUILD_HIT] = "hit",
                                         [BUILD_FAILED] = "failed",
                                         [BUILD_SKIPPED] = "skipped",
                                         [BUILD_HEAL] = "heal",
-                                        [BUILD_INTERRUPT] = "interrupt"};
+                                        [BUILD_INTERRUPT] = "interrupt",
+                                        [BUILD_TICK] = NULL};
 
 static void add_result(json_t *o, const struct build_result *r)
 {
