@@ -1,9 +1,9 @@
-/* A big experiment with every result in the store: how long until weft, or ninja, says that there is nothing to do.
- *   bench_noop data DIR WIDTH    write DIR/experiment.yaml of 10 tasks for each of WIDTH items, DIR/store with a
- *                                record and objects for each task, and DIR/build.ninja of the same shape
- *   bench_noop weft DIR WEFT     time `weft check` and `weft plan`; one JSON line, value: their sum
- *   bench_noop ninja DIR         time ninja, which must have run there once
- * Each timed program runs RUNS times after once unseen, and the median counts. */
+/* A big experiment with every result in the store: how long until weft, or ninja, says that there is nothing
+ * to do. bench_noop data DIR WIDTH    write DIR/experiment.yaml of 10 tasks for each of WIDTH items,
+ * DIR/store with a record and objects for each task, and DIR/build.ninja of the same shape bench_noop weft
+ * DIR WEFT     time `weft check` and `weft plan`; one JSON line, value: their sum bench_noop ninja DIR time
+ * ninja, which must have run there once Each timed program runs RUNS times after once unseen, and the median
+ * counts. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -23,10 +23,14 @@
 
 static const char stages[] =
     "  data: { foreach: '${items}', uses: synthetic, with: { domain: public, seed: '${item}' } }\n"
-    "  test: { foreach: '${items}', uses: synthetic, with: { domain: public, split: test, seed: '${item}' } }\n"
-    "  seed: { foreach: '${items}', uses: pretrain, in: { public: 'data[${item}]' }, with: { seed: '${item}' } }\n"
-    "  features: { foreach: '${items}', uses: embedding, in: { model: 'seed[${item}]', data: 'data[${item}]' } }\n"
-    "  unseen: { foreach: '${items}', uses: embedding, in: { model: 'seed[${item}]', data: 'test[${item}]' } }\n"
+    "  test: { foreach: '${items}', uses: synthetic, with: { domain: public, split: test, seed: '${item}' } "
+    "}\n"
+    "  seed: { foreach: '${items}', uses: pretrain, in: { public: 'data[${item}]' }, with: { seed: '${item}' "
+    "} }\n"
+    "  features: { foreach: '${items}', uses: embedding, in: { model: 'seed[${item}]', data: 'data[${item}]' "
+    "} }\n"
+    "  unseen: { foreach: '${items}', uses: embedding, in: { model: 'seed[${item}]', data: 'test[${item}]' } "
+    "}\n"
     "  relevance:\n"
     "    foreach: ${items}\n"
     "    uses: classifier\n"
@@ -39,7 +43,8 @@ static const char stages[] =
     "  expert:\n"
     "    foreach: ${items}\n"
     "    uses: expert\n"
-    "    in: { model: 'seed[${item}]', private: 'data[${item}]', public: 'test[${item}]', proxy: 'proxy[${item}]' }\n"
+    "    in: { model: 'seed[${item}]', private: 'data[${item}]', public: 'test[${item}]', proxy: "
+    "'proxy[${item}]' }\n"
     "    with: { rank: 8, lr: 0.01, seed: '${item}' }\n"
     "  score:\n"
     "    foreach: ${items}\n"
@@ -113,13 +118,13 @@ static bool make_result(struct store *store, const char *dir, const struct task 
                          .seconds = 1 + 0.125 * (t->index % 64),
                          .threads = 2,
                          .peak_rss = 1 << 26,
-                         .when = (char *)(uintptr_t)"2026-01-01T00:00:00Z",
-                         .host = (char *)(uintptr_t)"bench",
+                         .when = (char *)(uintptr_t) "2026-01-01T00:00:00Z",
+                         .host = (char *)(uintptr_t) "bench",
                          .output = xcalloc((size_t)ports, sizeof *r->output),
                          .n = (size_t)ports};
     for (int p = 0; p < ports; p++) {
         AUTO(mem) char *text = xprintf("%s of %s\n", t->stage->outputs[p].name, t->name);
-        file[p].name = (char *)(uintptr_t)"result.json";
+        file[p].name = (char *)(uintptr_t) "result.json";
         r->output[p] = (struct record_output){
             .port = (char *)(uintptr_t)t->stage->outputs[p].name, .file = &file[p], .n = 1};
         if (!fs_write_file(path, text, strlen(text), err) ||
@@ -226,21 +231,22 @@ static int time_weft(const char *dir, const char *weft)
 {
     AUTO(mem) char *path = xprintf("%s/experiment.yaml", dir);
     AUTO(mem) char *store = xprintf("%s/store", dir);
-    char *check[] = {(char *)(uintptr_t)weft, (char *)(uintptr_t)"check", path, NULL};
-    char *plan[] = {check[0], (char *)(uintptr_t)"plan", path, (char *)(uintptr_t)"--store", store, NULL};
+    char *check[] = {(char *)(uintptr_t)weft, (char *)(uintptr_t) "check", path, NULL};
+    char *plan[] = {check[0], (char *)(uintptr_t) "plan", path, (char *)(uintptr_t) "--store", store, NULL};
     struct timing c, p;
     int n = count_tasks(dir);
     if (n == 0 || !time_median(check, &c) || !time_median(plan, &p))
         return 1;
-    printf("{\"name\": \"no-op, %d tasks\", \"value\": %.4f, \"unit\": \"s\", \"check\": %.4f, \"plan\": %.4f, "
-           "\"kib_per_task\": %.2f}\n",
-           n, c.seconds + p.seconds, c.seconds, p.seconds, (double)(p.rss > c.rss ? p.rss : c.rss) / n);
+    printf(
+        "{\"name\": \"no-op, %d tasks\", \"value\": %.4f, \"unit\": \"s\", \"check\": %.4f, \"plan\": %.4f, "
+        "\"kib_per_task\": %.2f}\n",
+        n, c.seconds + p.seconds, c.seconds, p.seconds, (double)(p.rss > c.rss ? p.rss : c.rss) / n);
     return 0;
 }
 
 static int time_ninja(const char *dir)
 {
-    char *ninja[] = {(char *)(uintptr_t)"ninja", (char *)(uintptr_t)"-C", (char *)(uintptr_t)dir, NULL};
+    char *ninja[] = {(char *)(uintptr_t) "ninja", (char *)(uintptr_t) "-C", (char *)(uintptr_t)dir, NULL};
     struct timing t;
     int n = count_tasks(dir);
     if (n == 0 || !time_median(ninja, &t))
