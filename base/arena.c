@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN     64
+#define ALIGN     64   /* of tensors, and of every block from LARGE on */
+#define LARGE     1024 /* bytes */
 #define CHUNK_MIN ((size_t)256 << 10)
 
 /* Chunks form a stack; allocation is from the top one. */
@@ -14,9 +15,15 @@ struct arena_chunk {
     size_t size, offset; /* of the data, which begins ALIGN bytes after the chunk */
 };
 
-static size_t round_up(size_t n)
+static size_t round_up(size_t n, size_t align)
 {
-    return (n + ALIGN - 1) / ALIGN * ALIGN;
+    return (n + align - 1) & ~(align - 1);
+}
+
+/* What any object of n bytes may need, and no more: an experiment has millions of small ones. */
+static size_t align_of(size_t n)
+{
+    return n >= LARGE ? ALIGN : n >= 16 ? 16 : 8;
 }
 
 static char *data_of(struct arena_chunk *c)
@@ -34,50 +41,54 @@ void arena_init_counting(struct arena *a)
     *a = (struct arena){.counting = true};
 }
 
-static bool account(struct arena *a, size_t n)
+/* Count n bytes at the next multiple of align, the same whether they are handed out or only counted. */
+static bool account(struct arena *a, size_t n, size_t align)
 {
-    if (a->limit && (n > a->limit || a->used > a->limit - n))
+    size_t from = round_up(a->used, align);
+    if (from > SIZE_MAX - n || (a->limit && (n > a->limit || from > a->limit - n)))
         return false;
-    a->used += n;
+    a->used = from + n;
     if (a->used > a->peak)
         a->peak = a->used;
     return true;
 }
 
-/* Uninitialised bytes, n already rounded. */
-static void *take(struct arena *a, size_t n)
+/* Uninitialised bytes. */
+static void *take(struct arena *a, size_t n, size_t align)
 {
     struct arena_chunk *c = a->head;
-    if (!c || c->size - c->offset < n) {
-        size_t size = n > CHUNK_MIN ? n : CHUNK_MIN;
+    size_t from = c ? round_up(c->offset, align) : 0;
+    if (!c || from > c->size || c->size - from < n) {
+        size_t size = n > CHUNK_MIN ? round_up(n, ALIGN) : CHUNK_MIN;
         if (size < a->grow)
             size = a->grow;
         a->grow = 0;
         if (size > SIZE_MAX - ALIGN)
             return NULL;
-        struct arena_chunk *fresh = aligned_alloc(ALIGN, size + ALIGN);
+        struct arena_chunk *fresh = aligned_alloc(ALIGN, round_up(size, ALIGN) + ALIGN);
         if (!fresh)
             return NULL;
         *fresh = (struct arena_chunk){.below = c, .size = size};
         a->head = c = fresh;
+        from = 0;
     }
-    void *p = data_of(c) + c->offset;
-    c->offset += n;
-    return p;
+    c->offset = from + n;
+    return data_of(c) + from;
 }
 
-static void *allocate(struct arena *a, size_t n, bool zero)
+static void *allocate(struct arena *a, size_t n, size_t align, bool zero)
 {
-    if (n > SIZE_MAX - ALIGN)
+    if (n > SIZE_MAX - 2 * ALIGN)
         return NULL;
-    n = round_up(n ? n : 1);
-    if (!account(a, n))
+    n = n ? n : 1;
+    size_t before = a->used;
+    if (!account(a, n, align))
         return NULL;
     if (a->counting)
         return (void *)(uintptr_t)ALIGN;
-    void *p = take(a, n);
+    void *p = take(a, n, align);
     if (!p)
-        a->used -= n;
+        a->used = before;
     else if (zero)
         memset(p, 0, n);
     return p;
@@ -85,28 +96,32 @@ static void *allocate(struct arena *a, size_t n, bool zero)
 
 void *arena_try(struct arena *a, size_t n)
 {
-    return allocate(a, n, true);
+    return allocate(a, n, align_of(n), true);
+}
+
+static void *or_exit(void *p)
+{
+    if (!p)
+        mem_exhausted();
+    return p;
 }
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-    void *p = arena_try(a, n);
-    if (!p)
-        mem_exhausted();
-    return p;
+    return or_exit(arena_try(a, n));
 }
 
 float *arena_floats(struct arena *a, int64_t n)
 {
     if (n < 0 || (uint64_t)n > SIZE_MAX / sizeof(float) - ALIGN)
         return NULL;
-    return allocate(a, (size_t)n * sizeof(float), false);
+    return allocate(a, (size_t)n * sizeof(float), ALIGN, false);
 }
 
 char *arena_strdup(struct arena *a, const char *s)
 {
     size_t n = strlen(s) + 1;
-    return memcpy(arena_alloc(a, n), s, n);
+    return memcpy(or_exit(allocate(a, n, 1, false)), s, n);
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
@@ -116,7 +131,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    char *s = arena_alloc(a, (size_t)n + 1);
+    char *s = or_exit(allocate(a, (size_t)n + 1, 1, false));
     vsnprintf(s, (size_t)n + 1, fmt, again);
     va_end(again);
     return s;

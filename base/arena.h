@@ -1,6 +1,7 @@
-/* Arena: many allocations, one release. One arena per lifetime (spec, task, step). Blocks are 64-byte
- * aligned. A counting arena allocates nothing and returns non-NULL addresses that must not be touched: the
- * function that lays out a stage's buffers, run on a counting arena, is that stage's memory model. */
+/* Arena: many allocations, one release. One arena per lifetime (spec, task, step). Tensors and
+ * blocks of 1 KiB or more are 64-byte aligned, smaller ones for any type. A counting arena allocates nothing
+ * and returns non-NULL addresses that must not be touched: the function that lays out a stage's buffers, run
+ * on a counting arena, is that stage's memory model. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 #include "base/error.h"
@@ -19,7 +20,7 @@ struct arena {
 
 void arena_init(struct arena *a);
 void arena_init_counting(struct arena *a);
-/* Zeroed memory, 64-byte aligned; NULL when memory or the limit is exhausted. */
+/* Zeroed memory; NULL when memory or the limit is exhausted. */
 void *arena_try(struct arena *a, size_t n);
 /* As arena_try but exhaustion ends the process like xmalloc: for small things only. */
 void *arena_alloc(struct arena *a, size_t n);

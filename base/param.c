@@ -92,7 +92,7 @@ static void store_text(const struct param *row, void *params, const char *text)
 void param_defaults(const struct param *table, void *params, struct arena *a)
 {
     for (; table && table->name; table++)
-        store_text(table, params, table->def ? arena_strdup(a, table->def) : NULL);
+        store_text(table, params, table->def);
 }
 
 static bool bounded(const struct param *row)

@@ -31,6 +31,8 @@ static const char **coordinates(struct experiment *e, const struct yaml_node *of
         return NULL;
     }
     const char **c = arena_alloc(e->arena, (size_t)of->n * sizeof *c);
+    AUTO(lookup) struct lookup seen;
+    lookup_init(&seen, (size_t)of->n);
     bool ok = true;
     for (int i = 0; i < of->n; i++) {
         const struct pos *pos = of->kind == YAML_MAP ? &of->key[i]->pos : &of->item[i]->pos;
@@ -38,9 +40,8 @@ static const char **coordinates(struct experiment *e, const struct yaml_node *of
         if (!*c[i] || strpbrk(c[i], "[],*\n") || strlen(c[i]) > 100)
             ok = diag_add(e->diag, pos, "'%.40s' cannot name a task: empty, too long or with one of [ ] , *",
                           c[i]);
-        for (int k = 0; ok && k < i; k++)
-            if (strcmp(c[k], c[i]) == 0)
-                ok = diag_add(e->diag, pos, "'%s' is there twice", c[i]);
+        if (ok && lookup_add(&seen, c[i], i) >= 0)
+            ok = diag_add(e->diag, pos, "'%s' is there twice", c[i]);
     }
     return ok ? c : NULL;
 }

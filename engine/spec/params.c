@@ -40,7 +40,7 @@ static bool set_param(struct experiment *e, struct instance *in, const struct ya
         return diag_unknown(e->diag, &key->pos, near, "stage '%s' has no parameter '%s'", t->stage->name,
                             key->text);
     }
-    struct yaml_node *value = vars_resolve(e->arena, e->diag, &in->scope, written);
+    struct yaml_node *value = vars_resolve(e->scratch, e->diag, &in->scope, written);
     if (!value)
         return false;
     pos[row - t->stage->params] = written->pos;
@@ -120,7 +120,7 @@ static bool set_memory(struct experiment *e, struct task *t, const struct yaml_n
 
 static void set_resources(struct experiment *e, struct instance *in, const struct yaml_node *node)
 {
-    struct yaml_node *r = vars_resolve(e->arena, e->diag, &in->scope, node);
+    struct yaml_node *r = vars_resolve(e->scratch, e->diag, &in->scope, node);
     if (!r)
         return;
     if (r->kind != YAML_MAP)
@@ -138,13 +138,13 @@ static void set_resources(struct experiment *e, struct instance *in, const struc
 
 static void set_label(struct experiment *e, struct instance *in, const struct yaml_node *node)
 {
-    struct yaml_node *label = vars_resolve(e->arena, e->diag, &in->scope, node);
+    struct yaml_node *label = vars_resolve(e->scratch, e->diag, &in->scope, node);
     if (!label)
         return;
     if (label->kind != YAML_SCALAR || !*label->text)
         diag_add(e->diag, &node->pos, "private: takes the name of a client");
     else
-        in->task->label = label->text;
+        in->task->label = arena_strdup(e->arena, label->text);
 }
 
 void params_set(struct experiment *e, const struct decl *d, struct instance *in)

@@ -38,12 +38,12 @@ static bool parse(struct arena *a, const char *text, struct parsed *p)
 
 static const struct decl *find_decl(struct experiment *e, const char *name, const struct pos *pos)
 {
+    int at = lookup_get(&e->decls, name);
+    if (at >= 0)
+        return &e->decl[at];
     AUTO(mem) const char **names = xcalloc((size_t)e->n, sizeof *names);
-    for (int i = 0; i < e->n; i++) {
-        if (strcmp(e->decl[i].name, name) == 0)
-            return &e->decl[i];
+    for (int i = 0; i < e->n; i++)
         names[i] = e->decl[i].name;
-    }
     diag_unknown(e->diag, pos, nearest_name(names, (size_t)e->n, name), "there is no '%s' in stages:", name);
     return NULL;
 }
@@ -65,6 +65,15 @@ static bool matches(const struct instance *in, const char *coord)
     }
     /* a single * stands for all coordinates */
     return i + 1 == in->n_coord || strcmp(coord, "*") == 0;
+}
+
+/* The instance whose coordinates are spelled out; NULL: there is a * among them, or it does not exist. */
+static const struct instance *exact(const struct experiment *e, const struct decl *d, const struct parsed *p)
+{
+    char name[256];
+    int n = snprintf(name, sizeof name, "%s[%s]", p->name, p->coord);
+    int at = n > 0 && n < (int)sizeof name ? lookup_get(&e->instances, name) : -1;
+    return at < 0 ? NULL : &d->instance[at];
 }
 
 static int find_output(const struct stage *s, enum artifact type, const char *port, int *count)
@@ -139,7 +148,7 @@ static bool add_reference(struct experiment *e, const struct task *t, const stru
                           const struct yaml_node *node, struct refs *refs)
 {
     struct parsed p = {0};
-    bool ok = node->kind == YAML_SCALAR && parse(e->arena, node->text, &p);
+    bool ok = node->kind == YAML_SCALAR && parse(e->scratch, node->text, &p);
     if (!ok)
         return diag_add(e->diag, &node->pos,
                         "a reference looks like name, name[item], name[*] or name.output");
@@ -152,6 +161,9 @@ static bool add_reference(struct experiment *e, const struct task *t, const stru
                         p.name, p.name);
     if (!group && p.coord)
         return diag_add(e->diag, &node->pos, "'%s' is one task, not a group: write %s", p.name, p.name);
+    const struct instance *one = group ? exact(e, d, &p) : NULL;
+    if (one)
+        return connect(e, t, in, one->task, p.port, &node->pos, refs);
     int found = 0;
     for (int i = 0; i < d->n; i++)
         if (!group || matches(&d->instance[i], p.coord)) {
@@ -170,7 +182,7 @@ static void resolve_port(struct experiment *e, struct instance *in, int index, c
 {
     struct task *t = in->task;
     const struct port *port = &t->stage->inputs[index];
-    struct yaml_node *value = vars_resolve(e->arena, e->diag, &in->scope, written);
+    struct yaml_node *value = vars_resolve(e->scratch, e->diag, &in->scope, written);
     if (!value)
         return;
     struct refs refs = {0};

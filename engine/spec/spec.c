@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TASKS_MAX 100000
+#define TASKS_MAX  1000000
+#define MEMORY_MAX (1 << 30) /* bytes of all tasks */
 
 static const char *const top_keys[] = {"experiment", "description", "include", "vars",
                                        "privacy",    "stages",      NULL};
@@ -148,6 +149,17 @@ static void read_privacy(struct experiment *e, const struct yaml_node *root)
     }
 }
 
+static void index_names(struct experiment *e)
+{
+    lookup_init(&e->decls, (size_t)e->n);
+    lookup_init(&e->instances, (size_t)e->tasks);
+    for (int i = 0; i < e->n; i++) {
+        lookup_add(&e->decls, e->decl[i].name, i);
+        for (int k = 0; k < e->decl[i].n; k++)
+            lookup_add(&e->instances, e->decl[i].instance[k].task->name, k);
+    }
+}
+
 /* The passes over the declarations. References need every task, so they come after all expansions. */
 static void build(struct experiment *e, struct spec *s)
 {
@@ -159,10 +171,19 @@ static void build(struct experiment *e, struct spec *s)
             return;
         }
     }
+    index_names(e);
+    AUTO(arena) struct arena scratch;
+    arena_init(&scratch);
+    e->scratch = &scratch;
     for (int i = 0; i < e->n; i++)
         for (int k = 0; e->decl[i].stage && k < e->decl[i].n; k++) {
             params_set(e, &e->decl[i], &e->decl[i].instance[k]);
             refs_resolve(e, &e->decl[i], &e->decl[i].instance[k]);
+            arena_reset(&scratch);
+            if (e->arena->used > MEMORY_MAX) {
+                diag_add(e->diag, &e->decl[i].pos, "the experiment grows beyond %d MiB", MEMORY_MAX >> 20);
+                return;
+            }
         }
     if (graph_order(e, s))
         labels_flow(e, s);
@@ -199,6 +220,8 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
         diag_take(&diag, &err, NULL);
     else
         read_experiment(&e, root, opt, s);
+    lookup_auto(&e.decls);
+    lookup_auto(&e.instances);
     *errors = NULL;
     *n_errors = 0;
     *ret = s;

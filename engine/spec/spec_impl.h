@@ -4,6 +4,7 @@
  * lives in the arena. */
 #ifndef ENGINE_SPEC_SPEC_IMPL_H
 #define ENGINE_SPEC_SPEC_IMPL_H
+#include "engine/spec/lookup.h"
 #include "engine/spec/spec.h"
 #include "engine/spec/yaml.h"
 
@@ -60,8 +61,11 @@ struct experiment {
     const struct yaml_node *vars;
     struct decl *decl;
     int n;
-    int tasks;          /* of all declarations */
-    const char **allow; /* privacy.allow */
+    int tasks;               /* of all declarations */
+    struct lookup decls;     /* by name, to the index in decl */
+    struct lookup instances; /* by a task's name, to the index in its declaration */
+    struct arena *scratch;   /* emptied after each task: values on their way to it */
+    const char **allow;      /* privacy.allow */
     int n_allow;
 };
 /* Is `map` a map whose keys are all in the NULL-ended list? Unknown ones are reported; false: no map. */
