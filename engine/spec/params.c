@@ -155,13 +155,15 @@ void params_set(struct experiment *e, const struct decl *d, struct instance *in)
     param_defaults(s->params, t->params, e->arena);
     struct pos *pos = arena_alloc(e->arena, (size_t)(param_count(s->params) + 1) * sizeof *pos);
     t->param_pos = pos;
-    const struct yaml_node *with = yaml_get(d->node, "with"), *r = yaml_get(d->node, "resources"),
+    const struct yaml_node *with = d->with, *r = yaml_get(d->node, "resources"),
                            *label = yaml_get(d->node, "private");
     struct error err = {0};
     if (set_all(e, in, with, pos) && s->check && !s->check(t->params, &err)) {
         error_context(&err, "stage '%s'", s->name);
         diag_take(e->diag, &err, with ? &with->pos : &t->pos);
     }
+    if (d->resources) /* what the stage says itself replaces it */
+        set_resources(e, in, d->resources);
     if (r)
         set_resources(e, in, r);
     if (label)

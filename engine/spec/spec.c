@@ -10,7 +10,7 @@
 #define TASKS_MAX 100000
 
 static const char *const top_keys[] = {"experiment", "description", "include", "vars",
-                                       "privacy",    "stages",      NULL};
+                                       "defaults",   "privacy",     "stages",  NULL};
 static const char *const stage_keys[] = {"uses",    "with",      "in",   "foreach",     "matrix",
                                          "private", "resources", "tags", "description", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
@@ -74,13 +74,18 @@ static void check_text(struct experiment *e, const struct yaml_node *map)
         diag_add(e->diag, &tags->pos, "tags: takes a list of words");
 }
 
-static const struct stage *find_stage(const struct spec_options *opt, const char *name)
+bool spec_unknown_stage(struct experiment *e, const struct pos *pos, const char *name)
 {
-    return opt && opt->find ? opt->find(name) : stage_find(name);
+    size_t n = 0;
+    while (stage_registry[n])
+        n++;
+    AUTO(mem) const char **names = xcalloc(n + 1, sizeof *names);
+    for (size_t i = 0; i < n; i++)
+        names[i] = stage_registry[i]->name;
+    return diag_unknown(e->diag, pos, nearest_name(names, n, name), "there is no stage '%s'", name);
 }
 
-static const struct stage *read_uses(struct experiment *e, const struct decl *d,
-                                     const struct spec_options *opt)
+static const struct stage *read_uses(struct experiment *e, const struct decl *d)
 {
     const struct yaml_node *uses = yaml_get(d->node, "uses");
     if (!uses || uses->kind != YAML_SCALAR) {
@@ -88,21 +93,13 @@ static const struct stage *read_uses(struct experiment *e, const struct decl *d,
                  "stage '%s' needs 'uses: STAGE' ('weft stages' lists them)", d->name);
         return NULL;
     }
-    const struct stage *s = find_stage(opt, uses->text);
-    if (s)
-        return s;
-    size_t n = 0;
-    while (stage_registry[n])
-        n++;
-    AUTO(mem) const char **names = xcalloc(n + 1, sizeof *names);
-    for (size_t i = 0; i < n; i++)
-        names[i] = stage_registry[i]->name;
-    diag_unknown(e->diag, &uses->pos, nearest_name(names, n, uses->text), "there is no stage '%s'",
-                 uses->text);
-    return NULL;
+    const struct stage *s = e->find(uses->text);
+    if (!s)
+        spec_unknown_stage(e, &uses->pos, uses->text);
+    return s;
 }
 
-static void read_stages(struct experiment *e, const struct spec_options *opt)
+static void read_stages(struct experiment *e)
 {
     const struct yaml_node *stages = e->all_stages;
     e->decl = arena_alloc(e->arena, (size_t)(stages->n + 1) * sizeof *e->decl);
@@ -115,7 +112,7 @@ static void read_stages(struct experiment *e, const struct spec_options *opt)
         if (!spec_check_map(e, d->node, stage_keys, "a stage"))
             continue;
         check_text(e, d->node);
-        d->stage = read_uses(e, d, opt);
+        d->stage = read_uses(e, d);
         e->n++;
     }
 }
@@ -178,7 +175,8 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     if (!include_read(e, root, s->file))
         return;
     e->vars = vars_read(e->arena, e->diag, e->all_vars, opt);
-    read_stages(e, opt);
+    read_stages(e);
+    defaults_apply(e);
     read_privacy(e, root);
     build(e, s);
 }
@@ -190,7 +188,8 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
     arena_init(&s->arena);
     s->file = arena_strdup(&s->arena, path);
     struct diag diag = {0};
-    struct experiment e = {.arena = &s->arena, .diag = &diag};
+    struct experiment e = {
+        .arena = &s->arena, .diag = &diag, .find = opt && opt->find ? opt->find : stage_find};
     struct yaml_node *root;
     struct error err = {0};
     if (!yaml_read(path, &s->arena, &root, &err))

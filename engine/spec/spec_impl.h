@@ -1,5 +1,5 @@
-/* Private to engine/spec/: what the passes over an experiment share. Order: read -> include -> vars -> expand
- * -> params
+/* Private to engine/spec/: what the passes over an experiment share. Order: read -> include -> vars ->
+ * defaults -> expand -> params
  * -> refs -> graph -> labels; each pass adds what it finds wrong to the diagnostics and goes on. Everything
  * lives in the arena. */
 #ifndef ENGINE_SPEC_SPEC_IMPL_H
@@ -49,14 +49,18 @@ struct decl { /* one entry of stages: */
     const char *name;
     struct pos pos; /* of the name */
     const struct yaml_node *node;
-    const struct stage *stage; /* NULL: unknown, reported */
+    const struct stage *stage;         /* NULL: unknown, reported */
+    const struct yaml_node *with;      /* its own, and below it the defaults' of its stage; may be NULL */
+    const struct yaml_node *resources; /* of the defaults alone; may be NULL */
     struct instance *instance;
     int n;
 };
 struct experiment {
     struct arena *arena;
     struct diag *diag;
+    const struct stage *(*find)(const char *name);
     struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
+    struct yaml_node *all_defaults;          /* likewise, as defaults_flat says */
     const struct yaml_node *vars;
     struct decl *decl;
     int n;
@@ -67,8 +71,15 @@ struct experiment {
 /* Is `map` a map whose keys are all in the NULL-ended list? Unknown ones are reported; false: no map. */
 bool spec_check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
                     const char *what);
-/* include: fills e->all_vars and e->all_stages; false: a file could not be had, so that nothing of what needs
- * all of them can be said. */
+bool spec_unknown_stage(struct experiment *e, const struct pos *pos, const char *name); /* returns false */
+/* A map that a pass makes itself. */
+struct yaml_node *map_new(struct arena *a, struct pos pos);
+void map_append(struct arena *a, struct yaml_node *map, struct yaml_node *key, struct yaml_node *item);
+/* The defaults of one file, checked: a map from "STAGE.with.NAME" or "STAGE.resources.NAME" to the value. */
+struct yaml_node *defaults_flat(struct experiment *e, const struct yaml_node *root);
+void defaults_apply(struct experiment *e); /* e->all_defaults -> with and resources of each declaration */
+/* include: fills e->all_vars, e->all_defaults and e->all_stages; false: a file could not be had, so that
+ * nothing of what needs all of them can be said. */
 bool include_read(struct experiment *e, const struct yaml_node *root, const char *path);
 void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
 

@@ -100,6 +100,11 @@ for name, stage in {
         "tags of text": synthetic % ("", ", tags: a"),
         "private list": synthetic % ("", ", private: [a]")}.items():
     case(name, one(stage), False)
+case("defaults", one("{ uses: synthetic }", 'defaults: { synthetic: { with: { domain: blobs, per_class: "${n}" }, resources: { cores: "2.." } }, table: {} }\n'), True)
+case("wrong default", one(synthetic % ("", ""), "defaults: { synthetic: { with: { per_class: 0 } } }\n"), False)
+case("unknown default", one(synthetic % ("", ""), "defaults: { synthetic: { with: { sise: 8 } } }\n"), False)
+case("default of no stage", one(synthetic % ("", ""), "defaults: { synthetik: {} }\n"), False)
+case("default of in", one(synthetic % ("", ""), "defaults: { embedding: { in: { data: public } } }\n"), False)
 case("no name", one(synthetic % ("", "")).replace("experiment: e\n", ""), False)
 case("no stages", "experiment: e\nstages: {}\n", False)
 case("name", one(synthetic % ("", "")).replace("experiment: e\n", "experiment: e/f\n"), False)
