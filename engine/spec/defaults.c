@@ -93,6 +93,6 @@ void defaults_apply(struct experiment *e)
         struct decl *d = &e->decl[i];
         const struct yaml_node *of = d->stage ? yaml_get(all, d->stage->name) : NULL;
         d->with = laid_below(e->arena, yaml_get(d->node, "with"), yaml_get(of, "with"));
-        d->resources = yaml_get(of, "resources");
+        d->defaults = of;
     }
 }

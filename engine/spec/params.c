@@ -30,8 +30,8 @@ static bool find_import(struct experiment *e, const struct param *row, struct ta
     return true;
 }
 
-static bool set_param(struct experiment *e, struct instance *in, const struct yaml_node *key,
-                      const struct yaml_node *written, struct pos *pos)
+static bool set_param(struct experiment *e, const struct decl *d, struct instance *in,
+                      const struct yaml_node *key, const struct yaml_node *written, struct pos *pos)
 {
     struct task *t = in->task;
     const struct param *row = param_find(t->stage->params, key->text);
@@ -52,6 +52,7 @@ static bool set_param(struct experiment *e, struct instance *in, const struct ya
         error_context(&err, "stage '%s'", t->stage->name);
         return diag_take(e->diag, &err, &written->pos);
     }
+    warn_default(e, d, in, row, written);
     return !(row->flags & PARAM_IMPORT) || find_import(e, row, t, written->pos);
 }
 
@@ -63,13 +64,14 @@ static int param_count(const struct param *table)
     return n;
 }
 
-static bool set_all(struct experiment *e, struct instance *in, const struct yaml_node *with, struct pos *pos)
+static bool set_all(struct experiment *e, const struct decl *d, struct instance *in, struct pos *pos)
 {
+    const struct yaml_node *with = d->with;
     if (with && with->kind != YAML_MAP)
         return diag_add(e->diag, &with->pos, "with: takes a map of parameters");
     bool ok = true;
     for (int i = 0; with && i < with->n; i++)
-        ok = set_param(e, in, with->key[i], with->item[i], pos) && ok;
+        ok = set_param(e, d, in, with->key[i], with->item[i], pos) && ok;
     const struct task *t = in->task;
     for (const struct param *row = t->stage->params; row && row->name; row++)
         if ((row->flags & PARAM_REQUIRED) && !(with && yaml_get(with, row->name)))
@@ -158,12 +160,13 @@ void params_set(struct experiment *e, const struct decl *d, struct instance *in)
     const struct yaml_node *with = d->with, *r = yaml_get(d->node, "resources"),
                            *label = yaml_get(d->node, "private");
     struct error err = {0};
-    if (set_all(e, in, with, pos) && s->check && !s->check(t->params, &err)) {
+    if (set_all(e, d, in, pos) && s->check && !s->check(t->params, &err)) {
         error_context(&err, "stage '%s'", s->name);
         diag_take(e->diag, &err, with ? &with->pos : &t->pos);
     }
-    if (d->resources) /* what the stage says itself replaces it */
-        set_resources(e, in, d->resources);
+    const struct yaml_node *below = yaml_get(d->defaults, "resources");
+    if (below) /* what the stage says itself replaces it */
+        set_resources(e, in, below);
     if (r)
         set_resources(e, in, r);
     if (label)

@@ -72,6 +72,8 @@ static void check_text(struct experiment *e, const struct yaml_node *map)
         ok = tags->item[i]->kind == YAML_SCALAR;
     if (!ok)
         diag_add(e->diag, &tags->pos, "tags: takes a list of words");
+    else if (tags)
+        warn_tags(e, tags);
 }
 
 bool spec_unknown_stage(struct experiment *e, const struct pos *pos, const char *name)
@@ -174,11 +176,13 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     check_text(e, root);
     if (!include_read(e, root, s->file))
         return;
-    e->vars = vars_read(e->arena, e->diag, e->all_vars, opt);
+    e->vars = vars_read(e->arena, e->diag, e->all_vars, opt, &e->raw_vars);
     read_stages(e);
     defaults_apply(e);
     read_privacy(e, root);
     build(e, s);
+    if (e->diag->n == 0)
+        warn_all(e, s, root);
 }
 
 bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors,
@@ -187,9 +191,13 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
     struct spec *s = xcalloc(1, sizeof *s);
     arena_init(&s->arena);
     s->file = arena_strdup(&s->arena, path);
-    struct diag diag = {0};
-    struct experiment e = {
-        .arena = &s->arena, .diag = &diag, .find = opt && opt->find ? opt->find : stage_find};
+    struct diag diag = {0}, warnings = {0};
+    struct experiment e = {.arena = &s->arena,
+                           .diag = &diag,
+                           .warnings = &warnings,
+                           .file = s->file,
+                           .pedantic = opt && opt->pedantic,
+                           .find = opt && opt->find ? opt->find : stage_find};
     struct yaml_node *root;
     struct error err = {0};
     if (!yaml_read(path, &s->arena, &root, &err))
@@ -199,8 +207,13 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
     *errors = NULL;
     *n_errors = 0;
     *ret = s;
-    if (diag.n == 0)
+    if (diag.n == 0) {
+        diag_sort(&warnings);
+        s->warning = warnings.item;
+        s->n_warnings = (int)warnings.n;
         return true;
+    }
+    diag_move(&diag, &warnings);
     diag_sort(&diag);
     *errors = diag.item;
     *n_errors = (int)diag.n;
@@ -214,6 +227,7 @@ void spec_free(struct spec *s)
     if (!s)
         return;
     arena_done(&s->arena);
+    free(s->warning);
     free(s);
 }
 

@@ -35,17 +35,21 @@ struct spec {
     const char *file, *experiment;
     struct task **task; /* in topological order, ties in file order */
     int n;
-    struct arena arena; /* owns everything above */
+    struct error *warning; /* sorted by position */
+    int n_warnings;
+    struct arena arena; /* owns everything above but the warnings */
 };
 struct spec_options {
     const char *const *set; /* "name=value" texts of --set */
     int n_set;
     const char *const *vars; /* files of --vars: laid over the experiment's variables, below --set */
     int n_vars;
+    bool pedantic;                                 /* warn of values that equal their default, too */
     const struct stage *(*find)(const char *name); /* NULL: stage_find; tests bring their own */
 };
 /* Read, interpolate, expand foreach and matrix, resolve references, check parameters and ports. On failure
- * *errors is an array of all errors found, sorted by position (malloc'd, caller frees) and *n_errors > 0. */
+ * *errors is an array of all errors found and of warnings (ERROR_WARNING) among them, sorted by position
+ * (malloc'd, caller frees) and *n_errors > 0. */
 bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors,
                int *n_errors) MUST_CHECK;
 void spec_free(struct spec *s);

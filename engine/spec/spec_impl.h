@@ -18,6 +18,9 @@ bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const
 /* Something is defined again at pos, first at `first`. */
 bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, const char *fmt, ...)
     PRINTF(4, 5);
+void diag_warn(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4);
+/* All of `from`, which is empty afterwards. */
+void diag_move(struct diag *d, struct diag *from);
 void diag_sort(struct diag *d); /* by file, line, column */
 
 /* Names a value may use: ${item} and ${key} of one instance, then the variables. */
@@ -32,9 +35,10 @@ struct yaml_node *overlay_vars(struct arena *a, struct diag *d, const struct yam
 /* The key nearest to `name`, for a suggestion; NULL when none is near or `map` is no map. */
 const char *overlay_near(const struct yaml_node *map, const char *name);
 /* The map of variables after --vars and --set, with every ${...} in it replaced; never NULL. `vars` may be
- * NULL. A variable that has an error is kept as a broken one: its users fail without a second message. */
+ * NULL. A variable that has an error is kept as a broken one: its users fail without a second message.
+ * *ret_raw: before anything in it is replaced. */
 struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
-                            const struct spec_options *opt);
+                            const struct spec_options *opt, const struct yaml_node **ret_raw);
 /* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */
 struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
                                const struct yaml_node *n);
@@ -49,19 +53,21 @@ struct decl { /* one entry of stages: */
     const char *name;
     struct pos pos; /* of the name */
     const struct yaml_node *node;
-    const struct stage *stage;         /* NULL: unknown, reported */
-    const struct yaml_node *with;      /* its own, and below it the defaults' of its stage; may be NULL */
-    const struct yaml_node *resources; /* of the defaults alone; may be NULL */
+    const struct stage *stage;        /* NULL: unknown, reported */
+    const struct yaml_node *with;     /* its own, and below it the defaults' of its stage; may be NULL */
+    const struct yaml_node *defaults; /* of its stage: with, resources; may be NULL */
     struct instance *instance;
     int n;
 };
 struct experiment {
     struct arena *arena;
-    struct diag *diag;
+    struct diag *diag, *warnings;
+    const char *file; /* the main one */
+    bool pedantic;
     const struct stage *(*find)(const char *name);
     struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
     struct yaml_node *all_defaults;          /* likewise, as defaults_flat says */
-    const struct yaml_node *vars;
+    const struct yaml_node *vars, *raw_vars; /* raw: with --vars and --set, but ${...} as written */
     struct decl *decl;
     int n;
     int tasks;          /* of all declarations */
@@ -77,7 +83,7 @@ struct yaml_node *map_new(struct arena *a, struct pos pos);
 void map_append(struct arena *a, struct yaml_node *map, struct yaml_node *key, struct yaml_node *item);
 /* The defaults of one file, checked: a map from "STAGE.with.NAME" or "STAGE.resources.NAME" to the value. */
 struct yaml_node *defaults_flat(struct experiment *e, const struct yaml_node *root);
-void defaults_apply(struct experiment *e); /* e->all_defaults -> with and resources of each declaration */
+void defaults_apply(struct experiment *e); /* e->all_defaults -> with and defaults of each declaration */
 /* include: fills e->all_vars, e->all_defaults and e->all_stages; false: a file could not be had, so that
  * nothing of what needs all of them can be said. */
 bool include_read(struct experiment *e, const struct yaml_node *root, const char *path);
@@ -97,4 +103,12 @@ void params_set(struct experiment *e, const struct decl *d,
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
 bool graph_order(struct experiment *e, struct spec *s); /* fills s->task; false: a cycle, reported */
 void labels_flow(struct experiment *e, struct spec *s); /* private labels along the edges */
+
+/* What an experiment without errors has that may be a mistake: variables, defaults and stages that nothing
+ * uses. */
+void warn_all(struct experiment *e, const struct spec *s, const struct yaml_node *root);
+void warn_tags(struct experiment *e, const struct yaml_node *tags); /* a list of texts */
+/* Pedantic: the parameter was set to what it would be anyway. */
+void warn_default(struct experiment *e, const struct decl *d, const struct instance *in,
+                  const struct param *row, const struct yaml_node *written);
 #endif
