@@ -229,7 +229,8 @@ static json_t *definitions(void)
     json_object_set_new(defs, "reference",
                         json_pack("{s:s, s:s, s:s}", "type", "string", "pattern",
                                   "\\$\\{|^[A-Za-z0-9_-]+(\\[[^\\]]+\\])?(\\.[A-Za-z0-9_-]+)?$",
-                                  "description", "name, name[item], name[*] or name.output"));
+                                  "description",
+                                  "name, name[item], name[*], name[axis=value] or name.output"));
     return defs;
 }
 

@@ -58,6 +58,8 @@ struct decl { /* one entry of stages: */
     const struct yaml_node *defaults; /* of its stage: with, resources; may be NULL */
     struct instance *instance;
     int n;
+    const struct yaml_node *axes; /* of its matrix: a map of lists or maps; NULL without one */
+    const char ***axis;           /* [axis][i]: the coordinate's text */
 };
 struct experiment {
     struct arena *arena;
@@ -101,6 +103,14 @@ bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an in
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
+struct selector { /* which instances a reference means */
+    const char *coord;
+    const char **value; /* by axis, NULL: any; NULL: coord is in order */
+};
+/* The text in a reference's brackets; false after a diagnostic. */
+bool select_parse(struct experiment *e, const struct decl *d, const char *coord, const struct pos *pos,
+                  struct selector *ret);
+bool select_has(const struct selector *s, const struct instance *in);
 bool graph_order(struct experiment *e, struct spec *s); /* fills s->task; false: a cycle, reported */
 void labels_flow(struct experiment *e, struct spec *s); /* private labels along the edges */
 

@@ -70,6 +70,8 @@ for name, stage in {
         "text for people": synthetic % ("", ", tags: [a, 1], description: some text"),
         "word that YAML 1.1 took for a boolean": synthetic % (", seed: 1", ", private: no")}.items():
     case(name, one(stage), True)
+case("coordinates by name", one('{ matrix: { d: [blobs, rings], s: [1, 2] }, uses: synthetic, with: { domain: "${item.d}", seed: "${item.s}" } }\n'
+                                '  y: { uses: pretrain, in: { public: "x[s=1, d=blobs]" } }'), True)
 case("privacy", one(synthetic % ("", ""), "privacy: { allow: [x] }\n"), True)
 for name, stage in {
         "unknown parameter": synthetic % (", per_clas: 3", ""),
