@@ -141,6 +141,7 @@ static json_t *series(void)
                      "object", "minProperties", 1, DEF("variable"));
 }
 
+#define NUMBER "[0-9]+(\\.[0-9]+)?"
 static json_t *resources(void)
 {
     json_t *cores = json_pack("{s:[{s:s, s:i, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "integer", "minimum",
@@ -149,8 +150,16 @@ static json_t *resources(void)
     json_t *memory =
         json_pack("{s:[{s:s, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum", 0, "type",
                   "string", "pattern", "^[0-9]+(\\.[0-9]+)?([KMGT]iB|[KMG]?B)?$", DEF("variable"));
-    json_t *properties = json_pack("{s:o, s:o}", "cores", described(cores, "a number, \"2..8\" or \"4..\""),
-                                   "memory", described(memory, "a size such as 6GiB"));
+    json_t *timeout =
+        json_pack("{s:[{s:s, s:i, s:f}, {s:s, s:i, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum",
+                  0, "maximum", 1e9, "type", "string", "minLength", 1, "pattern",
+                  "^(" NUMBER "|(" NUMBER "d)?(" NUMBER "h)?(" NUMBER "m)?(" NUMBER "s)?)$", DEF("variable"));
+    json_t *retries = json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 100);
+    json_t *properties =
+        json_pack("{s:o, s:o, s:o, s:o}", "cores", described(cores, "a number, \"2..8\" or \"4..\""),
+                  "memory", described(memory, "a size such as 6GiB"), "timeout",
+                  described(timeout, "how long it may run: 90s, 30m, 1h30m or seconds"), "retries",
+                  described(or_variable(retries), "more attempts after one that failed"));
     return or_variable(map_of(properties, NULL));
 }
 

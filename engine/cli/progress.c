@@ -135,7 +135,8 @@ void progress_see(void *arg, const struct build_event *e)
     char spent[UNITS_MAX];
     p->finished = e->finished;
     p->count = e->count;
-    if (p->quiet && e->kind != BUILD_FAILED && e->kind != BUILD_WARN && e->kind != BUILD_HEAL)
+    if (p->quiet && e->kind != BUILD_FAILED && e->kind != BUILD_RETRY && e->kind != BUILD_WARN &&
+        e->kind != BUILD_HEAL)
         return;
     if (e->kind != BUILD_PROGRESS && e->kind != BUILD_METRIC)
         clear(p);
@@ -159,6 +160,10 @@ void progress_see(void *arg, const struct build_event *e)
         w->name = NULL;
         fprintf(stderr, "[%d/%d] ran   %s, %s\n", e->finished, e->count, name,
                 seconds_text(e->result->seconds, spent));
+        break;
+    case BUILD_RETRY:
+        w->name = NULL;
+        fprintf(stderr, "warning: %s: %s\n", name, e->text);
         break;
     case BUILD_FAILED:
         w->name = NULL; /* it may have failed before it started */

@@ -29,6 +29,8 @@ struct task {
     int n_labels;
     int cores_min, cores_max; /* resources.cores; 0,0: the scheduler chooses */
     int64_t memory;           /* resources.memory in bytes, 0: unknown */
+    double timeout;           /* resources.timeout in seconds, 0: none */
+    int retries;              /* resources.retries: more attempts after one that failed */
     int index;                /* position in spec->task, topological order */
 };
 struct spec {

@@ -102,6 +102,7 @@ bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an in
 
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
+void resources_set(struct experiment *e, struct instance *in, const struct yaml_node *resources);
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
 struct selector { /* which instances a reference means */
     const char *coord;

@@ -100,7 +100,7 @@ static void invariance(void **state)
     same(a,
          "experiment: f\n# words\nvars: {n: 7}\nstages:\n  b:\n    with: {threads: 4, rate: 2.5e-1, size: "
          "'${n}'}\n"
-         "    uses: source\n    resources: {cores: 2}\n    private: x\n",
+         "    uses: source\n    resources: {cores: 2, timeout: 1h, retries: 3}\n    private: x\n",
          "a", "b", true);
     same(a, "experiment: e\nstages: {a: {uses: source, with: {size: 8, rate: 0.25}}}", "a", "a", false);
     same(a, "experiment: e\nstages: {a: {uses: source, with: {size: 7, rate: 0.25, kind: a}}}", "a", "a",
