@@ -84,9 +84,10 @@ bool error_note(struct error *err, const struct pos *pos, const char *text)
 
 const char *error_string(const struct error *err, char *buf, int n)
 {
+    const char *kind = err->code == ERROR_WARNING ? "warning" : "error";
     if (err->file[0] && err->line)
-        snprintf(buf, (size_t)n, "%s:%d:%d: error: %s", err->file, err->line, err->col, err->text);
+        snprintf(buf, (size_t)n, "%s:%d:%d: %s: %s", err->file, err->line, err->col, kind, err->text);
     else
-        snprintf(buf, (size_t)n, "error: %s", err->text);
+        snprintf(buf, (size_t)n, "%s: %s", kind, err->text);
     return buf;
 }

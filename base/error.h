@@ -12,11 +12,12 @@
 /* The exit status of the command line follows from the code: INPUT 2, all others 1. */
 enum error_code {
     ERROR_NONE,
-    ERROR_INPUT,    /* the user's file, option or data is wrong */
-    ERROR_SYSTEM,   /* a system call failed: disk full, no permission */
-    ERROR_DAMAGE,   /* stored bytes do not match their digest */
-    ERROR_TASK,     /* a task failed: worker died, stage said no */
-    ERROR_INTERRUPT /* the user asked to stop */
+    ERROR_INPUT,     /* the user's file, option or data is wrong */
+    ERROR_SYSTEM,    /* a system call failed: disk full, no permission */
+    ERROR_DAMAGE,    /* stored bytes do not match their digest */
+    ERROR_TASK,      /* a task failed: worker died, stage said no */
+    ERROR_INTERRUPT, /* the user asked to stop */
+    ERROR_WARNING    /* nothing failed: this may be a mistake */
 };
 
 /* A place in a text file; line and col count from 1, 0 means unknown; file may be NULL. Strings live as long
@@ -52,6 +53,6 @@ bool error_context(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 bool error_at(struct error *err, const struct pos *pos);
 /* Give err a second place with a few words about it; returns false. */
 bool error_note(struct error *err, const struct pos *pos, const char *text);
-/* "file:line:col: error: text" or "error: text"; buf of size n; returns buf. */
+/* "file:line:col: error: text" or "error: text", "warning" for ERROR_WARNING; buf of size n; returns buf. */
 const char *error_string(const struct error *err, char *buf, int n);
 #endif

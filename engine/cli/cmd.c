@@ -112,24 +112,40 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
     return store_open(path, ret, err);
 }
 
-int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
+struct spec_options cmd_spec_options(const struct cmd_args *a)
 {
     const struct opt_value *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars");
-    const struct spec_options options = {
-        .set = set->list, .n_set = set->n, .vars = vars->list, .n_vars = vars->n};
+    return (struct spec_options){.set = set->list, .n_set = set->n, .vars = vars->list, .n_vars = vars->n};
+}
+
+int cmd_print_all(const struct error *list, int n)
+{
+    int status = 0, errors = 0;
+    for (int i = 0; i < n; i++) {
+        int s = cmd_fail(&list[i]);
+        if (list[i].code == ERROR_WARNING)
+            continue;
+        status = s;
+        errors++;
+    }
+    if (errors > 1)
+        fprintf(stderr, "%d errors\n", errors);
+    return status;
+}
+
+int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
+{
+    const struct spec_options options = cmd_spec_options(a);
     return cmd_read_spec_with(path, &options, ret);
 }
 
 int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret)
 {
     struct error *errors;
-    int n, status = 0;
+    int n;
     if (spec_read(path, opt, ret, &errors, &n))
         return 0;
-    for (int i = 0; i < n; i++)
-        status = cmd_fail(&errors[i]);
-    if (n > 1)
-        fprintf(stderr, "%d errors\n", n);
+    int status = cmd_print_all(errors, n);
     free(errors);
     return status;
 }

@@ -69,6 +69,9 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 struct spec;
 struct spec_options;
 int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret) MUST_CHECK;
+struct spec_options cmd_spec_options(const struct cmd_args *a); /* of --vars and --set */
+/* Print errors and warnings as cmd_fail does; the exit status of the errors. */
+int cmd_print_all(const struct error *list, int n);
 int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret) MUST_CHECK;
 /* The name meant by one that names no task: the nearest, or the first task of the stage so called; or NULL.
  */

@@ -1,8 +1,39 @@
 #include "engine/cli/cmd.h"
 #include "engine/spec/spec.h"
 #include <stdio.h>
+#include <stdlib.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {
+    OPT_ROW_SET,
+    OPT_ROW_VARS,
+    {"pedantic", 0, OPT_FLAG, NULL, "warn of values that equal their default, too"},
+    OPT_ROW_JSON,
+    {0}};
+
+static json_t *place(const char *file, int line, int col, const char *text)
+{
+    json_t *o = json_pack("{s:s}", "text", text);
+    json_object_set_new(o, "file", line ? json_string(file) : json_null());
+    json_object_set_new(o, "line", line ? json_integer(line) : json_null());
+    json_object_set_new(o, "col", line ? json_integer(col) : json_null());
+    return o;
+}
+
+/* The warnings, or the errors, of a list. */
+static json_t *entries(const struct error *list, int n, bool warnings)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < n; i++) {
+        const struct error *e = &list[i];
+        if ((e->code == ERROR_WARNING) != warnings)
+            continue;
+        json_t *o = place(e->file, e->line, e->col, e->text);
+        if (e->note.line)
+            json_object_set_new(o, "note", place(e->note.file, e->note.line, e->note.col, e->note.text));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
 
 static json_t *describe(const struct spec *s)
 {
@@ -16,16 +47,28 @@ static json_t *describe(const struct spec *s)
                               json_pack("{s:s, s:s, s:s, s:i, s:o}", "task", t->name, "stage", t->stage->name,
                                         "file", t->pos.file, "line", t->pos.line, "private", labels));
     }
-    return json_pack("{s:s, s:o}", "experiment", s->experiment, "tasks", tasks);
+    return json_pack("{s:s, s:o, s:o}", "experiment", s->experiment, "tasks", tasks, "warnings",
+                     entries(s->warning, s->n_warnings, true));
 }
 
 static int run(const struct cmd_args *a)
 {
     struct spec *s;
-    int status = cmd_read_spec(a, a->arg[0], &s);
-    if (status)
+    struct error *errors;
+    int n, status = 0;
+    bool json = cmd_opt(a, "json")->set;
+    struct spec_options opt = cmd_spec_options(a);
+    opt.pedantic = cmd_opt(a, "pedantic")->set;
+    if (!spec_read(a->arg[0], &opt, &s, &errors, &n)) {
+        status = cmd_print_all(errors, n);
+        if (json && cmd_print_json(json_pack("{s:o, s:o}", "errors", entries(errors, n, false), "warnings",
+                                             entries(errors, n, true))) != 0)
+            status = 1;
+        free(errors);
         return status;
-    if (cmd_opt(a, "json")->set)
+    }
+    cmd_print_all(s->warning, s->n_warnings);
+    if (json)
         status = cmd_print_json(describe(s));
     else
         printf("%s: %d task%s, ok\n", s->experiment, s->n, s->n == 1 ? "" : "s");
@@ -34,8 +77,9 @@ static int run(const struct cmd_args *a)
 }
 
 const struct cmd cmd_check = {.name = "check",
-                              .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]...",
-                              .doc = "Read an experiment and print every error in it.",
+                              .usage =
+                                  "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]... [--pedantic] [--json]",
+                              .doc = "Read an experiment and print every error and warning in it.",
                               .args_min = 1,
                               .args_max = 1,
                               .opts = opts,

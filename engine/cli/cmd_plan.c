@@ -94,6 +94,7 @@ static int run(const struct cmd_args *a)
     int status = cmd_read_spec(a, a->arg[0], &s);
     if (status)
         return status;
+    cmd_print_all(s->warning, s->n_warnings);
     status = plan(a, s);
     spec_free(s);
     return status;

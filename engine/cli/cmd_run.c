@@ -136,6 +136,8 @@ static int run(const struct cmd_args *a)
     int status = cmd_read_spec(a, a->arg[0], &s);
     if (status)
         return status;
+    if (!cmd_opt(a, "quiet")->set)
+        cmd_print_all(s->warning, s->n_warnings);
     status = cmd_open_store(a, &store, &err) ? run_spec(a, s, store) : cmd_fail(&err);
     spec_free(s);
     return status;

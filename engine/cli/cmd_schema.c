@@ -60,13 +60,23 @@ static json_t *param_value(const struct param *p)
 
 static json_t *with_of(const struct stage *s)
 {
-    json_t *properties = json_object(), *required = json_array();
-    for (const struct param *p = s->params; p && p->name; p++) {
+    json_t *properties = json_object();
+    for (const struct param *p = s->params; p && p->name; p++)
         json_object_set_new(properties, p->name, param_value(p));
+    return map_of(properties, NULL);
+}
+
+/* The parameters that must be given; NULL: none. */
+static json_t *needed(const struct stage *s)
+{
+    json_t *names = json_array();
+    for (const struct param *p = s->params; p && p->name; p++)
         if (p->flags & PARAM_REQUIRED)
-            json_array_append_new(required, json_string(p->name));
-    }
-    return map_of(properties, required);
+            json_array_append_new(names, json_string(p->name));
+    if (json_array_size(names))
+        return names;
+    json_decref(names);
+    return NULL;
 }
 
 static json_t *port_value(const struct port *p)
@@ -91,18 +101,25 @@ static json_t *in_of(const struct stage *s)
     return map_of(properties, required);
 }
 
-/* `uses: NAME` decides what with: and in: hold, and whether they may be left out. */
-static json_t *rule_of(const struct stage *s, const json_t *with, const json_t *in)
+/* What holds for an entry that says `uses: NAME`. */
+static json_t *rule_of(const struct stage *s, json_t *then)
 {
-    json_t *required = json_array();
-    if (json_object_get(with, "required"))
-        json_array_append_new(required, json_string("with"));
-    if (json_object_get(in, "required"))
-        json_array_append_new(required, json_string("in"));
-    json_t *then = json_pack("{s:{s:o, s:o}, s:o}", "properties", "with", def_of("with", s->name), "in",
-                             def_of("in", s->name), "required", required);
     return json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:o}", "if", "properties", "uses", "const", s->name,
                      "required", "uses", "then", then);
+}
+
+/* The stage decides what with: and in: hold, and whether in: may be left out. */
+static json_t *parts_of(const struct stage *s, const json_t *in)
+{
+    return json_pack("{s:{s:o, s:o}, s:o}", "properties", "with", def_of("with", s->name), "in",
+                     def_of("in", s->name), "required",
+                     json_object_get(in, "required") ? json_pack("[s]", "in") : json_array());
+}
+
+/* Where no default can give them, the parameters that the stage needs are there. */
+static json_t *whole(json_t *names)
+{
+    return json_pack("{s:{s:{s:o}}, s:[s]}", "properties", "with", "required", names, "required", "with");
 }
 
 /* ---- what holds for every stage ---- */
@@ -124,6 +141,7 @@ static json_t *series(void)
                      "object", "minProperties", 1, DEF("variable"));
 }
 
+#define NUMBER "[0-9]+(\\.[0-9]+)?"
 static json_t *resources(void)
 {
     json_t *cores = json_pack("{s:[{s:s, s:i, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "integer", "minimum",
@@ -132,8 +150,16 @@ static json_t *resources(void)
     json_t *memory =
         json_pack("{s:[{s:s, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum", 0, "type",
                   "string", "pattern", "^[0-9]+(\\.[0-9]+)?([KMGT]iB|[KMG]?B)?$", DEF("variable"));
-    json_t *properties = json_pack("{s:o, s:o}", "cores", described(cores, "a number, \"2..8\" or \"4..\""),
-                                   "memory", described(memory, "a size such as 6GiB"));
+    json_t *timeout =
+        json_pack("{s:[{s:s, s:i, s:f}, {s:s, s:i, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum",
+                  0, "maximum", 1e9, "type", "string", "minLength", 1, "pattern",
+                  "^(" NUMBER "|(" NUMBER "d)?(" NUMBER "h)?(" NUMBER "m)?(" NUMBER "s)?)$", DEF("variable"));
+    json_t *retries = json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 100);
+    json_t *properties =
+        json_pack("{s:o, s:o, s:o, s:o}", "cores", described(cores, "a number, \"2..8\" or \"4..\""),
+                  "memory", described(memory, "a size such as 6GiB"), "timeout",
+                  described(timeout, "how long it may run: 90s, 30m, 1h30m or seconds"), "retries",
+                  described(or_variable(retries), "more attempts after one that failed"));
     return or_variable(map_of(properties, NULL));
 }
 
@@ -143,6 +169,18 @@ static json_t *stage_names(void)
     for (const struct stage *const *s = stage_registry; *s; s++)
         json_array_append_new(names, json_pack("{s:s, s:s}", "const", (*s)->name, "description", (*s)->doc));
     return json_pack("{s:o}", "oneOf", names);
+}
+
+/* defaults: what each stage's declarations start from. */
+static json_t *defaults(void)
+{
+    json_t *properties = json_object();
+    for (const struct stage *const *s = stage_registry; *s; s++)
+        json_object_set_new(
+            properties, (*s)->name,
+            map_of(json_pack("{s:o, s:o}", "with", def_of("with", (*s)->name), "resources", resources()),
+                   NULL));
+    return map_of(properties, NULL);
 }
 
 /* matrix.exclude: some coordinates of the combinations that are not wanted. */
@@ -175,11 +213,13 @@ static json_t *stage_properties(void)
 /* One entry of stages:, and the parts that the stages' rules name. */
 static json_t *definitions(void)
 {
-    json_t *defs = json_object(), *rules = json_array();
+    json_t *defs = json_object(), *rules = json_array(), *wholes = json_array();
     for (const struct stage *const *s = stage_registry; *s; s++) {
         char name[160];
-        json_t *with = with_of(*s), *in = in_of(*s);
-        json_array_append_new(rules, rule_of(*s, with, in));
+        json_t *with = with_of(*s), *in = in_of(*s), *names = needed(*s);
+        json_array_append_new(rules, rule_of(*s, parts_of(*s, in)));
+        if (names)
+            json_array_append_new(wholes, rule_of(*s, whole(names)));
         snprintf(name, sizeof name, "%s.with", (*s)->name);
         json_object_set_new(defs, name, described(with, "parameters"));
         snprintf(name, sizeof name, "%s.in", (*s)->name);
@@ -191,13 +231,15 @@ static json_t *definitions(void)
                                   "foreach and matrix exclude each other"));
     json_object_set_new(stage, "allOf", rules);
     json_object_set_new(defs, "stage", stage);
+    json_object_set_new(defs, "whole", json_pack("{s:o}", "allOf", wholes));
     json_object_set_new(defs, "variable",
                         json_pack("{s:s, s:s, s:s}", "type", "string", "pattern", "\\$\\{", "description",
                                   "${...}: a variable"));
     json_object_set_new(defs, "reference",
                         json_pack("{s:s, s:s, s:s}", "type", "string", "pattern",
                                   "\\$\\{|^[A-Za-z0-9_-]+(\\[[^\\]]+\\])?(\\.[A-Za-z0-9_-]+)?$",
-                                  "description", "name, name[item], name[*] or name.output"));
+                                  "description",
+                                  "name, name[item], name[*], name[axis=value] or name.output"));
     return defs;
 }
 
@@ -212,6 +254,8 @@ static json_t *schema(void)
     json_object_set_new(p, "vars",
                         json_pack("{s:s, s:s}", "type", "object", "description",
                                   "variables: ${name} inserts one, --set name=value replaces one"));
+    json_object_set_new(p, "defaults",
+                        described(defaults(), "by stage: what its declarations start from, below their own"));
     json_t *path = json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
     json_object_set_new(p, "include",
                         described(json_pack("{s:[o, o]}", "anyOf", json_incref(path), list_of(path)),
@@ -225,6 +269,11 @@ static json_t *schema(void)
     json_t *o = map_of(p, json_pack("[s]", "experiment"));
     json_object_set_new(o, "anyOf",
                         json_pack("[{s:[s]}, {s:[s]}]", "required", "stages", "required", "include"));
+    json_object_set_new(o, "if",
+                        json_pack("{s:{s:[{s:[s]}, {s:[s]}]}}", "not", "anyOf", "required", "defaults",
+                                  "required", "include"));
+    json_object_set_new(
+        o, "then", json_pack("{s:{s:{s:o}}}", "properties", "stages", "additionalProperties", DEF("whole")));
     json_object_set_new(o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
     json_object_set_new(o, "title", json_string("weft experiment"));
     json_object_set_new(o, "$defs", definitions());

@@ -231,6 +231,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         buf_printf(out, "[%d/%d] start %s (cores %s)\n", e->finished, e->count, name, e->text);
         break;
     case BUILD_WARN:
+    case BUILD_RETRY:
         buf_printf(out, "warning: %s: %s\n", name, e->text);
         break;
     case BUILD_DONE:
@@ -268,7 +269,7 @@ static void count(struct progress *p, const struct build_event *e)
     p->failed += e->kind == BUILD_FAILED;
     if (e->kind == BUILD_START)
         begin_work(p, e);
-    else if (e->kind == BUILD_DONE || e->kind == BUILD_FAILED)
+    else if (e->kind == BUILD_DONE || e->kind == BUILD_RETRY || e->kind == BUILD_FAILED)
         end_work(p, e->task);
 }
 
@@ -279,7 +280,8 @@ void progress_see(void *arg, const struct build_event *e)
     count(p, e);
     if (e->kind == BUILD_PROGRESS)
         see_progress(p, e, out);
-    else if (!p->quiet || e->kind == BUILD_FAILED || e->kind == BUILD_WARN || e->kind == BUILD_HEAL)
+    else if (!p->quiet || e->kind == BUILD_FAILED || e->kind == BUILD_RETRY || e->kind == BUILD_WARN ||
+             e->kind == BUILD_HEAL)
         tell(p, e, out);
     if (p->live)
         draw(p);

@@ -1,8 +1,11 @@
 #include "engine/exec/build.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -144,6 +147,23 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     report(b, BUILD_FAILED, t, log);
 }
 
+/* After an attempt that failed by no fault of its input: once more, if the task may and the run goes on. */
+static bool try_again(struct build *b, const struct task *t, const struct error *why)
+{
+    struct build_result *r = &b->result[t->index];
+    if (r->attempts >= t->retries || why->code == ERROR_INPUT || b->interrupts ||
+        (b->failure.text[0] && !b->opt.keep_going))
+        return false;
+    char hex[DIGEST_HEX];
+    r->attempts++;
+    AUTO(mem)
+    char *text = xprintf("attempt %d of %d failed: %s; trying again", r->attempts, t->retries + 1, why->text);
+    report(b, BUILD_RETRY, t, text);
+    json_object_set_new(b->pending, digest_hex(&b->resolver.task[t->index].key, hex), json_true());
+    plan_retry(b->plan, t->index);
+    return true;
+}
+
 /* Look one ready task up: hit, miss, or another task is to compute the same key. */
 static void look_up(struct build *b, int task)
 {
@@ -204,7 +224,7 @@ static void start(struct build *b, int task, int cores)
         json_object_del(b->pending, digest_hex(&b->resolver.task[task].key, hex));
         if (err.code == ERROR_DAMAGE)
             heal(b, &err);
-        else
+        else if (!try_again(b, t, &err))
             fail_task(b, t, &err);
         return;
     }
@@ -228,7 +248,7 @@ static void end(struct build *b, int slot)
     if (ok) {
         plan_done(b->plan, t->index);
         finish(b, t, TASK_DONE);
-    } else if (b->interrupts < 2) { /* else we killed it, which is no failure of the task */
+    } else if (b->interrupts < 2 && !try_again(b, t, &err)) { /* else we killed it: no failure of the task */
         fail_task(b, t, &err);
     }
 }
@@ -253,7 +273,25 @@ static void interrupt(struct build *b)
         process_kill(&b->running[i]->process);
 }
 
-/* Wait for events, ends and interrupts; the arrays are sized for one worker a core. */
+/* Kill what is past its time; milliseconds until the next is, -1: never. */
+static int enforce_timeouts(struct build *b)
+{
+    double now = clock_seconds(), next = HUGE_VAL;
+    for (int i = 0; i < b->n_running; i++) {
+        struct attempt *a = b->running[i];
+        if (a->deadline <= 0 || a->timed_out)
+            continue;
+        if (a->deadline <= now) {
+            a->timed_out = true;
+            process_kill(&a->process);
+        } else {
+            next = fmin(next, a->deadline - now);
+        }
+    }
+    return isinf(next) ? -1 : (int)fmin(ceil(1000 * next), INT_MAX);
+}
+
+/* Wait for events, ends, timeouts and interrupts; the arrays are sized for one worker a core. */
 static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *err)
 {
     int n = 0;
@@ -262,10 +300,12 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
-    int ready = poll(fds, (nfds_t)n, b->opt.tick > 0 ? b->opt.tick : -1);
+    int wait = enforce_timeouts(b);
+    bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
+    int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
     if (ready < 0)
         return errno == EINTR || error_errno(err, "cannot wait for workers");
-    if (ready == 0)
+    if (ready == 0 && tick)
         report(b, BUILD_TICK, NULL, NULL);
     if (fds[n - 1].revents)
         interrupt(b);

@@ -10,6 +10,7 @@ struct build_result { /* of one task */
     enum task_state state;
     bool has_key;
     struct digest key;
+    int attempts;                /* that failed */
     double seconds;              /* of the run now, or of the run that made the hit */
     const struct record *record; /* NULL unless hit or done; lives as long as the build */
     struct error error;          /* when failed */
@@ -22,6 +23,7 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_METRIC,
         BUILD_WARN,
         BUILD_DONE,
+        BUILD_RETRY, /* an attempt failed; the task starts again */
         BUILD_FAILED,
         BUILD_SKIPPED,
         BUILD_HEAL, /* a result was found damaged or gone: what made it will run again */

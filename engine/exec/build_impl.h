@@ -13,8 +13,10 @@ struct attempt { /* one running worker */
     const struct task *task;
     struct process process;
     struct place *place;
-    char *dir; /* private: out.PORT and scratch */
-    bool done; /* it said so */
+    char *dir;       /* private: out.PORT and scratch */
+    bool done;       /* it said so */
+    double deadline; /* of the monotonic clock; 0: none */
+    bool timed_out;  /* past it, killed */
     double seconds;
     int64_t peak_rss;
     struct error error; /* what it said was wrong */

@@ -1,5 +1,6 @@
 /* One task from plan to record: folders, worker, outputs. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
@@ -71,6 +72,8 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
         job.cpuset = place_cpuset(a->place);
         AUTO(mem) char *text = job_write(&job);
         ok = process_start(&a->process, b->opt.self, text, log, err);
+        if (t->timeout > 0)
+            a->deadline = clock_seconds() + t->timeout;
     }
     if (!ok) {
         attempt_free(b, a);
@@ -95,6 +98,15 @@ void attempt_free(struct build *b, struct attempt *a)
     free(a);
 }
 
+static bool timed_out(double seconds, struct error *err)
+{
+    long whole = (long)seconds;
+    if (seconds < 60)
+        return error_set(err, NULL, ERROR_TASK, "timed out after %.3g s", seconds);
+    return error_set(err, NULL, ERROR_TASK, "timed out after %ld:%02ld:%02ld", whole / 3600, whole / 60 % 60,
+                     whole % 60);
+}
+
 /* How the worker ended, as the task's error; true when it is done. */
 static bool check_end(const struct attempt *a, int status, struct error *err)
 {
@@ -102,6 +114,8 @@ static bool check_end(const struct attempt *a, int status, struct error *err)
         *err = a->error;
         return false;
     }
+    if (a->timed_out && WIFSIGNALED(status))
+        return timed_out(a->task->timeout, err);
     if (WIFSIGNALED(status))
         return error_set(err, NULL, ERROR_TASK, "the worker was killed by signal %d (%s)%s", WTERMSIG(status),
                          strsignal(WTERMSIG(status)),

@@ -295,6 +295,13 @@ void plan_done(struct plan *p, int task)
     finish(p, task, TASK_DONE);
 }
 
+void plan_retry(struct plan *p, int task)
+{
+    stop_running(p, task);
+    set_state(p, task, TASK_READY);
+    push_missed(p, task);
+}
+
 static bool may_skip(enum task_state s)
 {
     return s == TASK_WAIT || s == TASK_READY;

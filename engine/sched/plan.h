@@ -30,6 +30,8 @@ bool plan_pick(struct plan *p, int *ret_task, int *ret_cores);
  * -1: none. Only while something runs. */
 int plan_held(const struct plan *p);
 void plan_done(struct plan *p, int task);
+/* A running task's attempt came to nothing: it is a missed one again. */
+void plan_retry(struct plan *p, int task);
 /* Everything downstream becomes SKIPPED; unless keep_going, everything not running does. */
 void plan_failed(struct plan *p, int task, bool keep_going);
 enum task_state plan_state(const struct plan *p, int task);

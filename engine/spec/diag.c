@@ -80,6 +80,27 @@ bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, 
     return false;
 }
 
+void diag_warn(struct diag *d, const struct pos *pos, const char *fmt, ...)
+{
+    struct error err = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO(mem) char *text = NULL;
+    if (vasprintf(&text, fmt, ap) >= 0) {
+        error_set(&err, pos, ERROR_WARNING, "%s", text);
+        diag_take(d, &err, NULL);
+    }
+    va_end(ap);
+}
+
+void diag_move(struct diag *d, struct diag *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        diag_take(d, &from->item[i], NULL);
+    free(from->item);
+    *from = (struct diag){0};
+}
+
 void diag_sort(struct diag *d)
 {
     if (d->n)

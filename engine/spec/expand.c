@@ -138,6 +138,8 @@ static void expand_matrix(struct experiment *e, struct decl *d, const struct yam
     }
     int64_t count;
     const char ***name = axis_names(e, axes, &count);
+    d->axes = axes;
+    d->axis = name;
     struct exclude left_out;
     if (!name || !exclude_read(e, axes, name, exclude, &left_out))
         return;

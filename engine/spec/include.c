@@ -1,6 +1,6 @@
-/* include: the vars and stages of other files, as if they stood at the top of the file that names them. A
- * file that is included on several ways is read once. What is included comes first, so a file may override
- * its includes' variables; anything else that is defined twice is an error. */
+/* include: the vars, defaults and stages of other files, as if they stood at the top of the file that names
+ * them. A file that is included on several ways is read once. What is included comes first, so a file may
+ * override its includes' variables and defaults; anything else that is defined twice is an error. */
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "engine/spec/spec_impl.h"
@@ -10,13 +10,16 @@
 #define FILES_MAX 1000
 #define DEPTH_MAX 50
 
-static const char *const include_keys[] = {"include",    "description", "vars", "stages",
-                                           "experiment", "privacy",     NULL};
+static const char *const include_keys[] = {"include", "description", "vars",    "defaults",
+                                           "stages",  "experiment",  "privacy", NULL};
 static const char *const main_keys[] = {"experiment", "privacy", NULL}; /* known, but not here */
 
+/* What a file may set anew of its includes: variables, and defaults as "STAGE.with.NAME". */
+enum said { VARS, DEFAULTS };
+static const char *const said_name[] = {[VARS] = "variable", [DEFAULTS] = "default"};
 struct file {
-    const char *path, *real; /* as errors name it; as the system does */
-    const struct yaml_node *root;
+    const char *path, *real;                /* as errors name it; as the system does */
+    const struct yaml_node *root, *says[2]; /* by enum said; NULL or a map */
     struct file **include;
     int n;
     struct file *up;   /* the file that is being read and includes this one; NULL when closed */
@@ -28,24 +31,6 @@ struct loader {
     struct file *files;
     int n, depth;
 };
-
-/* Append a pair to a map that is being made. */
-static void append(struct arena *a, struct yaml_node *map, struct yaml_node *key, struct yaml_node *item)
-{
-    if ((map->n & (map->n - 1)) == 0) { /* full: the room is a power of two */
-        size_t room = map->n ? 2 * (size_t)map->n : 1;
-        struct yaml_node **keys = arena_alloc(a, room * sizeof *keys);
-        struct yaml_node **items = arena_alloc(a, room * sizeof *items);
-        if (map->n) {
-            memcpy(keys, map->key, (size_t)map->n * sizeof *keys);
-            memcpy(items, map->item, (size_t)map->n * sizeof *items);
-        }
-        map->key = keys;
-        map->item = items;
-    }
-    map->key[map->n] = key;
-    map->item[map->n++] = item;
-}
 
 static bool reaches(struct file *f, const char *path)
 {
@@ -66,31 +51,30 @@ static bool includes(struct loader *l, struct file *f, const char *path)
     return reaches(f, path);
 }
 
-/* Will a file that includes f say what the variable is? */
-static bool overridden(const struct file *f, const char *name)
+/* Will a file that includes f say what it is? */
+static bool overridden(const struct file *f, enum said what, const char *name)
 {
     for (f = f->up; f; f = f->up)
-        if (yaml_get(yaml_get(f->root, "vars"), name))
+        if (yaml_get(f->says[what], name))
             return true;
     return false;
 }
 
-static void take_vars(struct loader *l, struct file *f)
+static void take_said(struct loader *l, struct file *f, enum said what, struct yaml_node *all)
 {
-    const struct yaml_node *vars = yaml_get(f->root, "vars");
-    struct yaml_node *all = l->e->all_vars, before = *all;
-    if (vars && vars->kind != YAML_MAP)
-        diag_add(l->e->diag, &vars->pos, "vars: takes a map of names and values");
-    for (int i = 0; vars && vars->kind == YAML_MAP && i < vars->n; i++) {
-        int at = yaml_find(&before, vars->key[i]->text);
+    const struct yaml_node *mine = f->says[what];
+    struct yaml_node before = *all;
+    for (int i = 0; mine && i < mine->n; i++) {
+        const char *name = mine->key[i]->text;
+        int at = yaml_find(&before, name);
         if (at < 0) {
-            append(l->e->arena, all, vars->key[i], vars->item[i]);
+            map_append(l->e->arena, all, mine->key[i], mine->item[i]);
         } else if (includes(l, f, all->key[at]->pos.file)) {
-            all->key[at] = vars->key[i];
-            all->item[at] = vars->item[i];
-        } else if (!overridden(f, vars->key[i]->text)) {
-            diag_again(l->e->diag, &vars->key[i]->pos, &all->key[at]->pos, "variable '%s' is defined twice",
-                       vars->key[i]->text);
+            all->key[at] = mine->key[i];
+            all->item[at] = mine->item[i];
+        } else if (!overridden(f, what, name)) {
+            diag_again(l->e->diag, &mine->key[i]->pos, &all->key[at]->pos, "%s '%s' is defined twice",
+                       said_name[what], name);
         }
     }
 }
@@ -104,7 +88,7 @@ static void take_stages(struct loader *l, const struct file *f)
     for (int i = 0; stages && stages->kind == YAML_MAP && i < stages->n; i++) {
         int at = yaml_find(&before, stages->key[i]->text);
         if (at < 0)
-            append(l->e->arena, all, stages->key[i], stages->item[i]);
+            map_append(l->e->arena, all, stages->key[i], stages->item[i]);
         else
             diag_again(l->e->diag, &stages->key[i]->pos, &all->key[at]->pos, "stage '%s' is defined twice",
                        stages->key[i]->text);
@@ -140,6 +124,16 @@ static struct file *new_file(struct loader *l, const char *path, const char *rea
     return f;
 }
 
+static void set_root(struct loader *l, struct file *f, const struct yaml_node *root)
+{
+    const struct yaml_node *vars = yaml_get(root, "vars");
+    if (vars && vars->kind != YAML_MAP)
+        diag_add(l->e->diag, &vars->pos, "vars: takes a map of names and values");
+    f->root = root;
+    f->says[VARS] = vars && vars->kind == YAML_MAP ? vars : NULL;
+    f->says[DEFAULTS] = defaults_flat(l->e, root);
+}
+
 static bool read_root(struct loader *l, struct file *f, const struct pos *pos)
 {
     struct yaml_node *root;
@@ -149,9 +143,9 @@ static bool read_root(struct loader *l, struct file *f, const struct pos *pos)
             error_context(&err, "include");
         return diag_take(l->e->diag, &err, pos);
     }
-    f->root = root;
     if (!spec_check_map(l->e, root, include_keys, "an included file"))
         return false;
+    set_root(l, f, root);
     for (int i = 0; main_keys[i]; i++) {
         int at = yaml_find(root, main_keys[i]);
         if (at >= 0)
@@ -200,16 +194,10 @@ static bool take_file(struct loader *l, struct file *f)
         ok = take_include(l, f, list ? node->item[i] : node) && ok;
     l->depth--;
     f->open = false;
-    take_vars(l, f);
+    take_said(l, f, VARS, l->e->all_vars);
+    take_said(l, f, DEFAULTS, l->e->all_defaults);
     take_stages(l, f);
     return ok;
-}
-
-static struct yaml_node *new_map(struct arena *a, struct pos pos)
-{
-    struct yaml_node *n = arena_alloc(a, sizeof *n);
-    *n = (struct yaml_node){.kind = YAML_MAP, .pos = pos};
-    return n;
 }
 
 bool include_read(struct experiment *e, const struct yaml_node *root, const char *path)
@@ -217,10 +205,11 @@ bool include_read(struct experiment *e, const struct yaml_node *root, const char
     struct loader l = {.e = e};
     AUTO(mem) char *real = realpath(path, NULL);
     struct file *f = new_file(&l, path, real ? real : path);
-    f->root = root;
+    set_root(&l, f, root);
     const struct yaml_node *stages = yaml_get(root, "stages");
-    e->all_vars = new_map(e->arena, root->pos);
-    e->all_stages = new_map(e->arena, stages ? stages->pos : root->pos);
+    e->all_vars = map_new(e->arena, root->pos);
+    e->all_defaults = map_new(e->arena, root->pos);
+    e->all_stages = map_new(e->arena, stages ? stages->pos : root->pos);
     if (!take_file(&l, f))
         return false;
     if (e->all_stages->n == 0 && !(stages && stages->kind != YAML_MAP))

@@ -1,4 +1,4 @@
-/* with:, resources: and private: of one task. */
+/* with: and private: of one task. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "engine/spec/spec_impl.h"
@@ -30,8 +30,8 @@ static bool find_import(struct experiment *e, const struct param *row, struct ta
     return true;
 }
 
-static bool set_param(struct experiment *e, struct instance *in, const struct yaml_node *key,
-                      const struct yaml_node *written, struct pos *pos)
+static bool set_param(struct experiment *e, const struct decl *d, struct instance *in,
+                      const struct yaml_node *key, const struct yaml_node *written, struct pos *pos)
 {
     struct task *t = in->task;
     const struct param *row = param_find(t->stage->params, key->text);
@@ -52,6 +52,7 @@ static bool set_param(struct experiment *e, struct instance *in, const struct ya
         error_context(&err, "stage '%s'", t->stage->name);
         return diag_take(e->diag, &err, &written->pos);
     }
+    warn_default(e, d, in, row, written);
     return !(row->flags & PARAM_IMPORT) || find_import(e, row, t, written->pos);
 }
 
@@ -63,77 +64,20 @@ static int param_count(const struct param *table)
     return n;
 }
 
-static bool set_all(struct experiment *e, struct instance *in, const struct yaml_node *with, struct pos *pos)
+static bool set_all(struct experiment *e, const struct decl *d, struct instance *in, struct pos *pos)
 {
+    const struct yaml_node *with = d->with;
     if (with && with->kind != YAML_MAP)
         return diag_add(e->diag, &with->pos, "with: takes a map of parameters");
     bool ok = true;
     for (int i = 0; with && i < with->n; i++)
-        ok = set_param(e, in, with->key[i], with->item[i], pos) && ok;
+        ok = set_param(e, d, in, with->key[i], with->item[i], pos) && ok;
     const struct task *t = in->task;
     for (const struct param *row = t->stage->params; row && row->name; row++)
         if ((row->flags & PARAM_REQUIRED) && !(with && yaml_get(with, row->name)))
             ok = diag_add(e->diag, &t->pos, "stage '%s' needs the parameter '%s'%s%s", t->stage->name,
                           row->name, row->doc ? ": " : "", row->doc ? row->doc : "");
     return ok;
-}
-
-static bool set_cores(struct experiment *e, struct task *t, const struct yaml_node *n)
-{
-    char *end = NULL;
-    const char *s = n->kind == YAML_SCALAR ? n->text : "";
-    long lo = strtol(s, &end, 10), hi = lo;
-    if (end != s && strcmp(end, "..") == 0)
-        hi = 0;
-    else if (end != s && strncmp(end, "..", 2) == 0) {
-        const char *second = end + 2;
-        hi = strtol(second, &end, 10);
-        if (end == second || *end || hi < lo)
-            lo = 0;
-    } else if (*end) {
-        lo = 0;
-    }
-    if (end == s || lo < 1 || lo > 100000 || hi > 100000)
-        return diag_add(e->diag, &n->pos, "cores must be a number, \"2..8\" or \"4..\", not '%s'", s);
-    t->cores_min = (int)lo;
-    t->cores_max = (int)hi;
-    return true;
-}
-
-static bool set_memory(struct experiment *e, struct task *t, const struct yaml_node *n)
-{
-    static const struct {
-        const char *name;
-        double bytes;
-    } unit[] = {{"", 1},     {"B", 1},    {"KiB", 1024.0}, {"MiB", 1048576.0},      {"GiB", 1073741824.0},
-                {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},     {"TiB", 1099511627776.0}};
-    char *end = NULL;
-    const char *s = n->kind == YAML_SCALAR ? n->text : "";
-    double x = strtod(s, &end);
-    for (size_t i = 0; end != s && x > 0 && i < sizeof unit / sizeof *unit; i++)
-        if (strcmp(end, unit[i].name) == 0 && x * unit[i].bytes < 1e18) {
-            t->memory = (int64_t)(x * unit[i].bytes);
-            return true;
-        }
-    return diag_add(e->diag, &n->pos, "memory must be a size such as 6GiB, not '%s'", s);
-}
-
-static void set_resources(struct experiment *e, struct instance *in, const struct yaml_node *node)
-{
-    struct yaml_node *r = vars_resolve(e->scratch, e->diag, &in->scope, node);
-    if (!r)
-        return;
-    if (r->kind != YAML_MAP)
-        diag_add(e->diag, &r->pos, "resources: takes a map of cores and memory");
-    for (int i = 0; r->kind == YAML_MAP && i < r->n; i++) {
-        const char *key = r->key[i]->text;
-        if (strcmp(key, "cores") == 0)
-            set_cores(e, in->task, r->item[i]);
-        else if (strcmp(key, "memory") == 0)
-            set_memory(e, in->task, r->item[i]);
-        else
-            diag_add(e->diag, &r->key[i]->pos, "unknown resource '%s': there are cores and memory", key);
-    }
 }
 
 static void set_label(struct experiment *e, struct instance *in, const struct yaml_node *node)
@@ -155,15 +99,18 @@ void params_set(struct experiment *e, const struct decl *d, struct instance *in)
     param_defaults(s->params, t->params, e->arena);
     struct pos *pos = arena_alloc(e->arena, (size_t)(param_count(s->params) + 1) * sizeof *pos);
     t->param_pos = pos;
-    const struct yaml_node *with = yaml_get(d->node, "with"), *r = yaml_get(d->node, "resources"),
+    const struct yaml_node *with = d->with, *r = yaml_get(d->node, "resources"),
                            *label = yaml_get(d->node, "private");
     struct error err = {0};
-    if (set_all(e, in, with, pos) && s->check && !s->check(t->params, &err)) {
+    if (set_all(e, d, in, pos) && s->check && !s->check(t->params, &err)) {
         error_context(&err, "stage '%s'", s->name);
         diag_take(e->diag, &err, with ? &with->pos : &t->pos);
     }
+    const struct yaml_node *below = yaml_get(d->defaults, "resources");
+    if (below) /* what the stage says itself replaces it */
+        resources_set(e, in, below);
     if (r)
-        set_resources(e, in, r);
+        resources_set(e, in, r);
     if (label)
         set_label(e, in, label);
 }

@@ -48,25 +48,6 @@ static const struct decl *find_decl(struct experiment *e, const char *name, cons
     return NULL;
 }
 
-/* Does instance `in` match "x,*"? */
-static bool matches(const struct instance *in, const char *coord)
-{
-    int i = 0;
-    for (const char *c = coord;; i++) {
-        size_t n = strcspn(c, ",");
-        if (i >= in->n_coord)
-            return false;
-        bool star = n == 1 && *c == '*';
-        if (!star && !(strlen(in->coord[i]) == n && strncmp(in->coord[i], c, n) == 0))
-            return false;
-        if (!c[n])
-            break;
-        c += n + 1;
-    }
-    /* a single * stands for all coordinates */
-    return i + 1 == in->n_coord || strcmp(coord, "*") == 0;
-}
-
 /* The instance whose coordinates are spelled out; NULL: there is a * among them, or it does not exist. */
 static const struct instance *exact(const struct experiment *e, const struct decl *d, const struct parsed *p)
 {
@@ -164,9 +145,12 @@ static bool add_reference(struct experiment *e, const struct task *t, const stru
     const struct instance *one = group ? exact(e, d, &p) : NULL;
     if (one)
         return connect(e, t, in, one->task, p.port, &node->pos, refs);
+    struct selector chosen;
+    if (group && !select_parse(e, d, p.coord, &node->pos, &chosen))
+        return false;
     int found = 0;
     for (int i = 0; i < d->n; i++)
-        if (!group || matches(&d->instance[i], p.coord)) {
+        if (!group || select_has(&chosen, &d->instance[i])) {
             found++;
             ok = connect(e, t, in, d->instance[i].task, p.port, &node->pos, refs) && ok;
         }

@@ -11,7 +11,7 @@
 #define MEMORY_MAX (1 << 30) /* bytes of all tasks */
 
 static const char *const top_keys[] = {"experiment", "description", "include", "vars",
-                                       "privacy",    "stages",      NULL};
+                                       "defaults",   "privacy",     "stages",  NULL};
 static const char *const stage_keys[] = {"uses",    "with",      "in",   "foreach",     "matrix",
                                          "private", "resources", "tags", "description", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
@@ -73,15 +73,22 @@ static void check_text(struct experiment *e, const struct yaml_node *map)
         ok = tags->item[i]->kind == YAML_SCALAR;
     if (!ok)
         diag_add(e->diag, &tags->pos, "tags: takes a list of words");
+    else if (tags)
+        warn_tags(e, tags);
 }
 
-static const struct stage *find_stage(const struct spec_options *opt, const char *name)
+bool spec_unknown_stage(struct experiment *e, const struct pos *pos, const char *name)
 {
-    return opt && opt->find ? opt->find(name) : stage_find(name);
+    size_t n = 0;
+    while (stage_registry[n])
+        n++;
+    AUTO(mem) const char **names = xcalloc(n + 1, sizeof *names);
+    for (size_t i = 0; i < n; i++)
+        names[i] = stage_registry[i]->name;
+    return diag_unknown(e->diag, pos, nearest_name(names, n, name), "there is no stage '%s'", name);
 }
 
-static const struct stage *read_uses(struct experiment *e, const struct decl *d,
-                                     const struct spec_options *opt)
+static const struct stage *read_uses(struct experiment *e, const struct decl *d)
 {
     const struct yaml_node *uses = yaml_get(d->node, "uses");
     if (!uses || uses->kind != YAML_SCALAR) {
@@ -89,21 +96,13 @@ static const struct stage *read_uses(struct experiment *e, const struct decl *d,
                  "stage '%s' needs 'uses: STAGE' ('weft stages' lists them)", d->name);
         return NULL;
     }
-    const struct stage *s = find_stage(opt, uses->text);
-    if (s)
-        return s;
-    size_t n = 0;
-    while (stage_registry[n])
-        n++;
-    AUTO(mem) const char **names = xcalloc(n + 1, sizeof *names);
-    for (size_t i = 0; i < n; i++)
-        names[i] = stage_registry[i]->name;
-    diag_unknown(e->diag, &uses->pos, nearest_name(names, n, uses->text), "there is no stage '%s'",
-                 uses->text);
-    return NULL;
+    const struct stage *s = e->find(uses->text);
+    if (!s)
+        spec_unknown_stage(e, &uses->pos, uses->text);
+    return s;
 }
 
-static void read_stages(struct experiment *e, const struct spec_options *opt)
+static void read_stages(struct experiment *e)
 {
     const struct yaml_node *stages = e->all_stages;
     e->decl = arena_alloc(e->arena, (size_t)(stages->n + 1) * sizeof *e->decl);
@@ -116,7 +115,7 @@ static void read_stages(struct experiment *e, const struct spec_options *opt)
         if (!spec_check_map(e, d->node, stage_keys, "a stage"))
             continue;
         check_text(e, d->node);
-        d->stage = read_uses(e, d, opt);
+        d->stage = read_uses(e, d);
         e->n++;
     }
 }
@@ -198,12 +197,15 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     check_text(e, root);
     if (!include_read(e, root, s->file))
         return;
-    e->vars = vars_read(e->arena, e->diag, e->all_vars, opt);
-    read_stages(e, opt);
+    e->vars = vars_read(e->arena, e->diag, e->all_vars, opt, &e->raw_vars);
+    read_stages(e);
+    defaults_apply(e);
     read_privacy(e, root);
     s->allow = e->allow;
     s->n_allow = e->n_allow;
     build(e, s);
+    if (e->diag->n == 0)
+        warn_all(e, s, root);
 }
 
 bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors,
@@ -212,8 +214,13 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
     struct spec *s = xcalloc(1, sizeof *s);
     arena_init(&s->arena);
     s->file = arena_strdup(&s->arena, path);
-    struct diag diag = {0};
-    struct experiment e = {.arena = &s->arena, .diag = &diag};
+    struct diag diag = {0}, warnings = {0};
+    struct experiment e = {.arena = &s->arena,
+                           .diag = &diag,
+                           .warnings = &warnings,
+                           .file = s->file,
+                           .pedantic = opt && opt->pedantic,
+                           .find = opt && opt->find ? opt->find : stage_find};
     struct yaml_node *root;
     struct error err = {0};
     if (!yaml_read(path, &s->arena, &root, &err))
@@ -225,8 +232,13 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
     *errors = NULL;
     *n_errors = 0;
     *ret = s;
-    if (diag.n == 0)
+    if (diag.n == 0) {
+        diag_sort(&warnings);
+        s->warning = warnings.item;
+        s->n_warnings = (int)warnings.n;
         return true;
+    }
+    diag_move(&diag, &warnings);
     diag_sort(&diag);
     *errors = diag.item;
     *n_errors = (int)diag.n;
@@ -240,6 +252,7 @@ void spec_free(struct spec *s)
     if (!s)
         return;
     arena_done(&s->arena);
+    free(s->warning);
     free(s);
 }
 

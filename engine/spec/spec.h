@@ -29,6 +29,8 @@ struct task {
     int n_labels;
     int cores_min, cores_max; /* resources.cores; 0,0: the scheduler chooses */
     int64_t memory;           /* resources.memory in bytes, 0: unknown */
+    double timeout;           /* resources.timeout in seconds, 0: none */
+    int retries;              /* resources.retries: more attempts after one that failed */
     int index;                /* position in spec->task, topological order */
 };
 struct spec {
@@ -37,17 +39,21 @@ struct spec {
     int n;
     const char *const *allow; /* privacy.allow: stages of the file that may see several clients' data */
     int n_allow;
-    struct arena arena; /* owns everything above */
+    struct error *warning; /* sorted by position */
+    int n_warnings;
+    struct arena arena; /* owns everything above but the warnings */
 };
 struct spec_options {
     const char *const *set; /* "name=value" texts of --set */
     int n_set;
     const char *const *vars; /* files of --vars: laid over the experiment's variables, below --set */
     int n_vars;
+    bool pedantic;                                 /* warn of values that equal their default, too */
     const struct stage *(*find)(const char *name); /* NULL: stage_find; tests bring their own */
 };
 /* Read, interpolate, expand foreach and matrix, resolve references, check parameters and ports. On failure
- * *errors is an array of all errors found, sorted by position (malloc'd, caller frees) and *n_errors > 0. */
+ * *errors is an array of all errors found and of warnings (ERROR_WARNING) among them, sorted by position
+ * (malloc'd, caller frees) and *n_errors > 0. */
 bool spec_read(const char *path, const struct spec_options *opt, struct spec **ret, struct error **errors,
                int *n_errors) MUST_CHECK;
 void spec_free(struct spec *s);

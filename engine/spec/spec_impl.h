@@ -1,5 +1,5 @@
-/* Private to engine/spec/: what the passes over an experiment share. Order: read -> include -> vars -> expand
- * -> params
+/* Private to engine/spec/: what the passes over an experiment share. Order: read -> include -> vars ->
+ * defaults -> expand -> params
  * -> refs -> graph -> labels; each pass adds what it finds wrong to the diagnostics and goes on. Everything
  * lives in the arena. */
 #ifndef ENGINE_SPEC_SPEC_IMPL_H
@@ -19,6 +19,9 @@ bool diag_unknown(struct diag *d, const struct pos *pos, const char *near, const
 /* Something is defined again at pos, first at `first`. */
 bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, const char *fmt, ...)
     PRINTF(4, 5);
+void diag_warn(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4);
+/* All of `from`, which is empty afterwards. */
+void diag_move(struct diag *d, struct diag *from);
 void diag_sort(struct diag *d); /* by file, line, column */
 
 /* Names a value may use: ${item} and ${key} of one instance, then the variables. */
@@ -33,9 +36,10 @@ struct yaml_node *overlay_vars(struct arena *a, struct diag *d, const struct yam
 /* The key nearest to `name`, for a suggestion; NULL when none is near or `map` is no map. */
 const char *overlay_near(const struct yaml_node *map, const char *name);
 /* The map of variables after --vars and --set, with every ${...} in it replaced; never NULL. `vars` may be
- * NULL. A variable that has an error is kept as a broken one: its users fail without a second message. */
+ * NULL. A variable that has an error is kept as a broken one: its users fail without a second message.
+ * *ret_raw: before anything in it is replaced. */
 struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
-                            const struct spec_options *opt);
+                            const struct spec_options *opt, const struct yaml_node **ret_raw);
 /* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */
 struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
                                const struct yaml_node *n);
@@ -50,15 +54,23 @@ struct decl { /* one entry of stages: */
     const char *name;
     struct pos pos; /* of the name */
     const struct yaml_node *node;
-    const struct stage *stage; /* NULL: unknown, reported */
+    const struct stage *stage;        /* NULL: unknown, reported */
+    const struct yaml_node *with;     /* its own, and below it the defaults' of its stage; may be NULL */
+    const struct yaml_node *defaults; /* of its stage: with, resources; may be NULL */
     struct instance *instance;
     int n;
+    const struct yaml_node *axes; /* of its matrix: a map of lists or maps; NULL without one */
+    const char ***axis;           /* [axis][i]: the coordinate's text */
 };
 struct experiment {
     struct arena *arena;
-    struct diag *diag;
+    struct diag *diag, *warnings;
+    const char *file; /* the main one */
+    bool pedantic;
+    const struct stage *(*find)(const char *name);
     struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
-    const struct yaml_node *vars;
+    struct yaml_node *all_defaults;          /* likewise, as defaults_flat says */
+    const struct yaml_node *vars, *raw_vars; /* raw: with --vars and --set, but ${...} as written */
     struct decl *decl;
     int n;
     int tasks;               /* of all declarations */
@@ -71,8 +83,15 @@ struct experiment {
 /* Is `map` a map whose keys are all in the NULL-ended list? Unknown ones are reported; false: no map. */
 bool spec_check_map(struct experiment *e, const struct yaml_node *map, const char *const *keys,
                     const char *what);
-/* include: fills e->all_vars and e->all_stages; false: a file could not be had, so that nothing of what needs
- * all of them can be said. */
+bool spec_unknown_stage(struct experiment *e, const struct pos *pos, const char *name); /* returns false */
+/* A map that a pass makes itself. */
+struct yaml_node *map_new(struct arena *a, struct pos pos);
+void map_append(struct arena *a, struct yaml_node *map, struct yaml_node *key, struct yaml_node *item);
+/* The defaults of one file, checked: a map from "STAGE.with.NAME" or "STAGE.resources.NAME" to the value. */
+struct yaml_node *defaults_flat(struct experiment *e, const struct yaml_node *root);
+void defaults_apply(struct experiment *e); /* e->all_defaults -> with and defaults of each declaration */
+/* include: fills e->all_vars, e->all_defaults and e->all_stages; false: a file could not be had, so that
+ * nothing of what needs all of them can be said. */
 bool include_read(struct experiment *e, const struct yaml_node *root, const char *path);
 void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
 
@@ -87,7 +106,24 @@ bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an in
 
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
+void resources_set(struct experiment *e, struct instance *in, const struct yaml_node *resources);
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
+struct selector { /* which instances a reference means */
+    const char *coord;
+    const char **value; /* by axis, NULL: any; NULL: coord is in order */
+};
+/* The text in a reference's brackets; false after a diagnostic. */
+bool select_parse(struct experiment *e, const struct decl *d, const char *coord, const struct pos *pos,
+                  struct selector *ret);
+bool select_has(const struct selector *s, const struct instance *in);
 bool graph_order(struct experiment *e, struct spec *s); /* fills s->task; false: a cycle, reported */
 void labels_flow(struct experiment *e, struct spec *s); /* private labels along the edges */
+
+/* What an experiment without errors has that may be a mistake: variables, defaults and stages that nothing
+ * uses. */
+void warn_all(struct experiment *e, const struct spec *s, const struct yaml_node *root);
+void warn_tags(struct experiment *e, const struct yaml_node *tags); /* a list of texts */
+/* Pedantic: the parameter was set to what it would be anyway. */
+void warn_default(struct experiment *e, const struct decl *d, const struct instance *in,
+                  const struct param *row, const struct yaml_node *written);
 #endif

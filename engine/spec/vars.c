@@ -63,8 +63,11 @@ static const struct yaml_node *look_up(const struct resolver *r, const char *pat
         in = at;
         at = yaml_get(at, part);
     }
-    if (at)
+    if (at) {
+        if (*is_var)
+            ((struct yaml_node *)at)->used = true;
         return at;
+    }
     if (!s->item && (strcmp(part, "item") == 0 || strcmp(part, "key") == 0))
         diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
     else
@@ -118,6 +121,7 @@ static struct yaml_node *substitute(const struct resolver *r, const struct yaml_
     }
     struct yaml_node *copy = arena_alloc(r->arena, sizeof *copy);
     *copy = *found;
+    copy->used = false;
     copy->pos = n->pos; /* errors point to where the value is used */
     return copy;
 }
@@ -175,6 +179,7 @@ static struct yaml_node *resolve(const struct resolver *r, const struct yaml_nod
         return resolve_scalar(r, n, up);
     struct yaml_node *copy = arena_alloc(r->arena, sizeof *copy);
     *copy = *n;
+    copy->used = false;
     if (n->kind == YAML_SCALAR)
         return copy;
     copy->item = arena_alloc(r->arena, (size_t)(n->n + 1) * sizeof *copy->item);
@@ -194,7 +199,7 @@ struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct sco
 }
 
 struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
-                            const struct spec_options *opt)
+                            const struct spec_options *opt, const struct yaml_node **ret_raw)
 {
     struct yaml_node *raw = overlay_vars(a, d, vars, opt);
     struct yaml_node *ready = arena_alloc(a, sizeof *ready);
@@ -210,5 +215,6 @@ struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_n
         if (!ready->item[i])
             ready->item[i] = text_node(a, NULL, raw->item[i]->pos, false);
     }
+    *ret_raw = raw;
     return ready;
 }

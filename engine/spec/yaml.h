@@ -13,6 +13,7 @@ struct yaml_node {
     struct pos pos;
     const char *text; /* scalar */
     bool quoted;      /* scalar in quotes: always a string */
+    bool used;        /* of a variable: a ${...} took it */
     struct yaml_node **item;
     struct yaml_node **key; /* map: key[i] (scalar) -> item[i] */
     int n;

@@ -64,12 +64,17 @@ for name, stage in {
         "foreach map": '{ foreach: { a: 1, b: { c: 2 } }, uses: synthetic, with: { domain: blobs } }',
         "matrix": '{ matrix: { a: [1, 2], b: "${list}" }, uses: synthetic, with: { domain: blobs } }',
         "resources": synthetic % ("", ', resources: { cores: "2..8", memory: 6GiB }'),
+        "timeout": synthetic % ("", ', resources: { timeout: 1h30m, retries: 2 }'),
+        "timeout in seconds": synthetic % ("", ', resources: { timeout: 0.5, retries: "${n}" }'),
+        "timeout with a unit": synthetic % ("", ', resources: { timeout: 1.5h }'),
         "cores": synthetic % ("", ", resources: { cores: 4, memory: 1000000 }"),
         "cores from": synthetic % ("", ', resources: { cores: "4.." }'),
         "resources variable": synthetic % ("", ', resources: { cores: "${n}" }'),
         "text for people": synthetic % ("", ", tags: [a, 1], description: some text"),
         "word that YAML 1.1 took for a boolean": synthetic % (", seed: 1", ", private: no")}.items():
     case(name, one(stage), True)
+case("coordinates by name", one('{ matrix: { d: [blobs, rings], s: [1, 2] }, uses: synthetic, with: { domain: "${item.d}", seed: "${item.s}" } }\n'
+                                '  y: { uses: pretrain, in: { public: "x[s=1, d=blobs]" } }'), True)
 case("privacy", one(synthetic % ("", ""), "privacy: { allow: [x] }\n"), True)
 for name, stage in {
         "unknown parameter": synthetic % (", per_clas: 3", ""),
@@ -96,10 +101,22 @@ for name, stage in {
         "cores of text": synthetic % ("", ", resources: { cores: some }"),
         "no cores": synthetic % ("", ", resources: { cores: 0 }"),
         "memory of text": synthetic % ("", ", resources: { memory: 6 gigs }"),
+        "timeout of text": synthetic % ("", ", resources: { timeout: long }"),
+        "timeout as of a clock": synthetic % ("", ", resources: { timeout: 1:30 }"),
+        "timeout of nothing": synthetic % ("", ", resources: { timeout: '' }"),
+        "timeout upside down": synthetic % ("", ", resources: { timeout: 3m2h }"),
+        "no timeout": synthetic % ("", ", resources: { timeout: 0 }"),
+        "retries": synthetic % ("", ", resources: { retries: -1 }"),
+        "many retries": synthetic % ("", ", resources: { retries: 101 }"),
         "unknown resource": synthetic % ("", ", resources: { gpus: 1 }"),
         "tags of text": synthetic % ("", ", tags: a"),
         "private list": synthetic % ("", ", private: [a]")}.items():
     case(name, one(stage), False)
+case("defaults", one("{ uses: synthetic }", 'defaults: { synthetic: { with: { domain: blobs, per_class: "${n}" }, resources: { cores: "2.." } }, table: {} }\n'), True)
+case("wrong default", one(synthetic % ("", ""), "defaults: { synthetic: { with: { per_class: 0 } } }\n"), False)
+case("unknown default", one(synthetic % ("", ""), "defaults: { synthetic: { with: { sise: 8 } } }\n"), False)
+case("default of no stage", one(synthetic % ("", ""), "defaults: { synthetik: {} }\n"), False)
+case("default of in", one(synthetic % ("", ""), "defaults: { embedding: { in: { data: public } } }\n"), False)
 case("no name", one(synthetic % ("", "")).replace("experiment: e\n", ""), False)
 case("no stages", "experiment: e\nstages: {}\n", False)
 case("name", one(synthetic % ("", "")).replace("experiment: e\n", "experiment: e/f\n"), False)

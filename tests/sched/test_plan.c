@@ -105,6 +105,8 @@ static void simulate(struct rng *r, bool failures, bool keep_going)
         if (failures && rng_below(r, 10) == 0) {
             plan_failed(w.plan, task, keep_going);
             failed = true;
+        } else if (!(failed && !keep_going) && rng_below(r, 10) == 0) {
+            plan_retry(w.plan, task);
         } else {
             plan_done(w.plan, task);
         }

@@ -100,7 +100,7 @@ static void invariance(void **state)
     same(a,
          "experiment: f\n# words\nvars: {n: 7}\nstages:\n  b:\n    with: {threads: 4, rate: 2.5e-1, size: "
          "'${n}'}\n"
-         "    uses: source\n    resources: {cores: 2}\n    private: x\n",
+         "    uses: source\n    resources: {cores: 2, timeout: 1h, retries: 3}\n    private: x\n",
          "a", "b", true);
     same(a, "experiment: e\nstages: {a: {uses: source, with: {size: 8, rate: 0.25}}}", "a", "a", false);
     same(a, "experiment: e\nstages: {a: {uses: source, with: {size: 7, rate: 0.25, kind: a}}}", "a", "a",
@@ -152,6 +152,23 @@ static void inclusion(void **state)
     all_same(buf_str(&inlined), buf_str(&with));
 }
 
+/* A value may stand with the declaration or among the defaults. */
+static void defaults(void **state)
+{
+    static const char head[] = "experiment: e\nstages:\n", sources[] =
+                                                               "  a: {uses: source, with: {rate: 1%s}}\n"
+                                                               "  b: {foreach: [p, q], uses: source%s}\n";
+    AUTO(buf) struct buf spelled = {0}, below = {0};
+    buf_puts(&spelled, head);
+    buf_printf(&spelled, sources, ", size: 7, text: t, path: /tmp",
+               ", with: {rate: 0.25, size: 7, text: t, path: /tmp}, resources: {cores: 2}");
+    buf_puts(&below, head);
+    buf_printf(&below, sources, "", "");
+    buf_puts(&below, "defaults: {source: {with: {size: 7, text: t, rate: 0.25, path: /tmp}, "
+                     "resources: {cores: 3}}}\n");
+    all_same(buf_str(&spelled), buf_str(&below));
+}
+
 static void not_known(void **state)
 {
     AUTO(buf) struct buf errors = {0};
@@ -178,6 +195,7 @@ static void not_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(text), cmocka_unit_test(invariance),
-                                       cmocka_unit_test(inclusion), cmocka_unit_test(not_known)};
+                                       cmocka_unit_test(inclusion), cmocka_unit_test(defaults),
+                                       cmocka_unit_test(not_known)};
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }

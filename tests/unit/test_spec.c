@@ -291,10 +291,10 @@ static void resources(void **state)
     assert_true(b->cores_min == 2 && b->cores_max == 8 && b->memory == 1500000);
     assert_true(c->cores_min == 4 && c->cores_max == 0 && c->memory == 0);
     spec_free(s);
-    bad(HEAD "  a: {uses: source, resources: {cores: 0, memory: much, timeout: 4h}}\n"
+    bad(HEAD "  a: {uses: source, resources: {cores: 0, memory: much, timeouts: 4h}}\n"
              "  b: {uses: source, resources: {cores: 8..2}}\n  c: {uses: source, resources: 4}\n"
              "  d: {uses: source, resources: {cores: 2x}, tags: x}\n",
-        "3:40 cores must be|3:51 memory must be|3:57 unknown resource 'timeout'|4:40 cores must be|5:32 "
+        "3:40 cores must be|3:51 memory must be|3:57 unknown resource 'timeouts'|4:40 cores must be|5:32 "
         "takes a map|"
         "6:40 cores must be|6:51 tags: takes a list");
 }
