@@ -21,6 +21,13 @@ const struct command_key command_keys[] = {
      "raise it when the program changes in ways that its files do not show"},
     {0}};
 
+json_t *command_key_schema(const struct command_key *k)
+{
+    json_t *o = json_loads(k->schema, 0, NULL);
+    json_object_set_new(o, "description", json_string(k->doc));
+    return o;
+}
+
 /* What of a part stands in the row, and what it looks like in JSON. */
 static const struct part {
     const char *name;

@@ -49,6 +49,7 @@ struct command_key { /* of with: */
     const char *doc;
 };
 extern const struct command_key command_keys[]; /* {0}-ended */
+json_t *command_key_schema(const struct command_key *k); /* with its description; new reference */
 struct command_word {                           /* what a program may be told, and how */
     const char *name, *doc;
 };
