@@ -15,7 +15,8 @@ const struct command_key command_keys[] = {
      "the program's own files and folders; relative to the current folder; their content counts"},
     {"env", false, "{" NAMES "}",
      "variables that pass from the caller's environment; all others stay outside; never counts"},
-    {"set", false, "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\", \"boolean\"]}}",
+    {"set", false,
+     "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\", \"boolean\"]}}",
      "variables that are set for the program, with placeholders; they count"},
     {"version", false, "{\"type\": \"integer\", \"minimum\": 1, \"default\": 1}",
      "raise it when the program changes in ways that its files do not show"},
@@ -71,12 +72,13 @@ static struct port *make_ports(const struct command_list *list, bool output, str
     struct port *port = arena_alloc(a, (size_t)(list->n + 1) * sizeof *port);
     for (int i = 0; i < list->n; i++) {
         const struct command_item *item = &list->item[i];
-        port[i] = output ? (struct port){.name = item->name,
-                                         .type = artifact_find(item->value),
-                                         .releases = item->release != NULL,
-                                         .release = item->release}
-                         : (struct port){
-                               .name = item->name, .type = ARTIFACT_ANY, .many = true, .private_ok = true};
+        port[i] =
+            output
+                ? (struct port){.name = item->name,
+                                .type = artifact_find(item->value),
+                                .releases = item->release != NULL,
+                                .release = item->release}
+                : (struct port){.name = item->name, .type = ARTIFACT_ANY, .many = true, .private_ok = true};
         if (output && !port[i].type)
             port[i].type = ARTIFACT_ANY; /* a type that was reported: no second message where it is used */
     }
@@ -94,12 +96,12 @@ const struct stage *command_stage(const struct stage *row, const struct command 
     for (int p = 0; p < COMMAND_PARTS; p++)
         for (int i = 0; parts[p].row && i < c->part[p].n; i++, k++) {
             const struct command_item *item = &c->part[p].item[i];
-            param[k] = (struct param){
-                .name = item->name ? arena_printf(a, "%s.%s", parts[p].name, item->name)
-                                   : arena_printf(a, "%s.%d", parts[p].name, i),
-                .type = PARAM_STRING,
-                .offset = offsetof(struct params, text) + (size_t)k * sizeof *params->text,
-                .flags = parts[p].flags | PARAM_REQUIRED};
+            param[k] =
+                (struct param){.name = item->name ? arena_printf(a, "%s.%s", parts[p].name, item->name)
+                                                  : arena_printf(a, "%s.%d", parts[p].name, i),
+                               .type = PARAM_STRING,
+                               .offset = offsetof(struct params, text) + (size_t)k * sizeof *params->text,
+                               .flags = parts[p].flags | PARAM_REQUIRED};
             params->text[k] = item->value;
             pos[k] = item->pos;
         }

@@ -1,7 +1,7 @@
-/* A user's own program as a stage (`uses: command`). What a task declares is a struct command; command_stage makes
- * a row of it like any other stage's, so that references, labels, keys, plans and results need to know nothing of
- * programs: its ports are those that were declared, its parameters are its words (argv.0, files.NAME, set.NAME,
- * outputs.NAME, version), which stand in the key. */
+/* A user's own program as a stage (`uses: command`). What a task declares is a struct command; command_stage
+ * makes a row of it like any other stage's, so that references, labels, keys, plans and results need to know
+ * nothing of programs: its ports are those that were declared, its parameters are its words (argv.0,
+ * files.NAME, set.NAME, outputs.NAME, version), which stand in the key. */
 #ifndef STAGES_COMMAND_H
 #define STAGES_COMMAND_H
 #include "stages/stage.h"
@@ -31,8 +31,8 @@ struct command {
 };
 const struct command_item *command_find(const struct command *c, enum command_part part, const char *name);
 
-/* The row of a task with this declaration; `row` is the registry's. *ret_params is the stage's struct; *ret_pos,
- * where it is wanted, says by index in the row's params where each was set. All in the arena. */
+/* The row of a task with this declaration; `row` is the registry's. *ret_params is the stage's struct;
+ * *ret_pos, where it is wanted, says by index in the row's params where each was set. All in the arena. */
 const struct stage *command_stage(const struct stage *row, const struct command *c, struct arena *a,
                                   const void **ret_params, const struct pos **ret_pos);
 /* A declaration as JSON and back, for the worker. */
@@ -48,22 +48,15 @@ struct command_key { /* of with: */
     const char *schema; /* JSON Schema of the value */
     const char *doc;
 };
-extern const struct command_key command_keys[]; /* {0}-ended */
+extern const struct command_key command_keys[];          /* {0}-ended */
 json_t *command_key_schema(const struct command_key *k); /* with its description; new reference */
-struct command_word {                           /* what a program may be told, and how */
+struct command_word {                                    /* what a program may be told, and how */
     const char *name, *doc;
 };
 extern const struct command_word command_placeholders[], command_variables[]; /* {0}-ended */
 
 /* -- words of argv and set: text and placeholders -- */
-enum command_place {
-    COMMAND_TEXT,
-    COMMAND_IN,
-    COMMAND_OUT,
-    COMMAND_FILE,
-    COMMAND_THREADS,
-    COMMAND_SCRATCH
-};
+enum command_place { COMMAND_TEXT, COMMAND_IN, COMMAND_OUT, COMMAND_FILE, COMMAND_THREADS, COMMAND_SCRATCH };
 struct command_piece {
     enum command_place place;
     const char *text; /* the text; the port; the file's path */

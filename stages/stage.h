@@ -28,8 +28,8 @@ enum artifact {
     ARTIFACT_FILES,     /* whatever a user's program writes; only its inputs take it */
     ARTIFACT_ANY        /* input ports only: any of the above */
 };
-const char *artifact_name(enum artifact a);       /* "images", "model", ... */
-enum artifact artifact_find(const char *name);    /* ARTIFACT_NONE when an output cannot be of that type */
+const char *artifact_name(enum artifact a);    /* "images", "model", ... */
+enum artifact artifact_find(const char *name); /* ARTIFACT_NONE when an output cannot be of that type */
 
 struct port {
     const char *name;

@@ -31,10 +31,9 @@ char *job_write(const struct job *j)
     for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
         json_object_set_new(outputs, j->stage->outputs[p].name, json_string(j->outputs[p]));
     AUTO_JSON o = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:i, s:s, s:I}", "task", j->task, "stage",
-                            j->stage->name, "version", j->stage->version, "params",
-                            params_json(j), "inputs", inputs_json(j), "outputs",
-                            outputs, "scratch", j->scratch, "threads", j->threads, "cpuset", j->cpuset,
-                            "parent", (json_int_t)j->parent);
+                            j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
+                            inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads,
+                            "cpuset", j->cpuset, "parent", (json_int_t)j->parent);
     return json_text(o, false);
 }
 

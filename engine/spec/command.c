@@ -1,5 +1,5 @@
-/* uses: command: what a task declares of its program (with:, outputs:, the names in in:), read and checked, and the
- * row that follows from it. Afterwards such a task is like any other. */
+/* uses: command: what a task declares of its program (with:, outputs:, the names in in:), read and checked,
+ * and the row that follows from it. Afterwards such a task is like any other. */
 #include "stages/command.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -158,8 +158,11 @@ static void read_version(struct reader *r, const struct yaml_node *n)
 static const struct {
     const char *key;
     void (*read)(struct reader *r, const struct yaml_node *n);
-} readers[] = {
-    {"argv", read_argv}, {"files", read_files}, {"env", read_env}, {"set", read_set}, {"version", read_version}};
+} readers[] = {{"argv", read_argv},
+               {"files", read_files},
+               {"env", read_env},
+               {"set", read_set},
+               {"version", read_version}};
 #define READERS (sizeof readers / sizeof *readers)
 
 static void read_with(struct reader *r, const struct yaml_node *with)
@@ -171,7 +174,8 @@ static void read_with(struct reader *r, const struct yaml_node *with)
         return;
     for (const struct command_key *k = command_keys; k->name; k++)
         if (k->required && !yaml_get(with, k->name))
-            diag_add(r->e->diag, with ? &with->pos : &r->decl->pos, "a command needs '%s': %s", k->name, k->doc);
+            diag_add(r->e->diag, with ? &with->pos : &r->decl->pos, "a command needs '%s': %s", k->name,
+                     k->doc);
     for (size_t i = 0; i < READERS; i++) {
         const struct yaml_node *n = yaml_get(with, readers[i].key);
         struct yaml_node *value = n ? vars_resolve(r->e->arena, r->e->diag, &r->instance->scope, n) : NULL;
@@ -183,12 +187,14 @@ static void read_with(struct reader *r, const struct yaml_node *with)
 /* ---- ports ---- */
 
 /* A name for a port that is free; its variable of the environment must be, too: a-b and a_b share one. */
-static bool check_port(struct reader *r, enum command_part part, const char *what, const struct yaml_node *key)
+static bool check_port(struct reader *r, enum command_part part, const char *what,
+                       const struct yaml_node *key)
 {
     if (!is_port(key->text))
-        return diag_add(r->e->diag, &key->pos,
-                        "%s '%.100s' of a command: a name has letters, digits, - and _ and begins with a letter",
-                        what, key->text);
+        return diag_add(
+            r->e->diag, &key->pos,
+            "%s '%.100s' of a command: a name has letters, digits, - and _ and begins with a letter", what,
+            key->text);
     for (int i = 0; i < r->command->part[part].n; i++) {
         const char *x = key->text, *y = r->command->part[part].item[i].name;
         while (*x && (toupper((unsigned char)*x) == toupper((unsigned char)*y) ||
@@ -213,8 +219,8 @@ static const char *read_type(struct reader *r, const char *output, const struct 
     return "";
 }
 
-/* "name: type" or "name: { type: ..., releases: ... }". weft cannot see what a program writes, so that only the
- * file's author can answer for what leaves. */
+/* "name: type" or "name: { type: ..., releases: ... }". weft cannot see what a program writes, so that only
+ * the file's author can answer for what leaves. */
 static struct command_item read_output(struct reader *r, const struct yaml_node *key,
                                        const struct yaml_node *value)
 {
@@ -236,7 +242,8 @@ static struct command_item read_output(struct reader *r, const struct yaml_node 
         diag_add(r->e->diag, &releases->pos, "releases: says in words what leaves");
     else if (!privacy_allows(r->e, r->decl))
         diag_add(r->e->diag, &releases->pos,
-                 "output '%s' would release private data, and nothing can check what a program writes: name '%s' in "
+                 "output '%s' would release private data, and nothing can check what a program writes: name "
+                 "'%s' in "
                  "privacy: {allow: [...]} to answer for it",
                  key->text, r->decl->name);
     else
@@ -308,13 +315,14 @@ static void check_program(struct reader *r)
     const char *path = program_file(r);
     if (!path)
         return;
-    const struct pos *pos = &r->command->part[COMMAND_ARGV].item[0].pos;
+    const struct command_item *word = &r->command->part[COMMAND_ARGV].item[0];
     if (!fs_exists(path))
-        diag_add(r->e->diag, pos, "there is no program '%s'", path);
+        diag_add(r->e->diag, &word->pos, "there is no program '%s'", word->value);
     else if (fs_is_dir(path))
-        diag_add(r->e->diag, pos, "'%s' is a folder, not a program", path);
+        diag_add(r->e->diag, &word->pos, "'%s' is a folder, not a program", word->value);
     else if (access(path, X_OK) != 0)
-        diag_add(r->e->diag, pos, "'%s' is not executable: chmod +x, or name the program that runs it first", path);
+        diag_add(r->e->diag, &word->pos,
+                 "'%s' is not executable: chmod +x, or name the program that runs it first", word->value);
 }
 
 /* A file below a declared folder must be there, too. */
@@ -330,13 +338,13 @@ static bool check_file(const struct command *c, const char *word, struct arena *
     return true;
 }
 
-static void check_words(struct experiment *e, const struct command *c, enum command_part part, const int *count)
+static void check_words(struct experiment *e, const struct command *c, enum command_part part,
+                        const int *count)
 {
     for (int i = 0; i < c->part[part].n; i++) {
         const struct command_item *word = &c->part[part].item[i];
         struct error err = {0};
-        if (!command_check_word(c, count, word->value, &err) ||
-            !check_file(c, word->value, e->arena, &err))
+        if (!command_check_word(c, count, word->value, &err) || !check_file(c, word->value, e->arena, &err))
             diag_take(e->diag, &err, &word->pos);
     }
 }

@@ -11,8 +11,8 @@
 
 static const char *const top_keys[] = {"experiment", "description", "include", "vars",
                                        "privacy",    "stages",      NULL};
-static const char *const stage_keys[] = {"uses",    "with",      "in",   "foreach",     "matrix",
-                                         "private", "resources", "tags", "description", "outputs", NULL};
+static const char *const stage_keys[] = {"uses",      "with", "in",          "foreach", "matrix", "private",
+                                         "resources", "tags", "description", "outputs", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
 
 static size_t count(const char *const *names)

@@ -5,7 +5,13 @@
 #include "base/mem.h"
 #include "stages/io/safetensors.h"
 
-enum content { ANY, JSON, ROWS, TENSORS, WEIGHTS }; /* ROWS: JSON with a list `rows`; WEIGHTS: perhaps shards */
+enum content {
+    ANY,
+    JSON,
+    ROWS,
+    TENSORS,
+    WEIGHTS
+}; /* ROWS: JSON with a list `rows`; WEIGHTS: perhaps shards */
 
 static const struct need {
     enum artifact type;
@@ -61,8 +67,8 @@ bool artifact_check(enum artifact type, const char *dir, struct error *err)
         const char *file = needs[i].file;
         AUTO(mem) char *path = xprintf("%s%s%s", dir, *file ? "/" : "", file);
         if (!fs_exists(path))
-            return error_set(err, NULL, ERROR_TASK, "has no file '%s', which an artifact of type %s has", file,
-                             artifact_name(type));
+            return error_set(err, NULL, ERROR_TASK, "has no file '%s', which an artifact of type %s has",
+                             file, artifact_name(type));
         if (!check_content(needs[i].content, path, err)) {
             if (err)
                 err->code = ERROR_TASK; /* not the user's file, but what a program made of it */

@@ -1,5 +1,5 @@
-/* Is a folder an artifact of its type? For what programs make that are not ours: the files of docs/artifacts.md must
- * be there and be what their names say. */
+/* Is a folder an artifact of its type? For what programs make that are not ours: the files of
+ * docs/artifacts.md must be there and be what their names say. */
 #ifndef STAGES_JOB_ARTIFACT_CHECK_H
 #define STAGES_JOB_ARTIFACT_CHECK_H
 #include "stages/stage.h"

@@ -1,4 +1,5 @@
-/* command: a user's own program. Its words, its environment, its end, and whether it made what it declared. */
+/* command: a user's own program. Its words, its environment, its end, and whether it made what it declared.
+ */
 #include "stages/command.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -139,7 +140,8 @@ static bool put_set(struct stage_context *ctx, struct texts *env, struct error *
     return true;
 }
 
-/* Little and fixed, then what the caller lends, then what the task sets, then ours: of two the later counts. */
+/* Little and fixed, then what the caller lends, then what the task sets, then ours: of two the later counts.
+ */
 static bool make_env(struct stage_context *ctx, struct texts *env, struct error *err)
 {
     const struct command *c = ctx->stage->command;
@@ -266,10 +268,10 @@ static bool look(const struct stage_context *ctx, struct buf *ret, struct error 
 static bool check_inputs(const struct stage_context *ctx, const struct buf *before, struct error *err)
 {
     AUTO(buf) struct buf now = {0};
-    return look(ctx, &now, err) &&
-           (strcmp(buf_str(before), buf_str(&now)) == 0 ||
-            error_set(err, NULL, ERROR_TASK,
-                      "the program changed its inputs, which other tasks read: let it work on a copy in {scratch}"));
+    return look(ctx, &now, err) && (strcmp(buf_str(before), buf_str(&now)) == 0 ||
+                                    error_set(err, NULL, ERROR_TASK,
+                                              "the program changed its inputs, which other tasks read: let "
+                                              "it work on a copy in {scratch}"));
 }
 
 static bool check_outputs(const struct stage_context *ctx, struct error *err)

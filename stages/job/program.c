@@ -138,8 +138,8 @@ static bool child_start(struct child *c, const struct program *p, struct error *
 static void flush(struct child *c, const struct program *p, bool all)
 {
     size_t done = 0;
-    for (const char *nl; c->line.len > done &&
-                         (nl = memchr(c->line.data + done, '\n', c->line.len - done));) {
+    for (const char *nl;
+         c->line.len > done && (nl = memchr(c->line.data + done, '\n', c->line.len - done));) {
         size_t n = (size_t)(nl - c->line.data) - done;
         p->line(p->arg, c->line.data + done, n);
         done += n + 1;
