@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #define BASE_PATH "/usr/local/bin:/usr/bin:/bin"
+#define TEXT_MAX  (128 << 10) /* of one variable with its NUL: the kernel's limit (MAX_ARG_STRLEN) */
 
 struct texts { /* NULL-ended; in the run's arena */
     char **item;
@@ -117,10 +118,13 @@ static void put_ports(struct stage_context *ctx, struct texts *env)
 {
     for (int p = 0; p < stage_port_count(ctx->stage->inputs); p++) {
         AUTO(buf) struct buf all = {0};
+        const char *name = port_variable(ctx->arena, "WEFT_IN_", ctx->stage->inputs[p].name);
         for (int i = 0; i < ctx->inputs[p].n; i++)
             buf_printf(&all, "%s%s", i ? "\n" : "", ctx->inputs[p].item[i].dir);
-        put(env, ctx->arena, port_variable(ctx->arena, "WEFT_IN_", ctx->stage->inputs[p].name),
-            buf_str(&all));
+        if (strlen(name) + all.len + 2 <= TEXT_MAX)
+            put(env, ctx->arena, name, buf_str(&all));
+        else
+            stage_warn(ctx, "%s is not set: %d folders are too long for a variable", name, ctx->inputs[p].n);
     }
     for (int p = 0; p < stage_port_count(ctx->stage->outputs); p++)
         put(env, ctx->arena, port_variable(ctx->arena, "WEFT_OUT_", ctx->stage->outputs[p].name),
