@@ -1,4 +1,5 @@
-/* Placeholders in the words of argv: "{in:data}", "--out={out:model}", "{{" for a brace. */
+/* Placeholders in the words of argv: "{in:data}", "--out={out:model}", "{{" for a brace. Braces that begin no
+ * {name} or {name:...} stand for themselves, so that shell, awk and JSON can be written as they are. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -17,7 +18,8 @@ static const struct place {
               {"file", COMMAND_FILE, "PATH"},
               {"threads", COMMAND_THREADS, NULL},
               {"scratch", COMMAND_SCRATCH, NULL}};
-#define PLACES (sizeof places / sizeof *places)
+#define PLACES  (sizeof places / sizeof *places)
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 
 const struct command_word command_placeholders[] = {
     {"{in:NAME}", "folder of the input; a word that is just this becomes one word for each of several"},
@@ -26,7 +28,7 @@ const struct command_word command_placeholders[] = {
     {"{file:PATH}", "a declared file, or a file below a declared folder, where it lies"},
     {"{threads}", "cores of this task"},
     {"{scratch}", "a folder for the task alone, removed afterwards; the program starts there"},
-    {"{{", "a brace"},
+    {"{{", "a brace, where what follows would be a placeholder; other braces stand for themselves"},
     {0}};
 
 const struct command_word command_variables[] = {
@@ -93,6 +95,13 @@ static void end_text(struct buf *text, struct arena *a, struct command_piece *pi
     buf_clear(text);
 }
 
+/* Length of "name" in "{name}" and "{name:...", 0: another brace, as of awk, JSON or a shell's ${name}. */
+static size_t place_name(const char *word, const char *brace)
+{
+    size_t n = brace > word && brace[-1] == '$' ? 0 : strspn(brace + 1, LETTERS);
+    return brace[1 + n] == '}' || brace[1 + n] == ':' ? n : 0;
+}
+
 bool command_split(const char *word, struct arena *a, struct command_piece **ret, int *ret_n,
                    struct error *err)
 {
@@ -100,9 +109,10 @@ bool command_split(const char *word, struct arena *a, struct command_piece **ret
     *ret_n = 0;
     *ret = arena_alloc(a, (strlen(word) + 1) * sizeof **ret); /* no more pieces than characters */
     for (const char *c = word; *c;) {
-        if (c[0] != '{' || c[1] == '{') {
+        size_t name = *c == '{' ? place_name(word, c) : 0;
+        if (!name) {
             buf_putc(&text, *c);
-            c += c[0] == '{' ? 2 : 1;
+            c += c[0] == '{' && c[1] == '{' ? 2 : 1;
             continue;
         }
         size_t n = strcspn(++c, "}");

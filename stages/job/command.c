@@ -21,16 +21,19 @@
 
 struct texts { /* NULL-ended; in the run's arena */
     char **item;
-    int n;
+    int n, cap;
 };
 
 static void texts_add(struct texts *t, struct arena *a, const char *text)
 {
-    char **more = arena_alloc(a, (size_t)(t->n + 2) * sizeof *more);
-    if (t->n)
-        memcpy(more, t->item, (size_t)t->n * sizeof *more);
-    more[t->n++] = arena_strdup(a, text);
-    t->item = more;
+    if (t->n + 1 >= t->cap) {
+        t->cap = 2 * t->cap + 16;
+        char **more = arena_alloc(a, (size_t)t->cap * sizeof *more);
+        if (t->n)
+            memcpy(more, t->item, (size_t)t->n * sizeof *more);
+        t->item = more;
+    }
+    t->item[t->n++] = arena_strdup(a, text);
 }
 
 /* ---- words ---- */
