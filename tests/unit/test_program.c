@@ -76,11 +76,8 @@ static void descriptors(void **state)
     AUTO(buf) struct buf said = {0};
     AUTO(fd) int leak = dup(STDIN_FILENO);
     assert_true(leak >= 3);
-    assert_int_equal(shell("cd /proc/self/fd; for f in *; do case $f in 0|1|2) ;; *) "
-                           "readlink $f | grep -v /proc ;; esac; done; true",
-                           &said),
-                     0);
-    assert_string_equal(buf_str(&said), "");
+    assert_int_equal(shell("ls /proc/$$/fd; true", &said), 0);
+    assert_string_equal(buf_str(&said), "0|1|2|");
 }
 
 /* A program that ended is not waited for because of what it left running, although that holds its stdout. */
