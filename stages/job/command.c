@@ -232,6 +232,20 @@ static bool take_metric(struct stage_context *ctx, const char *line)
     return true;
 }
 
+/* What a person would see of a line: without what a progress bar overwrote, without colours' escapes. */
+static void keep_last(struct listener *l, char *line)
+{
+    size_t n = strlen(line), from;
+    while (n && strchr("\r \t", line[n - 1]))
+        line[--n] = '\0';
+    for (from = n; from && line[from - 1] != '\r'; from--)
+        ;
+    for (char *c = line; *c; c++)
+        *c = iscntrl((unsigned char)*c) ? ' ' : *c;
+    if (n > from)
+        snprintf(l->last, sizeof l->last, "%s", line + from);
+}
+
 static void on_line(void *arg, const char *text, size_t n)
 {
     struct listener *l = arg;
@@ -243,8 +257,7 @@ static void on_line(void *arg, const char *text, size_t n)
         return;
     fwrite(text, 1, n, stderr); /* the task's log */
     fputc('\n', stderr);
-    if (line[strspn(line, " \t\r")])
-        snprintf(l->last, sizeof l->last, "%s", line);
+    keep_last(l, line);
 }
 
 /* ---- the run ---- */
@@ -280,7 +293,7 @@ static const char *find_program(struct stage_context *ctx, const char *name, con
     return path;
 }
 
-static bool run(struct stage_context *ctx, struct error *err)
+static bool run_program(struct stage_context *ctx, struct error *err)
 {
     struct texts argv = {0}, env = {0};
     struct listener l = {.ctx = ctx};
@@ -289,12 +302,18 @@ static bool run(struct stage_context *ctx, struct error *err)
         return false;
     const char *name = argv.item[0], *path = find_program(ctx, name, &env, err);
     const struct program p = {path, argv.item, env.item, ctx->scratch, on_line, &l};
-    if (!path || !program_run(&p, &status, err)) {
-        if (err)
-            err->code = ERROR_TASK;
-        return false;
-    }
-    return check_end(name, status, l.last, err) && check_outputs(ctx, err);
+    return path && program_run(&p, &status, err) && check_end(name, status, l.last, err) &&
+           check_outputs(ctx, err);
+}
+
+/* Whatever goes wrong here is the task's failure: a file that is missing is one that the program did not
+ * write. */
+static bool run(struct stage_context *ctx, struct error *err)
+{
+    bool ok = run_program(ctx, err);
+    if (!ok && err)
+        err->code = ERROR_TASK;
+    return ok;
 }
 
 /* Nobody knows what a program does; its inputs are all that can be seen. */

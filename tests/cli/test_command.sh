@@ -128,6 +128,8 @@ no such thing" ] || wrong "exit status" "log"
 weft run one.yaml --json; exits "failed again" 1 $?
 one '[sh, -c, "kill -SEGV $$"]'; fails "signal" "'sh' was killed by signal 11 (Segmentation fault)" hit
 one '[no-such-program]'; fails "no program" "there is no program 'no-such-program' in PATH=/usr/local/bin:/usr/bin:/bin" hit
+one '[sh, -c, "printf \"10%%\\r\\033[1m99%%\\r\\n\\n\"; exit 1"]'; fails "last line" "'sh' ended with exit status 1:  *.1m99%\$" hit
+one '[sh, -c, "rm -r $WEFT_OUT_MADE"]'; fails "no folder" "output 'made': " hit
 one '[true]'; fails "nothing made" "output 'made': nothing was written" hit
 one '[sh, -c, "echo x >>$WEFT_IN_DATA/dataset.json; echo >$WEFT_OUT_MADE/x"]'
 [ "$(id -u)" = 0 ] && fails "inputs changed" "its inputs were changed while it ran" hit
