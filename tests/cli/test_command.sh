@@ -27,6 +27,9 @@ stages:
 Y
 }
 
+weft help command; exits "help" 0 $?
+grep -q '^  {in:NAME} ' out && grep -q '^  WEFT_OUT_NAME ' out && grep -q '^  argv .*; required$' out || wrong "help" "is not whole"
+
 # -- a script and its module: runs, hits, and runs again when a byte of either has changed
 mkdir lib
 cat >probe.py <<'P'
