@@ -104,6 +104,10 @@ bool exclude_read(struct experiment *e, const struct yaml_node *axes, const char
                   const struct yaml_node *exclude, struct exclude *ret);
 bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an index by axis */
 
+/* uses: command. Declare: the task's own row, from with:, outputs: and the names in in:, before any reference
+ * is resolved; check: the placeholders of argv, once the inputs are known. */
+void command_declare(struct experiment *e, const struct decl *d, struct instance *in);
+void command_check(struct experiment *e, const struct instance *in);
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
 void resources_set(struct experiment *e, struct instance *in, const struct yaml_node *resources);
@@ -126,4 +130,5 @@ void warn_tags(struct experiment *e, const struct yaml_node *tags); /* a list of
 /* Pedantic: the parameter was set to what it would be anyway. */
 void warn_default(struct experiment *e, const struct decl *d, const struct instance *in,
                   const struct param *row, const struct yaml_node *written);
+bool privacy_allows(const struct experiment *e, const struct decl *d); /* is d named in privacy.allow? */
 #endif
