@@ -45,6 +45,14 @@ $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc)
 	$(Q)$(CC) $(CFLAGS) $(CFLAGS_) -MMD -MP -c -o $@ $<
+# main.c knows the commit: it alone is compiled anew when that changes.
+COMMIT   := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+COMMITTED:= $(shell git log -1 --format=%cs 2>/dev/null)
+ifneq ($(COMMIT),)
+$(OBJ)/engine/cli/main.o: CFLAGS_ += -DWEFT_COMMIT='"$(COMMIT)"' -DWEFT_COMMIT_DATE='"$(COMMITTED)"'
+endif
+$(shell mkdir -p $(OBJ) && echo '$(COMMIT)' | cmp -s - $(OBJ)/commit || echo '$(COMMIT)' >$(OBJ)/commit)
+$(OBJ)/engine/cli/main.o: $(OBJ)/commit
 $(OBJ)/tests/%: $(OBJ)/tests/%.o $(OBJ)/tests/golden/oracle.o $(OBJ)/libweft.a
 	$(call say,link)
 	$(Q)$(CC) -o $@ $^ -lcmocka $(LDLIBS)

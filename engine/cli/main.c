@@ -1,6 +1,14 @@
 #include "engine/cli/cmd.h"
 
+/* The Makefile defines them where there is a git checkout. */
+#ifndef WEFT_COMMIT
+#define WEFT_COMMIT      ""
+#define WEFT_COMMIT_DATE ""
+#endif
+
 int main(int argc, char **argv)
 {
+    cmd_commit = WEFT_COMMIT;
+    cmd_commit_date = WEFT_COMMIT_DATE;
     return cmd_main(argc, argv);
 }
