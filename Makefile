@@ -24,12 +24,14 @@ TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
             libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
-            python3-jsonschema python3-yaml
+            python3-jsonschema python3-yaml mandoc zsh fish tmux
 
 Q        := $(if $(V),,@)
 say       = $(if $(V),,@echo "  $(1) $@")
 
-.PHONY: all test test-oracle check-san quickstart lint format bench deps clean tests fault
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+.PHONY: docs install all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
 all: build/weft
 
@@ -73,6 +75,26 @@ quickstart: deps
 	@$(MAKE) --no-print-directory all
 	build/weft run examples/quickstart.yaml
 	build/weft show table
+# The manual pages and the shells' completions, which derive from the rows of the commands.
+DOCS     := $(addprefix build/docs/,weft.1 weft-experiment.5 weft.bash _weft weft.fish)
+docs: $(DOCS)
+build/docs/weft.1 build/docs/weft-experiment.5: build/docs/%: $(OBJ)/weft
+	@mkdir -p $(@D)
+	$(Q)$< man $* >$@
+build/docs/weft.bash: WORDS := completion bash
+build/docs/_weft:     WORDS := completion zsh
+build/docs/weft.fish: WORDS := completion fish
+build/docs/weft.bash build/docs/_weft build/docs/weft.fish: $(OBJ)/weft
+	@mkdir -p $(@D)
+	$(Q)$< $(WORDS) >$@
+SHARE    := $(DESTDIR)$(PREFIX)/share
+install: $(OBJ)/weft $(DOCS)
+	install -D $(OBJ)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	install -D -m 644 build/docs/weft.1 $(SHARE)/man/man1/weft.1
+	install -D -m 644 build/docs/weft-experiment.5 $(SHARE)/man/man5/weft-experiment.5
+	install -D -m 644 build/docs/weft.bash $(SHARE)/bash-completion/completions/weft
+	install -D -m 644 build/docs/_weft $(SHARE)/zsh/site-functions/_weft
+	install -D -m 644 build/docs/weft.fish $(SHARE)/fish/vendor_completions.d/weft.fish
 lint:
 	@sh tests/lint/lint.sh
 format:

@@ -26,6 +26,7 @@
     X(schema)                                                                                                \
     X(help)                                                                                                  \
     X(version)                                                                                               \
+    X(man)                                                                                                   \
     X(worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;

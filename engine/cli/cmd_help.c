@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/param.h"
 #include "engine/cli/cmd.h"
+#include "engine/cli/manual.h"
 #include "stages/stage.h"
 #include <stdio.h>
 #include <string.h>
@@ -47,17 +48,7 @@ static void print_ports(const char *title, const struct port *p)
         printf("\n%s\n", title);
     for (; p && p->name; p++) {
         AUTO(buf) struct buf type = {0};
-        buf_puts(&type, artifact_name(p->type));
-        if (p->also)
-            buf_printf(&type, " and %s", artifact_name(p->also));
-        if (p->many)
-            buf_puts(&type, ", one or more");
-        if (p->optional)
-            buf_puts(&type, ", optional");
-        if (p->private_ok)
-            buf_puts(&type, "; may be private");
-        if (p->releases)
-            buf_printf(&type, "; releases %s", p->release ? p->release : "it");
+        port_text(p, &type);
         printf("  %-16s %s\n                   %s\n", p->name, p->doc ? p->doc : "", buf_str(&type));
     }
 }

@@ -1,6 +1,7 @@
 /* weft schema: the experiment language as a JSON Schema (draft 2020-12), for editors and other programs. What
  * no schema can say (does a reference name a task, do private labels stay apart) is left to `weft check`. */
 #include "engine/cli/cmd.h"
+#include "engine/cli/manual.h"
 #include "stages/stage.h"
 #include <stdio.h>
 #include <string.h>
@@ -201,7 +202,7 @@ static json_t *definitions(void)
     return defs;
 }
 
-static json_t *schema(void)
+json_t *schema_experiment(void)
 {
     json_t *p = json_object();
     json_object_set_new(p, "experiment",
@@ -217,11 +218,12 @@ static json_t *schema(void)
                         described(json_pack("{s:[o, o]}", "anyOf", json_incref(path), list_of(path)),
                                   "files whose vars and stages belong to this one; relative to this file"));
     json_t *allow = described(list_of(scalar()), "stages of this file that may see several clients' data");
-    json_object_set_new(p, "privacy", map_of(json_pack("{s:o}", "allow", allow), NULL));
-    json_object_set_new(p, "stages",
-                        json_pack("{s:s, s:i, s:{s:s}, s:o}", "type", "object", "minProperties", 1,
-                                  "propertyNames", "pattern", "^[A-Za-z0-9_-]{1,100}$",
-                                  "additionalProperties", DEF("stage")));
+    json_object_set_new(p, "privacy",
+                        described(map_of(json_pack("{s:o}", "allow", allow), NULL), "exceptions to labels"));
+    json_t *stages =
+        json_pack("{s:s, s:i, s:{s:s}, s:o}", "type", "object", "minProperties", 1, "propertyNames",
+                  "pattern", "^[A-Za-z0-9_-]{1,100}$", "additionalProperties", DEF("stage"));
+    json_object_set_new(p, "stages", described(stages, "what there is to do, by name"));
     json_t *o = map_of(p, json_pack("[s]", "experiment"));
     json_object_set_new(o, "anyOf",
                         json_pack("[{s:[s]}, {s:[s]}]", "required", "stages", "required", "include"));
@@ -233,7 +235,7 @@ static json_t *schema(void)
 
 static int run(const struct cmd_args *a)
 {
-    return cmd_print_json(schema());
+    return cmd_print_json(schema_experiment());
 }
 
 const struct cmd cmd_schema = {
