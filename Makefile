@@ -33,6 +33,7 @@ PREFIX   ?= /usr/local
 DESTDIR  ?=
 .PHONY: docs install all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
+.DELETE_ON_ERROR:
 all: build/weft
 
 build/weft: $(OBJ)/weft

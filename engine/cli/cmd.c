@@ -26,7 +26,10 @@
     X(schema)                                                                                                \
     X(help)                                                                                                  \
     X(version)                                                                                               \
+    X(completion)                                                                                            \
     X(man)                                                                                                   \
+    X(tasks)                                                                                                 \
+    X(runs)                                                                                                  \
     X(worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
