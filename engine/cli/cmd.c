@@ -225,9 +225,8 @@ static int run_command(const struct cmd *c, int argc, char **argv)
     }
     bool ok = opt_parse(c, argc, argv, &args, &err);
     color_choose(cmd_opt(&args, "color")->string);
-    int status = !ok                              ? cmd_fail(&err)
-                 : cmd_opt(&args, "version")->set ? cmd_version.run(&args)
-                                                  : c->run(&args);
+    bool version = cmd_opt(&args, "version")->set; /* whatever is missing */
+    int status = version ? cmd_version.run(&args) : ok ? c->run(&args) : cmd_fail(&err);
     opt_done(&args);
     return status;
 }

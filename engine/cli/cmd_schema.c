@@ -39,6 +39,12 @@ static json_t *map_of(json_t *properties, json_t *required)
     return o;
 }
 
+/* A map that has this key; strict validators want the key known where it is asked for. */
+static json_t *needs(const char *key)
+{
+    return json_pack("{s:{s:b}, s:[s]}", "properties", key, 1, "required", key);
+}
+
 /* ---- what follows from a stage's row ---- */
 
 static json_t *param_value(const struct param *p)
@@ -110,7 +116,8 @@ static json_t *rule_of(const struct stage *s, const json_t *with, const json_t *
 
 static json_t *scalar(void)
 {
-    return json_pack("{s:[s, s, s]}", "type", "string", "number", "boolean");
+    return json_pack("{s:[{s:s}, {s:s}, {s:s}]}", "anyOf", "type", "string", "type", "number", "type",
+                     "boolean");
 }
 
 static json_t *list_of(json_t *items)
@@ -188,8 +195,8 @@ static json_t *definitions(void)
     }
     json_t *stage = map_of(stage_properties(), json_pack("[s]", "uses"));
     json_object_set_new(stage, "not",
-                        json_pack("{s:[s, s], s:s}", "required", "foreach", "matrix", "description",
-                                  "foreach and matrix exclude each other"));
+                        json_pack("{s:[o, o], s:s}", "allOf", needs("foreach"), needs("matrix"),
+                                  "description", "foreach and matrix exclude each other"));
     json_object_set_new(stage, "allOf", rules);
     json_object_set_new(defs, "stage", stage);
     json_object_set_new(defs, "variable",
@@ -205,10 +212,11 @@ static json_t *definitions(void)
 json_t *schema_experiment(void)
 {
     json_t *p = json_object();
-    json_object_set_new(p, "experiment",
-                        json_pack("{s:[s, s], s:s, s:i, s:s}", "type", "string", "integer", "pattern",
-                                  "^[A-Za-z0-9_-]+$", "maxLength", 100, "description",
-                                  "the experiment's name"));
+    json_object_set_new(
+        p, "experiment",
+        described(json_pack("{s:[{s:s, s:s, s:i}, {s:s}]}", "anyOf", "type", "string", "pattern",
+                            "^[A-Za-z0-9_-]+$", "maxLength", 100, "type", "integer"),
+                  "the experiment's name"));
     json_object_set_new(p, "description", described(scalar(), "text for people"));
     json_object_set_new(p, "vars",
                         json_pack("{s:s, s:s}", "type", "object", "description",
@@ -225,8 +233,7 @@ json_t *schema_experiment(void)
                   "pattern", "^[A-Za-z0-9_-]{1,100}$", "additionalProperties", DEF("stage"));
     json_object_set_new(p, "stages", described(stages, "what there is to do, by name"));
     json_t *o = map_of(p, json_pack("[s]", "experiment"));
-    json_object_set_new(o, "anyOf",
-                        json_pack("[{s:[s]}, {s:[s]}]", "required", "stages", "required", "include"));
+    json_object_set_new(o, "anyOf", json_pack("[o, o]", needs("stages"), needs("include")));
     json_object_set_new(o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
     json_object_set_new(o, "title", json_string("weft experiment"));
     json_object_set_new(o, "$defs", definitions());
