@@ -24,13 +24,16 @@ TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
             libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
-            python3-jsonschema python3-yaml tmux
+            python3-jsonschema python3-yaml mandoc zsh fish tmux
 
 Q        := $(if $(V),,@)
 say       = $(if $(V),,@echo "  $(1) $@")
 
-.PHONY: all test test-oracle check-san quickstart lint format bench deps clean tests fault
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+.PHONY: docs install all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
+.DELETE_ON_ERROR:
 all: build/weft
 
 build/weft: $(OBJ)/weft
@@ -45,6 +48,14 @@ $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc)
 	$(Q)$(CC) $(CFLAGS) $(CFLAGS_) -MMD -MP -c -o $@ $<
+# main.c knows the commit: it alone is compiled anew when that changes.
+COMMIT   := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+COMMITTED:= $(shell git log -1 --format=%cs 2>/dev/null)
+ifneq ($(COMMIT),)
+$(OBJ)/engine/cli/main.o: CFLAGS_ += -DWEFT_COMMIT='"$(COMMIT)"' -DWEFT_COMMIT_DATE='"$(COMMITTED)"'
+endif
+$(shell mkdir -p $(OBJ) && echo '$(COMMIT)' | cmp -s - $(OBJ)/commit || echo '$(COMMIT)' >$(OBJ)/commit)
+$(OBJ)/engine/cli/main.o: $(OBJ)/commit
 $(OBJ)/tests/%: $(OBJ)/tests/%.o $(OBJ)/tests/golden/oracle.o $(OBJ)/libweft.a
 	$(call say,link)
 	$(Q)$(CC) -o $@ $^ -lcmocka $(LDLIBS)
@@ -65,6 +76,26 @@ quickstart: deps
 	@$(MAKE) --no-print-directory all
 	build/weft run examples/quickstart.yaml
 	build/weft show table
+# The manual pages and the shells' completions, which derive from the rows of the commands.
+DOCS     := $(addprefix build/docs/,weft.1 weft-experiment.5 weft.bash _weft weft.fish)
+docs: $(DOCS)
+build/docs/weft.1 build/docs/weft-experiment.5: build/docs/%: $(OBJ)/weft
+	@mkdir -p $(@D)
+	$(Q)$< man $* >$@
+build/docs/weft.bash: WORDS := completion bash
+build/docs/_weft:     WORDS := completion zsh
+build/docs/weft.fish: WORDS := completion fish
+build/docs/weft.bash build/docs/_weft build/docs/weft.fish: $(OBJ)/weft
+	@mkdir -p $(@D)
+	$(Q)$< $(WORDS) >$@
+SHARE    := $(DESTDIR)$(PREFIX)/share
+install: $(OBJ)/weft $(DOCS)
+	install -D $(OBJ)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	install -D -m 644 build/docs/weft.1 $(SHARE)/man/man1/weft.1
+	install -D -m 644 build/docs/weft-experiment.5 $(SHARE)/man/man5/weft-experiment.5
+	install -D -m 644 build/docs/weft.bash $(SHARE)/bash-completion/completions/weft
+	install -D -m 644 build/docs/_weft $(SHARE)/zsh/site-functions/_weft
+	install -D -m 644 build/docs/weft.fish $(SHARE)/fish/vendor_completions.d/weft.fish
 lint:
 	@sh tests/lint/lint.sh
 format:

@@ -235,23 +235,25 @@ json_t *param_json(const struct param *table, const void *params)
     return o;
 }
 
+void param_describe(const struct param *row, struct buf *out)
+{
+    describe(row, out);
+    if (row->unit)
+        buf_printf(out, " [%s]", row->unit);
+    buf_printf(out, row->def ? "; default %s" : "; required", row->def && *row->def ? row->def : "\"\"");
+    if (row->flags & PARAM_IMPORT)
+        buf_puts(out, "; a path, its content counts");
+    if (row->flags & PARAM_RUNTIME)
+        buf_puts(out, "; never changes a result");
+    if (row->source)
+        buf_printf(out, " (%s)", row->source);
+}
+
 void param_help(const struct param *table, struct buf *out)
 {
     for (; table && table->name; table++) {
-        AUTO(buf) struct buf kind = {0};
-        describe(table, &kind);
-        buf_printf(out, "  %-16s %s\n                   %s", table->name, table->doc ? table->doc : "",
-                   buf_str(&kind));
-        if (table->unit)
-            buf_printf(out, " [%s]", table->unit);
-        buf_printf(out, table->def ? "; default %s" : "; required",
-                   table->def && *table->def ? table->def : "\"\"");
-        if (table->flags & PARAM_IMPORT)
-            buf_puts(out, "; a path, its content counts");
-        if (table->flags & PARAM_RUNTIME)
-            buf_puts(out, "; never changes a result");
-        if (table->source)
-            buf_printf(out, " (%s)", table->source);
+        buf_printf(out, "  %-16s %s\n                   ", table->name, table->doc ? table->doc : "");
+        param_describe(table, out);
         buf_putc(out, '\n');
     }
 }

@@ -54,6 +54,8 @@ void param_text(const struct param *row, const void *params, struct buf *out);
 /* All non-runtime rows but IMPORT ones, sorted by name, "param NAME = TEXT\n" each. */
 void param_canonical(const struct param *table, const void *params, struct buf *out);
 json_t *param_json(const struct param *table, const void *params); /* object of all values */
+/* "an integer between 1 and 9 [epochs]; default 2": all that a row says but name and doc. */
+void param_describe(const struct param *row, struct buf *out);
 /* Human help: one aligned paragraph a row. */
 void param_help(const struct param *table, struct buf *out);
 /* The row's type, range, choices, default and description as a JSON Schema fragment (new reference). */

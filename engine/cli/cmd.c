@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/param.h"
 #include "cache/store.h"
+#include "engine/cli/color.h"
 #include "engine/spec/spec.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,6 +26,11 @@
     X(stages)                                                                                                \
     X(schema)                                                                                                \
     X(help)                                                                                                  \
+    X(version)                                                                                               \
+    X(completion)                                                                                            \
+    X(man)                                                                                                   \
+    X(tasks)                                                                                                 \
+    X(runs)                                                                                                  \
     X(worker)
 
 #define DECLARE(name) extern const struct cmd cmd_##name;
@@ -75,19 +81,22 @@ static void print_source(const char *file, int number, int column)
         fputc(*c == '\t' ? '\t' : ' ', stderr);
         col++;
     }
-    fputs("^\n", stderr);
+    fprintf(stderr, "%s^%s\n", color_text(COLOR_CARET), color_text(COLOR_OFF));
 }
 
 int cmd_fail(const struct error *err)
 {
     char text[sizeof err->text + sizeof err->file + 64];
     bool placed = err->file[0] && err->line;
-    fprintf(stderr, "%s%s\n", placed ? "" : "weft: ", error_string(err, text, sizeof text));
+    AUTO(mem) char *line = xprintf("%s%s", placed ? "" : "weft: ", error_string(err, text, sizeof text));
+    color_message(line);
     if (placed)
         print_source(err->file, err->line, err->col);
     if (err->note.line) {
-        fprintf(stderr, "%s:%d:%d: note: %s\n", err->note.file, err->note.line, err->note.col,
-                err->note.text);
+        AUTO(mem)
+        char *note =
+            xprintf("%s:%d:%d: note: %s", err->note.file, err->note.line, err->note.col, err->note.text);
+        color_message(note);
         print_source(err->note.file, err->note.line, err->note.col);
     }
     return err->code == ERROR_INPUT ? 2 : err->code == ERROR_INTERRUPT ? 130 : 1;
@@ -172,20 +181,6 @@ int cmd_print_json(json_t *j)
     return 0;
 }
 
-void cmd_help_of(const struct cmd *c)
-{
-    printf("weft %s %s\n\n%s\n", c->name, c->usage, c->doc);
-    if (c->opts && c->opts->name)
-        printf("\n");
-    for (const struct opt *o = c->opts; o && o->name; o++) {
-        AUTO(buf) struct buf left = {0};
-        if (o->letter)
-            buf_printf(&left, "-%c, ", o->letter);
-        buf_printf(&left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-        printf("  %-24s %s\n", buf_str(&left), o->doc);
-    }
-}
-
 static int unknown_command(const char *name)
 {
     size_t n = 0;
@@ -229,23 +224,52 @@ static int flush_stdout(int status)
     return status || !err.text[0] ? status : cmd_fail(&err);
 }
 
+const char *cmd_commit = "", *cmd_commit_date = "";
+
+const struct opt cmd_global[] = {{"color", 0, OPT_STRING, "auto|always|never", "colours in messages"},
+                                 {"help", 'h', OPT_FLAG, NULL, "say what the command does"},
+                                 {"version", 0, OPT_FLAG, NULL, "say which weft this is"},
+                                 {0}};
+
+/* The command with what follows its name. */
+static int run_command(const struct cmd *c, int argc, char **argv)
+{
+    struct cmd_args args;
+    struct error err = {0};
+    if (wants_help(argc, argv)) {
+        cmd_help_of(c);
+        return 0;
+    }
+    bool ok = opt_parse(c, argc, argv, &args, &err);
+    color_choose(cmd_opt(&args, "color")->string);
+    bool version = cmd_opt(&args, "version")->set; /* whatever is missing */
+    int status = version ? cmd_version.run(&args) : ok ? c->run(&args) : cmd_fail(&err);
+    opt_done(&args);
+    return status;
+}
+
+/* What follows "weft" and everybody's options: a command's name, or nothing. */
+static int run_line(const struct cmd_args *global, int argc, char **argv)
+{
+    color_choose(cmd_opt(global, "color")->string);
+    if (cmd_opt(global, "version")->set)
+        return cmd_version.run(global);
+    if (cmd_opt(global, "help")->set || argc < 1) {
+        int status = run_command(&cmd_help, argc, argv);
+        return cmd_opt(global, "help")->set ? status : 2;
+    }
+    const struct cmd *c = cmd_find(argv[0]);
+    return c ? run_command(c, argc - 1, argv + 1) : unknown_command(argv[0]);
+}
+
 int cmd_main(int argc, char **argv)
 {
     open_standard();
-    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    const char *name = argc < 2 || help ? "help" : argv[1];
-    const struct cmd *c = cmd_find(name);
-    if (!c)
-        return unknown_command(name);
-    if (argc > 2 && wants_help(argc - 2, argv + 2)) {
-        cmd_help_of(c);
-        return flush_stdout(0);
-    }
-    struct cmd_args args;
+    struct cmd_args global;
     struct error err = {0};
-    int skip = argc < 2 || help ? argc : 2;
-    int status = opt_parse(c, argc - skip, argv + skip, &args, &err) ? c->run(&args) : cmd_fail(&err);
-    opt_done(&args);
-    status = flush_stdout(status);
-    return argc < 2 ? 2 : status;
+    int n = argc > 1 ? argc - 1 : 0, skip;
+    bool ok = opt_parse_global(n, argv + argc - n, &global, &skip, &err);
+    int status = ok ? run_line(&global, n - skip, argv + argc - n + skip) : cmd_fail(&err);
+    opt_done(&global);
+    return flush_stdout(status);
 }

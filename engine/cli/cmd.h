@@ -2,6 +2,7 @@
  * errors derive. Data goes to stdout, text for people to stderr. */
 #ifndef ENGINE_CLI_CMD_H
 #define ENGINE_CLI_CMD_H
+#include "base/buf.h"
 #include "base/error.h"
 #include <jansson.h>
 #include <stdbool.h>
@@ -12,10 +13,36 @@ struct opt {
     const char *name; /* long name without dashes */
     char letter;      /* 0: none */
     enum opt_type type;
-    const char *arg; /* "DIR" in help */
+    const char *arg; /* what stands for its value in help, and what kind of value it is: see arg_kind_of */
     const char *doc;
 };
-/* Rows that several commands share. */
+struct arg {          /* a positional argument */
+    const char *name; /* likewise */
+    const char *doc;
+    bool optional, many; /* many: as many as there are, only of the last */
+};
+/* What a value names follows from the word that stands for it: "DIR" is a folder, "RUN" or "RUN1" a run,
+ * "a|b|c" one of these. Checks and completion go by it; a word that is not in the table is any text. */
+enum arg_kind {
+    ARG_TEXT,
+    ARG_EXPERIMENT, /* a YAML file */
+    ARG_FILE,
+    ARG_DIR,
+    ARG_TASK,   /* of the experiment, else of the newest runs */
+    ARG_OUTPUT, /* TASK[.OUTPUT] */
+    ARG_RUN,
+    ARG_STAGE,
+    ARG_COMMAND,
+    ARG_TOPIC, /* a command or a stage */
+    ARG_NUMBER,
+    ARG_CHOICE
+};
+enum arg_kind arg_kind_of(const char *word);
+struct example {
+    const char *line, *doc;
+};
+/* Rows that several commands share; those of cmd_global every command has. */
+extern const struct opt cmd_global[];
 /* clang-format off */
 #define OPT_ROW_STORE {"store", 0, OPT_STRING, "DIR", "the store; default $WEFT_STORE, $XDG_CACHE_HOME/weft, ~/.cache/weft"}
 #define OPT_ROW_SET   {"set", 0, OPT_LIST, "NAME=VALUE", "replace a variable of the experiment; VALUE is YAML; repeatable"}
@@ -37,22 +64,31 @@ struct cmd_args {
 };
 struct cmd {
     const char *name;
-    const char *usage; /* "EXPERIMENT [options]" */
-    const char *doc;
-    int args_min, args_max;               /* positional; max -1: any */
+    const char *group;                    /* its heading in the help */
+    const char *doc;                      /* one sentence */
+    const char *details;                  /* paragraphs, an empty line between two; may be NULL */
+    const struct arg *args;               /* {0}-ended; NULL: none, or usage and counts say it */
+    const struct example *examples;       /* {0}-ended, may be NULL */
+    const char *usage;                    /* without args rows: "EXPERIMENT [options]" */
+    int args_min, args_max;               /* without args rows: positional; max -1: any */
     const struct opt *opts;               /* {0}-ended, may be NULL */
     int (*run)(const struct cmd_args *a); /* exit status: 0 done, 1 a task failed, 2 wrong command or file,
                                              130 interrupted */
     bool hidden;
 };
-extern const struct cmd *const cmd_table[];   /* NULL-ended */
-const struct cmd *cmd_find(const char *name); /* NULL when there is none */
-void cmd_help_of(const struct cmd *c);        /* usage and options on stdout */
+extern const struct cmd *const cmd_table[];           /* NULL-ended */
+const struct cmd *cmd_find(const char *name);         /* NULL when there is none */
+void cmd_help_of(const struct cmd *c);                /* all about it on stdout */
+void cmd_usage(const struct cmd *c, struct buf *out); /* "weft check EXPERIMENT [options]" */
 int cmd_main(int argc, char **argv);
+extern const char *cmd_commit, *cmd_commit_date; /* of the source; main sets them; "": not known */
 
-/* Parse what follows the command's name. "--x=y", "--x y", "-x y", "-xy", "--"; the strings are argv's. */
+/* Parse what follows the command's name. "--x=y", "--x y", "-x y", "-xy", "--"; a long name may be cut short
+ * while it means one option only. The strings are argv's. */
 bool opt_parse(const struct cmd *cmd, int argc, char **argv, struct cmd_args *ret,
                struct error *err) MUST_CHECK;
+/* The options of everybody in front of the command's name: *ret_n words. */
+bool opt_parse_global(int argc, char **argv, struct cmd_args *ret, int *ret_n, struct error *err) MUST_CHECK;
 void opt_done(struct cmd_args *a);
 const struct opt_value *cmd_opt(const struct cmd_args *a,
                                 const char *name); /* never NULL for a declared option */

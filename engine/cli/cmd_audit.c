@@ -232,9 +232,14 @@ static int run(const struct cmd_args *a)
 
 const struct cmd cmd_audit = {
     .name = "audit",
-    .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]...",
+    .group = "Look at results",
     .doc = "Show what leaves each client: through which output, to whom, how many bytes.",
-    .args_min = 1,
-    .args_max = 1,
+    .details =
+        "For each label of a 'private:' task: the tasks that see the data, and every output that releases "
+        "something of it, with the bytes where the result is in the store. Then the exceptions that "
+        "privacy.allow names. Nothing else leaves a client by declaration; what a release may still "
+        "tell of the data is said in docs/privacy.md.",
+    .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
     .opts = opts,
+    .examples = (const struct example[]){{"weft audit exp.yaml", "the ledger of all clients"}, {0}},
     .run = run};

@@ -76,11 +76,17 @@ static int run(const struct cmd_args *a)
     return status;
 }
 
-const struct cmd cmd_check = {.name = "check",
-                              .usage =
-                                  "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]... [--pedantic] [--json]",
-                              .doc = "Read an experiment and print every error and warning in it.",
-                              .args_min = 1,
-                              .args_max = 1,
-                              .opts = opts,
-                              .run = run};
+const struct cmd cmd_check = {
+    .name = "check",
+    .group = "Run experiments",
+    .doc = "Read an experiment and print every error and warning in it.",
+    .details = "Variables, parameters with their ranges, references, ports and private labels are "
+               "all checked; nothing runs. All errors come in one go, each with its file, line and "
+               "column; the exit status is then 2.",
+    .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
+    .opts = opts,
+    .examples = (const struct example[]){{"weft check exp.yaml", "is it right?"},
+                                         {"weft check exp.yaml --vars small.yaml --json",
+                                          "the tasks of a variant, for programs"},
+                                         {0}},
+    .run = run};

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const struct opt opts[] = {
-    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last that has the task"},
+    {"run", 'r', OPT_STRING, "RUN", "of that run instead of the last that has the task"},
     {"private", 0, OPT_FLAG, NULL, "also what carries a client's private data"},
     OPT_ROW_STORE,
     {0}};
@@ -113,10 +113,22 @@ static int run(const struct cmd_args *a)
     return 0;
 }
 
-const struct cmd cmd_export = {.name = "export",
-                               .usage = "TASK[.OUTPUT] DIR [--run ID]",
-                               .doc = "Copy a task's result as plain files to a new folder.",
-                               .args_min = 2,
-                               .args_max = 2,
-                               .opts = opts,
-                               .run = run};
+const struct cmd cmd_export = {
+    .name = "export",
+    .group = "Look at results",
+    .doc = "Copy a task's result as plain files to a new folder.",
+    .details = "What is written are plain files that other programs read: models and adapters are "
+               "Hugging Face and PEFT folders. All of it appears at once under the folder's name, or "
+               "nothing does.",
+    .args =
+        (const struct arg[]){
+            {.name = "TASK[.OUTPUT]",
+             .doc = "a task's name; one of its outputs, else all, each in a folder of its own"},
+            {.name = "DIR", .doc = "the folder to make; an empty one may be there"},
+            {0}},
+    .opts = opts,
+    .examples =
+        (const struct example[]){{"weft export unified model", "the merged model as a folder"},
+                                 {"weft export 'expert[rings].adapter' rings", "one output of a task"},
+                                 {0}},
+    .run = run};

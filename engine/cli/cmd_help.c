@@ -3,18 +3,42 @@
 #include "base/mem.h"
 #include "base/param.h"
 #include "engine/cli/cmd.h"
+#include "engine/cli/manual.h"
 #include "stages/command.h"
 #include <stdio.h>
+#include <string.h>
 
-static int overview(void)
+#define LAST_GROUP "More"
+
+static const struct opt opts[] = {
+    {"all", 'a', OPT_FLAG, NULL, "list the commands that only programs use, too"}, {0}};
+
+static const char *group_of(const struct cmd *c)
 {
-    printf("weft COMMAND ...: experiments as graphs of cached stages\n\n");
+    return c->hidden ? "For programs" : c->group ? c->group : LAST_GROUP;
+}
+
+/* The commands of a group, unless an earlier command opened it. */
+static void print_group(const struct cmd *const *first)
+{
+    const char *group = group_of(*first);
+    for (const struct cmd *const *c = cmd_table; c < first; c++)
+        if (strcmp(group_of(*c), group) == 0)
+            return;
+    printf("\n%s\n", group);
+    for (const struct cmd *const *c = first; *c; c++)
+        if (strcmp(group_of(*c), group) == 0)
+            printf("  %-10s %s\n", (*c)->name, (*c)->doc);
+}
+
+static int overview(bool all)
+{
+    printf("weft COMMAND ...: experiments as graphs of cached stages\n");
     for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (!(*c)->hidden)
-            printf("  %-8s %-44s %s\n", (*c)->name, (*c)->usage, (*c)->doc);
-    printf("\n'weft help COMMAND' and 'weft help STAGE' say more. Exit status: 0 done, 1 a task failed, 2 "
-           "the command or "
-           "file is wrong,\n130 interrupted.\n");
+        if (all || !(*c)->hidden)
+            print_group(c);
+    printf("\n'weft help COMMAND' and 'weft help STAGE' say more. Exit status: 0 done, 1 a task failed,\n"
+           "2 the command or file is wrong, 130 interrupted.\n");
     return 0;
 }
 
@@ -24,17 +48,7 @@ static void print_ports(const char *title, const struct port *p)
         printf("\n%s\n", title);
     for (; p && p->name; p++) {
         AUTO(buf) struct buf type = {0};
-        buf_puts(&type, artifact_name(p->type));
-        if (p->also)
-            buf_printf(&type, " and %s", artifact_name(p->also));
-        if (p->many)
-            buf_puts(&type, ", one or more");
-        if (p->optional)
-            buf_puts(&type, ", optional");
-        if (p->private_ok)
-            buf_puts(&type, "; may be private");
-        if (p->releases)
-            buf_printf(&type, "; releases %s", p->release ? p->release : "it");
+        port_text(p, &type);
         printf("  %-16s %s\n                   %s\n", p->name, p->doc ? p->doc : "", buf_str(&type));
     }
 }
@@ -97,7 +111,7 @@ static int unknown(const char *name)
 static int run(const struct cmd_args *a)
 {
     if (a->n == 0)
-        return overview();
+        return overview(cmd_opt(a, "all")->set);
     const struct cmd *c = cmd_find(a->arg[0]);
     const struct stage *s = stage_find(a->arg[0]);
     if (c)
@@ -109,8 +123,16 @@ static int run(const struct cmd_args *a)
     return c || s ? 0 : unknown(a->arg[0]);
 }
 
-const struct cmd cmd_help = {.name = "help",
-                             .usage = "[COMMAND | STAGE]",
-                             .doc = "Explain a command or a stage.",
-                             .args_max = 1,
-                             .run = run};
+const struct cmd cmd_help = {
+    .name = "help",
+    .group = "About weft",
+    .doc = "Explain a command or a stage.",
+    .details = "Without a name: the commands. The manual page weft(1) has the same in one piece, "
+               "weft-experiment(5) describes the experiment file.",
+    .args = (const struct arg[]){{.name = "TOPIC", .doc = "a command or a stage", .optional = true}, {0}},
+    .examples = (const struct example[]){{"weft help run", "a command with its options"},
+                                         {"weft help expert", "a stage with its ports and parameters"},
+                                         {"weft help --all", "the commands that programs use, too"},
+                                         {0}},
+    .opts = opts,
+    .run = run};

@@ -72,9 +72,15 @@ static int run(const struct cmd_args *a)
     return json ? cmd_print_json(json_pack("{s:o}", "runs", runs)) : 0;
 }
 
-const struct cmd cmd_history = {.name = "history",
-                                .usage = "[--limit N] [--json]",
-                                .doc = "List the runs of the store, newest first.",
-                                .args_max = 0,
-                                .opts = opts,
-                                .run = run};
+const struct cmd cmd_history = {
+    .name = "history",
+    .group = "Look at results",
+    .doc = "List the runs of the store, newest first.",
+    .details = "A run is ok, failed, interrupted, or unfinished: it still runs, or was killed. The "
+               "first column is the run's name for --run of other commands.",
+    .args = (const struct arg[]){{0}},
+    .opts = opts,
+    .examples = (const struct example[]){{"weft history --limit 5", "the newest five"},
+                                         {"weft history --json", "for programs"},
+                                         {0}},
+    .run = run};

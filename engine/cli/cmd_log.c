@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static const struct opt opts[] = {
-    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last in which the task ran"},
+    {"run", 'r', OPT_STRING, "RUN", "of that run instead of the last in which the task ran"},
     OPT_ROW_STORE,
     {0}};
 
@@ -37,10 +37,14 @@ static int run(const struct cmd_args *a)
     return print_log(a, &err) ? 0 : cmd_fail(&err);
 }
 
-const struct cmd cmd_log = {.name = "log",
-                            .usage = "TASK [--run ID]",
-                            .doc = "Print what a task's worker wrote when it last ran.",
-                            .args_min = 1,
-                            .args_max = 1,
-                            .opts = opts,
-                            .run = run};
+const struct cmd cmd_log = {
+    .name = "log",
+    .group = "Look at results",
+    .doc = "Print what a task's worker wrote when it last ran.",
+    .details = "Each task that runs has a log of its own: what its stage and the libraries below "
+               "wrote. A task that was a hit has none in that run; the newest run in which it did "
+               "run is taken.",
+    .args = (const struct arg[]){{.name = "TASK", .doc = "a task's name"}, {0}},
+    .opts = opts,
+    .examples = (const struct example[]){{"weft log 'expert[rings]'", "its newest log"}, {0}},
+    .run = run};

@@ -100,10 +100,17 @@ static int run(const struct cmd_args *a)
     return status;
 }
 
-const struct cmd cmd_plan = {.name = "plan",
-                             .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]...",
-                             .doc = "Show what would run, before it does.",
-                             .args_min = 1,
-                             .args_max = 1,
-                             .opts = opts,
-                             .run = run};
+const struct cmd cmd_plan = {
+    .name = "plan",
+    .group = "Run experiments",
+    .doc = "Show what would run, before it does.",
+    .details = "Nothing runs. A task is a hit when the store has its result, would run when it has "
+               "not, and waits when what it needs is not known yet: its key then follows from "
+               "results still to be made, and it may turn out to be a hit.",
+    .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
+    .opts = opts,
+    .examples = (const struct example[]){{"weft plan exp.yaml --set 'clients=[a, b]'",
+                                          "what two clients more would cost"},
+                                         {"weft plan exp.yaml --json", "the same for programs"},
+                                         {0}},
+    .run = run};

@@ -15,7 +15,7 @@ static const struct opt opts[] = {
     OPT_ROW_SET,
     OPT_ROW_VARS,
     OPT_ROW_STORE,
-    {"target", 't', OPT_LIST, "NAME", "only this task or stage and what it needs; repeatable"},
+    {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
     {"quiet", 'q', OPT_FLAG, NULL, "print failures only"},
@@ -143,10 +143,23 @@ static int run(const struct cmd_args *a)
     return status;
 }
 
-const struct cmd cmd_run = {.name = "run",
-                            .usage = "EXPERIMENT [--set NAME=VALUE]... [--vars FILE]... [options]",
-                            .doc = "Run an experiment; what is in the store already does not run again.",
-                            .args_min = 1,
-                            .args_max = 1,
-                            .opts = opts,
-                            .run = run};
+const struct cmd cmd_run = {
+    .name = "run",
+    .group = "Run experiments",
+    .doc = "Run an experiment; what is in the store already does not run again.",
+    .details = "Each task whose result the store does not have runs in a process of its own, on "
+               "cores of its own, as soon as its inputs are there; the others are hits and cost "
+               "nothing. Which results a task can use follows from its key: the stage and its "
+               "version, the parameters, the content of the inputs.\n\n"
+               "Ctrl-C starts nothing more and waits for what runs; a second one stops at once. "
+               "After either, and after kill -9, the next run goes on with what is in the store.",
+    .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
+    .opts = opts,
+    .examples =
+        (const struct example[]){{"weft run examples/quickstart.yaml", "run it; again at once: all hits"},
+                                 {"weft run exp.yaml --set lambda=0.5 --target table",
+                                  "with another value, as far as one stage needs it"},
+                                 {"weft run exp.yaml --keep-going --json >result.json",
+                                  "for programs, which also want to know of failures"},
+                                 {0}},
+    .run = run};

@@ -1,6 +1,7 @@
 /* weft schema: the experiment language as a JSON Schema (draft 2020-12), for editors and other programs. What
  * no schema can say (does a reference name a task, do private labels stay apart) is left to `weft check`. */
 #include "engine/cli/cmd.h"
+#include "engine/cli/manual.h"
 #include "stages/command.h"
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,12 @@ static json_t *map_of(json_t *properties, json_t *required)
         json_object_set(o, "required", required);
     json_decref(required);
     return o;
+}
+
+/* A map that has this key; strict validators want the key known where it is asked for. */
+static json_t *needs(const char *key)
+{
+    return json_pack("{s:{s:b}, s:[s]}", "properties", key, 1, "required", key);
 }
 
 /* ---- what follows from a stage's row ---- */
@@ -168,7 +175,8 @@ static json_t *whole(json_t *names)
 
 static json_t *scalar(void)
 {
-    return json_pack("{s:[s, s, s]}", "type", "string", "number", "boolean");
+    return json_pack("{s:[{s:s}, {s:s}, {s:s}]}", "anyOf", "type", "string", "type", "number", "type",
+                     "boolean");
 }
 
 static json_t *list_of(json_t *items)
@@ -270,8 +278,8 @@ static json_t *definitions(void)
     }
     json_t *stage = map_of(stage_properties(), json_pack("[s]", "uses"));
     json_object_set_new(stage, "not",
-                        json_pack("{s:[s, s], s:s}", "required", "foreach", "matrix", "description",
-                                  "foreach and matrix exclude each other"));
+                        json_pack("{s:[o, o], s:s}", "allOf", needs("foreach"), needs("matrix"),
+                                  "description", "foreach and matrix exclude each other"));
     json_object_set_new(stage, "allOf", rules);
     json_object_set_new(defs, "stage", stage);
     json_object_set_new(defs, "whole", json_pack("{s:o}", "allOf", wholes));
@@ -286,13 +294,14 @@ static json_t *definitions(void)
     return defs;
 }
 
-static json_t *schema(void)
+json_t *schema_experiment(void)
 {
     json_t *p = json_object();
-    json_object_set_new(p, "experiment",
-                        json_pack("{s:[s, s], s:s, s:i, s:s}", "type", "string", "integer", "pattern",
-                                  "^[A-Za-z0-9_-]+$", "maxLength", 100, "description",
-                                  "the experiment's name"));
+    json_object_set_new(
+        p, "experiment",
+        described(json_pack("{s:[{s:s, s:s, s:i}, {s:s}]}", "anyOf", "type", "string", "pattern",
+                            "^[A-Za-z0-9_-]+$", "maxLength", 100, "type", "integer"),
+                  "the experiment's name"));
     json_object_set_new(p, "description", described(scalar(), "text for people"));
     json_object_set_new(p, "vars",
                         json_pack("{s:s, s:s}", "type", "object", "description",
@@ -304,17 +313,16 @@ static json_t *schema(void)
                         described(json_pack("{s:[o, o]}", "anyOf", json_incref(path), list_of(path)),
                                   "files whose vars and stages belong to this one; relative to this file"));
     json_t *allow = described(list_of(scalar()), "stages of this file that may see several clients' data");
-    json_object_set_new(p, "privacy", map_of(json_pack("{s:o}", "allow", allow), NULL));
-    json_object_set_new(p, "stages",
-                        json_pack("{s:s, s:i, s:{s:s}, s:o}", "type", "object", "minProperties", 1,
-                                  "propertyNames", "pattern", "^[A-Za-z0-9_-]{1,100}$",
-                                  "additionalProperties", DEF("stage")));
+    json_object_set_new(p, "privacy",
+                        described(map_of(json_pack("{s:o}", "allow", allow), NULL), "exceptions to labels"));
+    json_t *stages =
+        json_pack("{s:s, s:i, s:{s:s}, s:o}", "type", "object", "minProperties", 1, "propertyNames",
+                  "pattern", "^[A-Za-z0-9_-]{1,100}$", "additionalProperties", DEF("stage"));
+    json_object_set_new(p, "stages", described(stages, "what there is to do, by name"));
     json_t *o = map_of(p, json_pack("[s]", "experiment"));
-    json_object_set_new(o, "anyOf",
-                        json_pack("[{s:[s]}, {s:[s]}]", "required", "stages", "required", "include"));
+    json_object_set_new(o, "anyOf", json_pack("[o, o]", needs("stages"), needs("include")));
     json_object_set_new(o, "if",
-                        json_pack("{s:{s:[{s:[s]}, {s:[s]}]}}", "not", "anyOf", "required", "defaults",
-                                  "required", "include"));
+                        json_pack("{s:{s:[o, o]}}", "not", "anyOf", needs("defaults"), needs("include")));
     json_object_set_new(
         o, "then", json_pack("{s:{s:{s:o}}}", "properties", "stages", "additionalProperties", DEF("whole")));
     json_object_set_new(o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
@@ -325,11 +333,18 @@ static json_t *schema(void)
 
 static int run(const struct cmd_args *a)
 {
-    return cmd_print_json(schema());
+    return cmd_print_json(schema_experiment());
 }
 
-const struct cmd cmd_schema = {.name = "schema",
-                               .usage = "",
-                               .doc = "Print a JSON Schema of experiment files, for editors.",
-                               .args_max = 0,
-                               .run = run};
+const struct cmd cmd_schema = {
+    .name = "schema",
+    .group = "Write experiments",
+    .doc = "Print a JSON Schema of experiment files, for editors.",
+    .details = "It is a JSON Schema of draft 2020-12. An editor with a YAML language server "
+               "completes and checks by it when the file's first line is \"# yaml-language-server: "
+               "$schema=weft.schema.json\". It cannot see whether a reference names a task or private "
+               "labels stay apart: 'weft check' does.",
+    .args = (const struct arg[]){{0}},
+    .examples =
+        (const struct example[]){{"weft schema >weft.schema.json", "write it beside the experiments"}, {0}},
+    .run = run};

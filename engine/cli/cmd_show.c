@@ -16,7 +16,7 @@
 #define LINES_MAX 40 /* of one file, for people */
 
 static const struct opt opts[] = {
-    {"run", 'r', OPT_STRING, "ID", "of that run instead of the last that has the task"},
+    {"run", 'r', OPT_STRING, "RUN", "of that run instead of the last that has the task"},
     OPT_ROW_JSON,
     OPT_ROW_STORE,
     {0}};
@@ -233,10 +233,20 @@ static int run(const struct cmd_args *a)
     return cmd_opt(a, "json")->set ? cmd_print_json(json_incref(j)) : 0;
 }
 
-const struct cmd cmd_show = {.name = "show",
-                             .usage = "TASK[.OUTPUT] [--json] [--run ID]",
-                             .doc = "Print a task's result.",
-                             .args_min = 1,
-                             .args_max = 1,
-                             .opts = opts,
-                             .run = run};
+const struct cmd cmd_show = {
+    .name = "show",
+    .group = "Look at results",
+    .doc = "Print a task's result.",
+    .details = "A table is printed as such; of other results the files, with names and shapes of "
+               "their tensors. The task is that of the newest run of the store that has it.",
+    .args =
+        (const struct arg[]){{.name = "TASK[.OUTPUT]", .doc = "a task's name; one of its outputs, else all"},
+                             {0}},
+    .opts = opts,
+    .examples =
+        (const struct example[]){
+            {"weft show table", "the numbers"},
+            {"weft show 'proxy[rings].selection' --json", "one output, for programs"},
+            {"weft show table --run 20261125T031608Z-000", "as it was in an earlier run"},
+            {0}},
+    .run = run};

@@ -52,9 +52,15 @@ static int run(const struct cmd_args *a)
     return 0;
 }
 
-const struct cmd cmd_stages = {.name = "stages",
-                               .usage = "[--json]",
-                               .doc = "List the stages; 'weft help STAGE' says all about one.",
-                               .args_max = 0,
-                               .opts = opts,
-                               .run = run};
+const struct cmd cmd_stages = {
+    .name = "stages",
+    .group = "Write experiments",
+    .doc = "List the stages; 'weft help STAGE' says all about one.",
+    .details = "A stage is what a task of an experiment uses. Each has typed parameters and ports.",
+    .args = (const struct arg[]){{0}},
+    .opts = opts,
+    .examples = (const struct example[]){{"weft stages", "names, and what each does"},
+                                         {"weft help dpp", "all about one"},
+                                         {"weft stages --json", "all about all, for programs"},
+                                         {0}},
+    .run = run};

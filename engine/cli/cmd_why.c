@@ -300,9 +300,18 @@ static int run(const struct cmd_args *a)
 
 const struct cmd cmd_why = {
     .name = "why",
-    .usage = "[EXPERIMENT] TASK [--set NAME=VALUE]... [--vars FILE]...",
+    .group = "Run experiments",
     .doc = "Say why a task would run or who made its result; without a file, in the last run.",
-    .args_min = 1,
-    .args_max = 2,
+    .details = "For a task that would run: what its key has that the nearest earlier result's had "
+               "not, and the line of the experiment that says so. For a hit: who made it, when, at "
+               "what cost. For a task that waits: the same of the tasks it waits for.",
+    .args = (const struct arg[]){{.name = "EXPERIMENT",
+                                  .doc = "the file; without it that of the newest run which has the task",
+                                  .optional = true},
+                                 {.name = "TASK", .doc = "a task's name"},
+                                 {0}},
     .opts = opts,
+    .examples = (const struct example[]){{"weft why exp.yaml 'expert[rings]'", "would it run, and why?"},
+                                         {"weft why table", "of the newest run that has the task"},
+                                         {0}},
     .run = run};

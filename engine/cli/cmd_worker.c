@@ -8,8 +8,7 @@ static int run(const struct cmd_args *a)
 
 const struct cmd cmd_worker = {
     .name = "worker",
-    .usage = "",
     .doc = "Run one task: a job as JSON on stdin, events on stdout (used by 'weft run').",
-    .args_max = 0,
+    .args = (const struct arg[]){{0}},
     .run = run,
     .hidden = true};

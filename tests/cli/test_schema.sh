@@ -26,8 +26,9 @@ for tag, first, pattern in (("bool", "tf", r"true|false"), ("null", "n~", r"null
     Loader.add_implicit_resolver("tag:yaml.org,2002:" + tag, re.compile("^(?:%s)$" % pattern), list(first))
 
 def check(text): return subprocess.run([os.environ["WEFT"], "check", "case.yaml"], capture_output=True).returncode
-bad = []
+bad, cases = [], [] # cases: for test_schema_ajv.sh, in the file $CASES
 def case(name, text, valid, weft=True): # weft: does `weft check` agree?
+    cases.append({"name": name, "text": text, "valid": valid})
     errors = list(validator.iter_errors(yaml.load(text, Loader)))
     if valid != (not errors):
         bad.append("%s: %s" % (name, errors[0].message[:300] if errors else "taken, and should not be"))
@@ -37,7 +38,9 @@ def case(name, text, valid, weft=True): # weft: does `weft check` agree?
             bad.append(name + ": weft check sees it otherwise")
 
 here = os.environ["HERE"]
-files = glob.glob(here + "/*.yaml") + glob.glob(here + "/../../examples/*.yaml")
+files = glob.glob(here + "/*.yaml") + [f for d in ("examples", "configs") for f in
+                                       glob.glob(here + "/../../" + d + "/**/*.yaml", recursive=True)]
+files = [f for f in files if re.search("^experiment:", open(f).read(), re.M)] # parts of others have none
 assert len(files) >= 4, files
 for f in files:
     case(f, open(f).read(), True, weft=False)
@@ -144,7 +147,6 @@ stages = {s["name"]: s for s in json.loads(subprocess.run([os.environ["WEFT"], "
 for name, s in stages.items():
     assert set(schema["$defs"][name + ".with"]["properties"]) == set(s["parameters"]), name
     assert set(schema["$defs"][name + ".in"]["properties"]) == {p["name"] for p in s["inputs"]}, name
-print("\n".join(bad))
 open("part.yaml", "w").write("stages:\n  public: { uses: synthetic, with: { domain: public } }\n")
 case("include alone", "experiment: e\ninclude: part.yaml\n", True)
 case("include of a list", "experiment: e\ninclude: [part.yaml]\nstages: { x: { uses: pretrain, in: { public: public } } }\n", True)
@@ -152,5 +154,7 @@ case("include of a map", "experiment: e\ninclude: { a: part.yaml }\n", False)
 case("neither stages nor include", "experiment: e\n", False)
 case("exclude of no list", one('{ matrix: { d: [blobs], exclude: { d: blobs } }, uses: synthetic, with: { domain: "${item.d}" } }'), False)
 
+print("\n".join(bad))
+if "CASES" in os.environ: json.dump(cases, open(os.environ["CASES"], "w"))
 sys.exit(1 if bad else 0)
 P
