@@ -9,14 +9,16 @@
 
 const struct command_key command_keys[] = {
     {"argv", true,
-     "{\"type\": \"array\", \"minItems\": 1, \"items\": {\"type\": [\"string\", \"number\", \"boolean\"]}}",
+     "{\"type\": \"array\", \"minItems\": 1, \"items\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": "
+     "\"number\"}, {\"type\": \"boolean\"}]}}",
      "the program and its arguments, with placeholders; no shell is between"},
     {"files", false, "{" NAMES "}",
      "the program's own files and folders; relative to the current folder; their content counts"},
     {"env", false, "{" NAMES "}",
      "variables that pass from the caller's environment; all others stay outside; never counts"},
     {"set", false,
-     "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\", \"boolean\"]}}",
+     "{\"type\": \"object\", \"additionalProperties\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": "
+     "\"number\"}, {\"type\": \"boolean\"}]}}",
      "variables that are set for the program, with placeholders; they count"},
     {"version", false, "{\"type\": \"integer\", \"minimum\": 1, \"default\": 1}",
      "raise it when the program changes in ways that its files do not show"},

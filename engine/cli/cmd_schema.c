@@ -123,9 +123,8 @@ static json_t *outputs(void)
     for (int a = ARTIFACT_NONE + 1; a < ARTIFACT_ANY; a++)
         json_array_append_new(types, json_string(artifact_name((enum artifact)a)));
     json_t *type = or_variable(json_pack("{s:o}", "enum", types));
-    json_t *full = map_of(json_pack("{s:O, s:{s:[s, s, s], s:i}}", "type", type, "releases", "type", "string",
-                                    "number", "boolean", "minLength", 1),
-                          json_pack("[s]", "type"));
+    json_t *words = json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
+    json_t *full = map_of(json_pack("{s:O, s:o}", "type", type, "releases", words), json_pack("[s]", "type"));
     return json_pack("{s:s, s:i, s:{s:s}, s:{s:[o, o]}}", "type", "object", "minProperties", 1,
                      "propertyNames", "pattern", PORT_NAME, "additionalProperties", "anyOf", type, full);
 }
@@ -168,7 +167,11 @@ static json_t *parts_of(const struct stage *s, const json_t *in)
 /* Where no default can give them, the parameters that the stage needs are there. */
 static json_t *whole(json_t *names)
 {
-    return json_pack("{s:{s:{s:o}}, s:[s]}", "properties", "with", "required", names, "required", "with");
+    json_t *properties = json_object();
+    for (size_t i = 0; i < json_array_size(names); i++)
+        json_object_set_new(properties, json_string_value(json_array_get(names, i)), json_true());
+    return json_pack("{s:{s:{s:s, s:o, s:o}}, s:[s]}", "properties", "with", "type", "object", "properties",
+                     properties, "required", names, "required", "with");
 }
 
 /* ---- what holds for every stage ---- */
@@ -282,7 +285,7 @@ static json_t *definitions(void)
                                   "description", "foreach and matrix exclude each other"));
     json_object_set_new(stage, "allOf", rules);
     json_object_set_new(defs, "stage", stage);
-    json_object_set_new(defs, "whole", json_pack("{s:o}", "allOf", wholes));
+    json_object_set_new(defs, "whole", json_pack("{s:s, s:o}", "type", "object", "allOf", wholes));
     json_object_set_new(defs, "variable",
                         json_pack("{s:s, s:s, s:s}", "type", "string", "pattern", "\\$\\{", "description",
                                   "${...}: a variable"));
@@ -323,8 +326,9 @@ json_t *schema_experiment(void)
     json_object_set_new(o, "anyOf", json_pack("[o, o]", needs("stages"), needs("include")));
     json_object_set_new(o, "if",
                         json_pack("{s:{s:[o, o]}}", "not", "anyOf", needs("defaults"), needs("include")));
-    json_object_set_new(
-        o, "then", json_pack("{s:{s:{s:o}}}", "properties", "stages", "additionalProperties", DEF("whole")));
+    json_object_set_new(o, "then",
+                        json_pack("{s:s, s:{s:{s:s, s:o}}}", "type", "object", "properties", "stages", "type",
+                                  "object", "additionalProperties", DEF("whole")));
     json_object_set_new(o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
     json_object_set_new(o, "title", json_string("weft experiment"));
     json_object_set_new(o, "$defs", definitions());

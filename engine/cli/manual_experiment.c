@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/cli/manual.h"
+#include "stages/command.h"
 #include <string.h>
 
 static const char example[] = "experiment: compare\n"
@@ -159,6 +160,22 @@ static void put_params(struct buf *out, const struct param *p)
     buf_puts(out, ".El\n");
 }
 
+/* What a program of the user's own declares, in place of parameters. */
+static void put_command(struct buf *out)
+{
+    buf_puts(out, ".Pp\nParameters\n.Pq Ic with :\n.Bl -tag -width indent\n");
+    for (const struct command_key *k = command_keys; k->name; k++) {
+        mdoc_line(out, "It Ic", k->name, NULL);
+        mdoc_text(out, k->doc);
+    }
+    buf_puts(out, ".El\n.Pp\nPlaceholders in its words:\n.Bl -tag -width indent\n");
+    for (const struct command_word *w = command_placeholders; w->name; w++) {
+        mdoc_line(out, "It Ic", w->name, NULL);
+        mdoc_text(out, w->doc);
+    }
+    buf_puts(out, ".El\n");
+}
+
 static void put_stage(struct buf *out, const struct stage *s)
 {
     AUTO(mem) char *title = xprintf("%s, version %d", s->name, s->version);
@@ -166,7 +183,10 @@ static void put_stage(struct buf *out, const struct stage *s)
     mdoc_text(out, s->doc);
     put_ports(out, "Inputs\n.Pq Ic in ", s->inputs);
     put_ports(out, "Outputs", s->outputs);
-    put_params(out, s->params);
+    if (s->command)
+        put_command(out);
+    else
+        put_params(out, s->params);
 }
 
 void manual_experiment(struct buf *out)
