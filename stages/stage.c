@@ -4,16 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *const artifact_names[] = {
+    [ARTIFACT_NONE] = "nothing",      [ARTIFACT_IMAGES] = "images",       [ARTIFACT_MODEL] = "model",
+    [ARTIFACT_FEATURES] = "features", [ARTIFACT_RELEVANCE] = "relevance", [ARTIFACT_SELECTION] = "selection",
+    [ARTIFACT_ADAPTER] = "adapter",   [ARTIFACT_ROUTER] = "router",       [ARTIFACT_METRICS] = "metrics",
+    [ARTIFACT_TABLE] = "table",       [ARTIFACT_FILES] = "files",         [ARTIFACT_ANY] = "anything",
+};
+
 const char *artifact_name(enum artifact a)
 {
-    static const char *const name[] = {
-        [ARTIFACT_NONE] = "nothing",        [ARTIFACT_IMAGES] = "images",
-        [ARTIFACT_MODEL] = "model",         [ARTIFACT_FEATURES] = "features",
-        [ARTIFACT_RELEVANCE] = "relevance", [ARTIFACT_SELECTION] = "selection",
-        [ARTIFACT_ADAPTER] = "adapter",     [ARTIFACT_ROUTER] = "router",
-        [ARTIFACT_METRICS] = "metrics",     [ARTIFACT_TABLE] = "table",
-    };
-    return name[a];
+    return artifact_names[a];
+}
+
+enum artifact artifact_find(const char *name)
+{
+    for (int a = ARTIFACT_NONE + 1; a < ARTIFACT_ANY; a++)
+        if (strcmp(artifact_names[a], name) == 0)
+            return (enum artifact)a;
+    return ARTIFACT_NONE;
 }
 
 int stage_port_index(const struct port *ports, const char *name)

@@ -24,9 +24,12 @@ enum artifact {
     ARTIFACT_ADAPTER,   /* PEFT folder: adapter_config.json, adapter_model.safetensors */
     ARTIFACT_ROUTER,    /* router.safetensors: "mean.<l>" (C) F32 per layer, router.json */
     ARTIFACT_METRICS,   /* metrics.json: {"rows": [{system, domain, metric, value, n, ...}], ...} */
-    ARTIFACT_TABLE      /* table.md, table.json */
+    ARTIFACT_TABLE,     /* table.md, table.json */
+    ARTIFACT_FILES,     /* whatever a user's program writes; only its inputs take it */
+    ARTIFACT_ANY        /* input ports only: any of the above */
 };
-const char *artifact_name(enum artifact a); /* "images", "model", ... */
+const char *artifact_name(enum artifact a);    /* "images", "model", ... */
+enum artifact artifact_find(const char *name); /* ARTIFACT_NONE when an output cannot be of that type */
 
 struct port {
     const char *name;
@@ -51,6 +54,7 @@ struct cost {
 };
 
 struct stage_context; /* below */
+struct command;       /* stages/command.h */
 struct stage {
     const char *name;
     int version; /* raise it when outputs change for equal inputs */
@@ -63,6 +67,7 @@ struct stage {
     bool (*check)(const void *params, struct error *err);
     void (*cost)(const void *params, const struct cost_input *in, struct cost *ret);
     bool (*run)(struct stage_context *ctx, struct error *err);
+    const struct command *command; /* a user's program: what its task declares. NULL for all other stages */
 };
 /* All stages, NULL-ended, sorted by name. */
 extern const struct stage *const stage_registry[];

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/param.h"
 #include "engine/cli/cmd.h"
-#include "stages/stage.h"
+#include "stages/command.h"
 #include <stdio.h>
 
 static int overview(void)
@@ -39,11 +39,35 @@ static void print_ports(const char *title, const struct port *p)
     }
 }
 
+static void print_words(const char *title, const struct command_word *w)
+{
+    printf("\n%s\n", title);
+    for (; w->name; w++)
+        printf("  %-16s %s\n", w->name, w->doc);
+}
+
+/* What a declaration may say, which no row of the stage's can. */
+static void help_command(void)
+{
+    printf("\ninputs (in:)\n  %-16s any name; one or more artifacts of any type; may be private\n", "NAME");
+    printf("\noutputs (outputs:)\n  %-16s any name and its type (", "NAME: TYPE");
+    for (int a = ARTIFACT_NONE + 1; a < ARTIFACT_ANY; a++)
+        printf("%s%s", a > ARTIFACT_NONE + 1 ? ", " : "", artifact_name((enum artifact)a));
+    printf(");\n%19sor { type: TYPE, releases: WORDS } where privacy: allows the stage\n", "");
+    printf("\nparameters (with:)\n");
+    for (const struct command_key *k = command_keys; k->name; k++)
+        printf("  %-16s %s%s\n", k->name, k->doc, k->required ? "; required" : "");
+    print_words("placeholders in argv and set", command_placeholders);
+    print_words("environment of the program", command_variables);
+}
+
 static int help_stage(const struct stage *s)
 {
     AUTO(buf) struct buf params = {0};
     param_help(s->params, &params);
     printf("stage %s, version %d\n\n%s\n", s->name, s->version, s->doc);
+    if (s->command)
+        help_command();
     print_ports("inputs (in:)", s->inputs);
     print_ports("outputs", s->outputs);
     if (params.len)

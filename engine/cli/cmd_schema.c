@@ -1,7 +1,7 @@
 /* weft schema: the experiment language as a JSON Schema (draft 2020-12), for editors and other programs. What
  * no schema can say (does a reference name a task, do private labels stay apart) is left to `weft check`. */
 #include "engine/cli/cmd.h"
-#include "stages/stage.h"
+#include "stages/command.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +66,14 @@ static json_t *with_of(const struct stage *s)
         if (p->flags & PARAM_REQUIRED)
             json_array_append_new(required, json_string(p->name));
     }
+    for (const struct command_key *k = s->command ? command_keys : NULL; k && k->name; k++) {
+        json_t *value = command_key_schema(k), *doc = json_incref(json_object_get(value, "description"));
+        json_object_del(value, "description");
+        json_object_set_new(properties, k->name, described(or_variable(value), json_string_value(doc)));
+        json_decref(doc);
+        if (k->required)
+            json_array_append_new(required, json_string(k->name));
+    }
     return map_of(properties, required);
 }
 
@@ -80,8 +88,34 @@ static json_t *port_value(const struct port *p)
     return described(json_pack("{s:[o, o]}", "anyOf", DEF("reference"), list), text);
 }
 
+#define PORT_NAME "^[A-Za-z][A-Za-z0-9_-]{0,99}$"
+
+/* The inputs of a program: any names. */
+static json_t *declared_in(void)
+{
+    json_t *list = json_pack("{s:s, s:o, s:i}", "type", "array", "items", DEF("reference"), "minItems", 1);
+    return json_pack("{s:s, s:{}, s:{s:s}, s:{s:[o, o]}}", "type", "object", "properties", "propertyNames",
+                     "pattern", PORT_NAME, "additionalProperties", "anyOf", DEF("reference"), list);
+}
+
+/* outputs: of a program: a type each, and in words what of private data leaves. */
+static json_t *outputs(void)
+{
+    json_t *types = json_array();
+    for (int a = ARTIFACT_NONE + 1; a < ARTIFACT_ANY; a++)
+        json_array_append_new(types, json_string(artifact_name((enum artifact)a)));
+    json_t *type = or_variable(json_pack("{s:o}", "enum", types));
+    json_t *full = map_of(json_pack("{s:O, s:{s:[s, s, s], s:i}}", "type", type, "releases", "type", "string",
+                                    "number", "boolean", "minLength", 1),
+                          json_pack("[s]", "type"));
+    return json_pack("{s:s, s:i, s:{s:s}, s:{s:[o, o]}}", "type", "object", "minProperties", 1,
+                     "propertyNames", "pattern", PORT_NAME, "additionalProperties", "anyOf", type, full);
+}
+
 static json_t *in_of(const struct stage *s)
 {
+    if (s->command)
+        return declared_in();
     json_t *properties = json_object(), *required = json_array();
     for (const struct port *p = s->inputs; p && p->name; p++) {
         json_object_set_new(properties, p->name, port_value(p));
@@ -99,8 +133,12 @@ static json_t *rule_of(const struct stage *s, const json_t *with, const json_t *
         json_array_append_new(required, json_string("with"));
     if (json_object_get(in, "required"))
         json_array_append_new(required, json_string("in"));
+    if (s->command)
+        json_array_append_new(required, json_string("outputs"));
     json_t *then = json_pack("{s:{s:o, s:o}, s:o}", "properties", "with", def_of("with", s->name), "in",
                              def_of("in", s->name), "required", required);
+    if (!s->command)
+        json_object_set_new(json_object_get(then, "properties"), "outputs", json_false());
     return json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:o}", "if", "properties", "uses", "const", s->name,
                      "required", "uses", "then", then);
 }
@@ -160,6 +198,7 @@ static json_t *stage_properties(void)
     json_object_set_new(p, "with", described(json_pack("{s:s}", "type", "object"), "its parameters"));
     json_object_set_new(p, "in",
                         described(json_pack("{s:s}", "type", "object"), "its inputs: PORT: REFERENCE"));
+    json_object_set_new(p, "outputs", described(outputs(), "of uses: command: NAME: TYPE of what it makes"));
     json_object_set_new(p, "foreach", described(series(), "one task an item: NAME[item]"));
     json_t *axes =
         json_pack("{s:s, s:i, s:{s:o}, s:o}", "type", "object", "minProperties", 1, "properties", "exclude",

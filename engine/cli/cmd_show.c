@@ -7,8 +7,8 @@
 #include "engine/cli/lastrun.h"
 #include "engine/cli/units.h"
 #include "engine/exec/artifacts.h"
+#include "stages/command.h"
 #include "stages/io/safetensors.h"
-#include "stages/stage.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +35,8 @@ static const struct summary {
 static enum artifact type_of(const struct record *r, const char *port)
 {
     const struct stage *s = stage_find(r->stage);
+    if (s && s->command)
+        return command_output_type(r->text, port);
     int p = s ? stage_port_index(s->outputs, port) : -1;
     return p >= 0 ? s->outputs[p].type : ARTIFACT_NONE;
 }

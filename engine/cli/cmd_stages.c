@@ -1,5 +1,5 @@
 #include "engine/cli/cmd.h"
-#include "stages/stage.h"
+#include "stages/command.h"
 #include <stdio.h>
 
 static const struct opt opts[] = {OPT_ROW_JSON, {0}};
@@ -32,6 +32,8 @@ static json_t *stage_json(const struct stage *s)
             json_object_set_new(row, "default", json_string(p->def));
         json_object_set_new(params, p->name, row);
     }
+    for (const struct command_key *k = s->command ? command_keys : NULL; k && k->name; k++)
+        json_object_set_new(params, k->name, command_key_schema(k));
     return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o}", "name", s->name, "version", s->version, "doc", s->doc,
                      "inputs", ports_json(s->inputs, false), "outputs", ports_json(s->outputs, true),
                      "parameters", params);

@@ -1,5 +1,6 @@
 #include "engine/exec/job.h"
 #include "base/json.h"
+#include "stages/command.h"
 #include <limits.h>
 
 static json_t *inputs_json(const struct job *j)
@@ -19,16 +20,20 @@ static json_t *inputs_json(const struct job *j)
     return all;
 }
 
+static json_t *params_json(const struct job *j)
+{
+    return j->stage->command ? command_json(j->stage->command) : param_json(j->stage->params, j->params);
+}
+
 char *job_write(const struct job *j)
 {
     json_t *outputs = json_object();
     for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
         json_object_set_new(outputs, j->stage->outputs[p].name, json_string(j->outputs[p]));
     AUTO_JSON o = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:i, s:s, s:I}", "task", j->task, "stage",
-                            j->stage->name, "version", j->stage->version, "params",
-                            param_json(j->stage->params, j->params), "inputs", inputs_json(j), "outputs",
-                            outputs, "scratch", j->scratch, "threads", j->threads, "cpuset", j->cpuset,
-                            "parent", (json_int_t)j->parent);
+                            j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
+                            inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads,
+                            "cpuset", j->cpuset, "parent", (json_int_t)j->parent);
     return json_text(o, false);
 }
 
@@ -43,10 +48,22 @@ static const json_t *member(const json_t *o, const char *name, json_type type, c
     return NULL;
 }
 
+/* The row of a program is what its task declares. */
+static bool read_command(const json_t *o, struct arena *a, struct job *ret, struct error *err)
+{
+    struct command *c;
+    if (!command_read(o, a, &c, err))
+        return false;
+    ret->stage = command_stage(ret->stage, c, a, &ret->params, NULL);
+    return true;
+}
+
 /* All of them are there: the engine fills defaults in. */
 static bool read_params(const json_t *o, struct arena *a, struct job *ret, struct error *err)
 {
     const struct stage *s = ret->stage;
+    if (s->command)
+        return read_command(o, a, ret, err);
     void *params = arena_alloc(a, s->params_size ? s->params_size : 1);
     param_defaults(s->params, params, a);
     for (const struct param *row = s->params; row && row->name; row++) {

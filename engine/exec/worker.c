@@ -6,6 +6,7 @@
 #include "engine/exec/job.h"
 #include "engine/topo/topo.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <omp.h>
 #include <signal.h>
 #include <string.h>
@@ -98,7 +99,7 @@ static bool run_job(const struct job *j, struct arena *a, struct reporter *r, st
 static bool split_stdout(struct reporter *r, struct error *err)
 {
     fflush(stdout);
-    r->fd = dup(STDOUT_FILENO);
+    r->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0); /* events are ours alone, not a program's */
     return (r->fd >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) ||
            error_errno(err, "cannot redirect stdout");
 }
@@ -117,9 +118,11 @@ int worker_main(void)
     if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
         !job_read(text, n, &a, &job, &err) || !run_job(&job, &a, &r, &err))
         return fail(&r, &err);
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
+    struct rusage own, program; /* that of a user, which ran in a process of its own */
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &program);
+    long peak = own.ru_maxrss > program.ru_maxrss ? own.ru_maxrss : program.ru_maxrss;
     emit(&r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", clock_seconds() - start, "peak_rss",
-                       (json_int_t)u.ru_maxrss * 1024));
+                       (json_int_t)peak * 1024));
     return 0;
 }

@@ -71,7 +71,7 @@ static void path_of(const struct task *t, const char *label, struct buf *out)
     buf_printf(out, "%s%s", from ? " -> " : "", t->name);
 }
 
-static bool is_allowed(const struct experiment *e, const struct decl *d)
+bool privacy_allows(const struct experiment *e, const struct decl *d)
 {
     for (int i = 0; i < e->n_allow; i++)
         if (strcmp(e->allow[i], d->name) == 0)
@@ -130,7 +130,7 @@ void labels_flow(struct experiment *e, struct spec *s)
     for (int i = 0; i < s->n; i++)
         inherit(e, s->task[i]);
     for (int i = 0; i < e->n; i++)
-        for (int k = 0; e->decl[i].stage && k < e->decl[i].n && !is_allowed(e, &e->decl[i]); k++) {
+        for (int k = 0; e->decl[i].stage && k < e->decl[i].n && !privacy_allows(e, &e->decl[i]); k++) {
             check_labels(e, e->decl[i].instance[k].task);
             check_ports(e, e->decl[i].instance[k].task);
         }

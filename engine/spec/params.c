@@ -147,7 +147,8 @@ static void set_label(struct experiment *e, struct instance *in, const struct ya
         in->task->label = label->text;
 }
 
-void params_set(struct experiment *e, const struct decl *d, struct instance *in)
+/* with: of a stage of ours; a command's is read when it is declared. */
+static void set_with(struct experiment *e, const struct decl *d, struct instance *in)
 {
     struct task *t = in->task;
     const struct stage *s = t->stage;
@@ -155,13 +156,19 @@ void params_set(struct experiment *e, const struct decl *d, struct instance *in)
     param_defaults(s->params, t->params, e->arena);
     struct pos *pos = arena_alloc(e->arena, (size_t)(param_count(s->params) + 1) * sizeof *pos);
     t->param_pos = pos;
-    const struct yaml_node *with = yaml_get(d->node, "with"), *r = yaml_get(d->node, "resources"),
-                           *label = yaml_get(d->node, "private");
+    const struct yaml_node *with = yaml_get(d->node, "with");
     struct error err = {0};
     if (set_all(e, in, with, pos) && s->check && !s->check(t->params, &err)) {
         error_context(&err, "stage '%s'", s->name);
         diag_take(e->diag, &err, with ? &with->pos : &t->pos);
     }
+}
+
+void params_set(struct experiment *e, const struct decl *d, struct instance *in)
+{
+    const struct yaml_node *r = yaml_get(d->node, "resources"), *label = yaml_get(d->node, "private");
+    if (!in->task->stage->command)
+        set_with(e, d, in);
     if (r)
         set_resources(e, in, r);
     if (label)

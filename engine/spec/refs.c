@@ -67,12 +67,18 @@ static bool matches(const struct instance *in, const char *coord)
     return i + 1 == in->n_coord || strcmp(coord, "*") == 0;
 }
 
+/* A program's input takes anything; an output of type ANY is one whose type was wrong, which was said. */
+static bool fits(enum artifact wanted, enum artifact type)
+{
+    return wanted == type || wanted == ARTIFACT_ANY || type == ARTIFACT_ANY;
+}
+
 static int find_output(const struct stage *s, enum artifact type, const char *port, int *count)
 {
     int found = -1;
     *count = 0;
     for (int i = 0; s->outputs && s->outputs[i].name; i++)
-        if (s->outputs[i].type == type && (!port || strcmp(s->outputs[i].name, port) == 0)) {
+        if (fits(type, s->outputs[i].type) && (!port || strcmp(s->outputs[i].name, port) == 0)) {
             found = i;
             ++*count;
         }
@@ -104,6 +110,16 @@ static bool unknown_output(struct experiment *e, const struct task *from, const 
                         from->stage->name, port);
 }
 
+static bool several_outputs(struct experiment *e, const struct task *from, enum artifact wanted,
+                            const struct pos *pos)
+{
+    AUTO(buf) struct buf type = {0};
+    if (wanted != ARTIFACT_ANY)
+        buf_printf(&type, " of type %s", artifact_name(wanted));
+    return diag_add(e->diag, pos, "'%s' (stage %s) has several outputs%s: name one as %s.OUTPUT", from->name,
+                    from->stage->name, buf_str(&type), from->name);
+}
+
 /* One edge: the producer's only output of the wanted type (or the one named), and the second artifact
  * likewise. */
 static bool connect(struct experiment *e, const struct task *t, const struct port *in,
@@ -118,8 +134,7 @@ static bool connect(struct experiment *e, const struct task *t, const struct por
     if (count == 0)
         return no_output(e, t, in, from, port, pos, output < 0 ? in->type : in->also);
     if (count > 1)
-        return diag_add(e->diag, pos, "'%s' (stage %s) has several outputs of type %s: name one as %s.OUTPUT",
-                        from->name, from->stage->name, artifact_name(in->type), from->name);
+        return several_outputs(e, from, in->type, pos);
     refs->item = xgrow(refs->item, &refs->cap, refs->n + 1, sizeof *refs->item);
     refs->item[refs->n++] =
         (struct task_ref){.task = (struct task *)from, .output = output, .output_also = also};

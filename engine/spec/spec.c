@@ -11,8 +11,8 @@
 
 static const char *const top_keys[] = {"experiment", "description", "include", "vars",
                                        "privacy",    "stages",      NULL};
-static const char *const stage_keys[] = {"uses",    "with",      "in",   "foreach",     "matrix",
-                                         "private", "resources", "tags", "description", NULL};
+static const char *const stage_keys[] = {"uses",      "with", "in",          "foreach", "matrix", "private",
+                                         "resources", "tags", "description", "outputs", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
 
 static size_t count(const char *const *names)
@@ -116,6 +116,10 @@ static void read_stages(struct experiment *e, const struct spec_options *opt)
             continue;
         check_text(e, d->node);
         d->stage = read_uses(e, d, opt);
+        const struct yaml_node *outputs = yaml_get(d->node, "outputs");
+        if (outputs && d->stage && !d->stage->command)
+            diag_add(e->diag, &outputs->pos, "outputs: is for 'uses: command'; stage '%s' has its own",
+                     d->stage->name);
         e->n++;
     }
 }
@@ -159,10 +163,15 @@ static void build(struct experiment *e, struct spec *s)
             return;
         }
     }
+    for (int i = 0; i < e->n; i++) /* a command's ports must be known before anything refers to them */
+        for (int k = 0; e->decl[i].stage && e->decl[i].stage->command && k < e->decl[i].n; k++)
+            command_declare(e, &e->decl[i], &e->decl[i].instance[k]);
     for (int i = 0; i < e->n; i++)
         for (int k = 0; e->decl[i].stage && k < e->decl[i].n; k++) {
             params_set(e, &e->decl[i], &e->decl[i].instance[k]);
             refs_resolve(e, &e->decl[i], &e->decl[i].instance[k]);
+            if (e->decl[i].stage->command)
+                command_check(e, &e->decl[i].instance[k]);
         }
     if (graph_order(e, s))
         labels_flow(e, s);

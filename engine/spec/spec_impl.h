@@ -81,9 +81,14 @@ bool exclude_read(struct experiment *e, const struct yaml_node *axes, const char
                   const struct yaml_node *exclude, struct exclude *ret);
 bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an index by axis */
 
+/* uses: command. Declare: the task's own row, from with:, outputs: and the names in in:, before any reference
+ * is resolved; check: the placeholders of argv, once the inputs are known. */
+void command_declare(struct experiment *e, const struct decl *d, struct instance *in);
+void command_check(struct experiment *e, const struct instance *in);
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
 bool graph_order(struct experiment *e, struct spec *s); /* fills s->task; false: a cycle, reported */
 void labels_flow(struct experiment *e, struct spec *s); /* private labels along the edges */
+bool privacy_allows(const struct experiment *e, const struct decl *d); /* is d named in privacy.allow? */
 #endif

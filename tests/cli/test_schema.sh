@@ -67,6 +67,10 @@ for name, stage in {
         "cores": synthetic % ("", ", resources: { cores: 4, memory: 1000000 }"),
         "cores from": synthetic % ("", ', resources: { cores: "4.." }'),
         "resources variable": synthetic % ("", ', resources: { cores: "${n}" }'),
+        "command": "{ uses: command, in: { a: features, b: [seed, 'public'] }, outputs: { m: metrics, o: { type: files } }, with: "
+                   "{ argv: [sh, -c, 1, '{in:a}'], env: [PATH], set: { A: 1, B: x }, version: 2 } }",
+        "command without inputs": "{ uses: command, outputs: { m: files }, with: { argv: ['${n}'] } }",
+        "command of a variable": "{ uses: command, outputs: { m: files }, with: { argv: '${list}' } }",
         "text for people": synthetic % ("", ", tags: [a, 1], description: some text"),
         "word that YAML 1.1 took for a boolean": synthetic % (", seed: 1", ", private: no")}.items():
     case(name, one(stage), True)
@@ -98,6 +102,18 @@ for name, stage in {
         "memory of text": synthetic % ("", ", resources: { memory: 6 gigs }"),
         "unknown resource": synthetic % ("", ", resources: { gpus: 1 }"),
         "tags of text": synthetic % ("", ", tags: a"),
+        "command without argv": "{ uses: command, outputs: { m: files }, with: { set: { A: 1 } } }",
+        "command without outputs": "{ uses: command, with: { argv: [sh] } }",
+        "command of text": "{ uses: command, outputs: { m: files }, with: { argv: sh -c x } }",
+        "output of no type": "{ uses: command, outputs: { m: file }, with: { argv: [sh] } }",
+        "output with more": "{ uses: command, outputs: { m: { type: files, release: x } }, with: { argv: [sh] } }",
+        "output of a wrong name": "{ uses: command, outputs: { '1': files }, with: { argv: [sh] } }",
+        "no outputs": "{ uses: command, outputs: {}, with: { argv: [sh] } }",
+        "input of nothing": "{ uses: command, in: { a: [] }, outputs: { m: files }, with: { argv: [sh] } }",
+        "set a list": "{ uses: command, outputs: { m: files }, with: { argv: [sh], set: [A] } }",
+        "version 0": "{ uses: command, outputs: { m: files }, with: { argv: [sh], version: 0 } }",
+        "unknown key of a command": "{ uses: command, outputs: { m: files }, with: { argv: [sh], shell: x } }",
+        "outputs of ours": synthetic % ("", ", outputs: { m: files }"),
         "private list": synthetic % ("", ", private: [a]")}.items():
     case(name, one(stage), False)
 case("no name", one(synthetic % ("", "")).replace("experiment: e\n", ""), False)

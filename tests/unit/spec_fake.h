@@ -89,7 +89,7 @@ static inline const struct stage *fake_find(const char *name)
     for (size_t i = 0; i < sizeof fake_stages / sizeof *fake_stages; i++)
         if (strcmp(fake_stages[i].name, name) == 0)
             return &fake_stages[i];
-    return NULL;
+    return strcmp(name, "command") == 0 ? stage_find(name) : NULL; /* its ports are declared in the file */
 }
 
 /* Reads `text` as an experiment; on failure NULL, and "line:col text\n" for each error in *errors. */

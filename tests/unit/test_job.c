@@ -100,7 +100,7 @@ static void round_trip(void **state)
 {
     bool seen[PARAM_STRING + 1] = {false};
     for (const struct stage *const *s = stage_registry; *s; s++)
-        for (int many = 1; many <= 3; many += 2) {
+        for (int many = 1; many <= 3 && !(*s)->command; many += 2) { /* test_command.c has a program's */
             AUTO(arena) struct arena a;
             arena_init(&a);
             struct job j = make(*s, many, &a), back;
