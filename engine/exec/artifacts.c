@@ -1,4 +1,5 @@
 #include "engine/exec/artifacts.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -10,6 +11,7 @@ struct folder { /* one artifact that lies ready */
     char *path;
     struct record_file *file; /* a copy of the record's list */
     size_t n;
+    char *made; /* what it looked like when it was made: `look` */
 };
 struct artifacts {
     struct store *store;
@@ -18,6 +20,8 @@ struct artifacts {
     struct folder *item;
     size_t n, cap;
     unsigned long made;
+    struct digest *spoilt; /* folders that were changed and left, in this order */
+    size_t n_spoilt, cap_spoilt;
 };
 
 struct artifacts *artifacts_new(struct store *store, const char *dir)
@@ -29,19 +33,25 @@ struct artifacts *artifacts_new(struct store *store, const char *dir)
     return a;
 }
 
+static void folder_done(struct folder *f)
+{
+    for (size_t k = 0; k < f->n; k++) {
+        free(f->file[k].name);
+        free(f->file[k].source);
+    }
+    free(f->file);
+    free(f->path);
+    free(f->made);
+}
+
 void artifacts_free(struct artifacts *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < a->n; i++) {
-        for (size_t k = 0; k < a->item[i].n; k++) {
-            free(a->item[i].file[k].name);
-            free(a->item[i].file[k].source);
-        }
-        free(a->item[i].file);
-        free(a->item[i].path);
-    }
+    for (size_t i = 0; i < a->n; i++)
+        folder_done(&a->item[i]);
     free(a->item);
+    free(a->spoilt);
     free(a->temp);
     free(a->dir);
     free(a);
@@ -120,6 +130,50 @@ static struct folder *find(const struct artifacts *a, const struct digest *d)
     return NULL;
 }
 
+/* Names, sizes, times and numbers of all files: a change of one shows. malloc'd; "" when it cannot be read.
+ */
+static char *look(const char *dir)
+{
+    AUTO(buf) struct buf b = {0};
+    char **list;
+    size_t n;
+    if (!fs_list_tree(dir, &list, &n, NULL))
+        return xstrdup("");
+    for (size_t i = 0; i < n; i++) {
+        AUTO(mem) char *path = xprintf("%s/%s", dir, list[i]);
+        struct stat st = {0};
+        if (lstat(path, &st) == 0)
+            buf_printf(&b, "%s %lld %lld.%09ld %lld\n", list[i], (long long)st.st_size,
+                       (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ino);
+    }
+    fs_list_free(list, n);
+    return buf_take(&b);
+}
+
+size_t artifacts_spoilt(const struct artifacts *a)
+{
+    return a->n_spoilt;
+}
+
+bool artifacts_unchanged(struct artifacts *a, const struct record_output *o, size_t since)
+{
+    for (size_t i = since; i < a->n_spoilt; i++)
+        if (digest_equal(&a->spoilt[i], &o->digest))
+            return false;
+    struct folder *f = find(a, &o->digest);
+    AUTO(mem) char *now = f ? look(f->path) : NULL;
+    if (!f || strcmp(now, f->made) == 0)
+        return true;
+    AUTO(mem) char *aside = xprintf("%s/spoilt.%lu", a->dir, a->made++);
+    if (fs->rename(f->path, aside) == 0) { /* else every task that needs it fails, which is right */
+        a->spoilt = xgrow(a->spoilt, &a->cap_spoilt, a->n_spoilt + 1, sizeof *a->spoilt);
+        a->spoilt[a->n_spoilt++] = o->digest;
+        folder_done(f);
+        *f = a->item[--a->n];
+    }
+    return false;
+}
+
 static struct folder *add(struct artifacts *a, const struct record_output *o)
 {
     char hex[DIGEST_HEX];
@@ -129,6 +183,7 @@ static struct folder *add(struct artifacts *a, const struct record_output *o)
     f->file = xcalloc(o->n, sizeof *f->file);
     for (; f->n < o->n; f->n++)
         f->file[f->n] = file_copy(o->file[f->n].name, &o->file[f->n]);
+    f->made = look(f->path);
     return f;
 }
 

@@ -11,6 +11,11 @@ void artifacts_free(struct artifacts *a); /* leaves the files to the owner of di
  */
 bool artifacts_folder(struct artifacts *a, const struct record_output *o, const char **ret,
                       struct error *err) MUST_CHECK;
+/* Is the folder of o what it was made as? A program that is not ours may write where it should only read.
+ * False: it was changed now, or since artifacts_spoilt counted `since`; the next artifacts_folder makes it
+ * anew. */
+bool artifacts_unchanged(struct artifacts *a, const struct record_output *o, size_t since);
+size_t artifacts_spoilt(const struct artifacts *a); /* how many folders were changed so far */
 /* Put the files of an output folder into the store and describe them in *ret (port and files, malloc'd as in
  * a record). A symbolic link to an artifact's file or to outside data refers to that content; one to anything
  * else in the run's temporary folder is refused. The folder is moved away. */

@@ -222,12 +222,14 @@ static void end(struct build *b, int slot)
     const struct task *t = a->task;
     char hex[DIGEST_HEX];
     b->running[slot] = b->running[--b->n_running];
-    bool ok = attempt_end(b, a, &err);
+    bool ok = attempt_end(b, a, &err), spoilt = a->spoilt;
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
     attempt_free(b, a);
     if (ok) {
         plan_done(b->plan, t->index);
         finish(b, t, TASK_DONE);
+    } else if (spoilt) {
+        heal(b, &err);
     } else if (b->interrupts < 2) { /* else we killed it, which is no failure of the task */
         fail_task(b, t, &err);
     }

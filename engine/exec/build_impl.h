@@ -13,8 +13,10 @@ struct attempt { /* one running worker */
     const struct task *task;
     struct process process;
     struct place *place;
-    char *dir; /* private: out.PORT and scratch */
-    bool done; /* it said so */
+    char *dir;    /* private: out.PORT and scratch */
+    bool done;    /* it said so */
+    size_t since; /* artifacts_spoilt when it started */
+    bool spoilt;  /* an input was changed by someone else while it ran: what it made is not to be trusted */
     double seconds;
     int64_t peak_rss;
     struct error error; /* what it said was wrong */
@@ -45,7 +47,8 @@ struct build {
 };
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
- * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store.
+ * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store;
+ * a->spoilt after the end: it has to run again.
  */
 bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err) MUST_CHECK;
 bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;

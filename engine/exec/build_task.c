@@ -59,7 +59,10 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     AUTO(arena) struct arena mem;
     arena_init(&mem);
     struct attempt *a = xcalloc(1, sizeof *a);
-    *a = (struct attempt){.task = t, .build = b, .process = {.pidfd = -1, .events = -1}};
+    *a = (struct attempt){.task = t,
+                          .build = b,
+                          .process = {.pidfd = -1, .events = -1},
+                          .since = artifacts_spoilt(b->artifacts)};
     a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
     struct job job = {
         .task = t->name, .stage = t->stage, .params = t->params, .threads = cores, .parent = getpid()};
@@ -150,10 +153,49 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
     return store_put_record(b->store, r, err) || error_context(err, "cannot store the result");
 }
 
+static bool input_unchanged(const struct build *b, const struct attempt *a, const struct task_ref *ref,
+                            int output)
+{
+    const struct record_output *o =
+        record_find_output(b->resolver.task[ref->task->index].record, ref->task->stage->outputs[output].name);
+    return artifacts_unchanged(b->artifacts, o, a->since);
+}
+
+/* All inputs are looked at: each that was changed has to be made anew. */
+static bool inputs_unchanged(const struct build *b, const struct attempt *a)
+{
+    const struct task *t = a->task;
+    bool same = true;
+    for (int p = 0; p < stage_port_count(t->stage->inputs); p++)
+        for (int i = 0; i < t->inputs[p].n; i++) {
+            const struct task_ref *ref = &t->inputs[p].ref[i];
+            same = input_unchanged(b, a, ref, ref->output) && same;
+            same = (ref->output_also < 0 || input_unchanged(b, a, ref, ref->output_also)) && same;
+        }
+    return same;
+}
+
+/* A program that changed its inputs has failed; of our stages none does, so that another task's program did.
+ */
+static bool check_inputs(const struct build *b, struct attempt *a, struct error *err)
+{
+    if (inputs_unchanged(b, a))
+        return true;
+    a->spoilt = a->task->stage->command == NULL;
+    if (a->spoilt)
+        return error_set(err, NULL, ERROR_DAMAGE, "a program changed an input of task '%s' while it ran",
+                         a->task->name);
+    return error_set(
+        err, NULL, ERROR_TASK,
+        "its inputs were changed while it ran: a program may only read them; let it work on a copy "
+        "in {scratch}");
+}
+
 bool attempt_end(struct build *b, struct attempt *a, struct error *err)
 {
     int status = process_end(&a->process);
-    if (!check_end(a, status, err))
+    bool whole = check_inputs(b, a, err);
+    if (a->spoilt || !check_end(a, status, err) || !whole)
         return false;
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {

@@ -1,6 +1,7 @@
 /* The worker: the child process that runs one task, and the protocol between it and the engine.
  * One task = one process `weft worker`: the job as one JSON object on stdin, events as JSON Lines on stdout;
  * anything else (a library's chatter, warnings and metrics in words) goes to stderr, which is the task's log.
+ * (params of a user's program are its declaration: stages/command.h)
  *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]}, "outputs": {PORT:
  * DIR}, "scratch", "threads", "cpuset", "parent"} events  {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}

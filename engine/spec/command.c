@@ -326,14 +326,16 @@ static void check_program(struct reader *r)
 }
 
 /* A file below a declared folder must be there, too. */
-static bool check_file(const struct command *c, const char *word, struct arena *a, struct error *err)
+static bool check_file(const struct command *c, const char *word, struct error *err)
 {
+    AUTO(arena) struct arena a;
     struct command_piece *piece;
     int n;
-    if (!command_split(word, a, &piece, &n, err))
+    arena_init(&a);
+    if (!command_split(word, &a, &piece, &n, err))
         return false;
     for (int i = 0; i < n; i++)
-        if (piece[i].place == COMMAND_FILE && !fs_exists(command_file(c, piece[i].text, a)))
+        if (piece[i].place == COMMAND_FILE && !fs_exists(command_file(c, piece[i].text, &a)))
             return error_set(err, NULL, ERROR_INPUT, "there is no file '%s'", piece[i].text);
     return true;
 }
@@ -344,7 +346,7 @@ static void check_words(struct experiment *e, const struct command *c, enum comm
     for (int i = 0; i < c->part[part].n; i++) {
         const struct command_item *word = &c->part[part].item[i];
         struct error err = {0};
-        if (!command_check_word(c, count, word->value, &err) || !check_file(c, word->value, e->arena, &err))
+        if (!command_check_word(c, count, word->value, &err) || !check_file(c, word->value, &err))
             diag_take(e->diag, &err, &word->pos);
     }
 }

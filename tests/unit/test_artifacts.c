@@ -340,6 +340,36 @@ static void damage(void **state)
     }
 }
 
+/* Someone writes into a folder that was for reading: noticed by all that began before, made anew for the
+ * next. */
+static void changed(void **state)
+{
+    static const char *const how[] = {"more", "sub/less", "same size"};
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        AUTO(mem) char *dir = output_folder();
+        AUTO(mem) char *content = xprintf("input %zu", i);
+        AUTO(mem) char *want = xprintf("a=%s sub/b=b ", content);
+        put_in(dir, "a", content);
+        put_in(dir, "sub/b", "b");
+        struct record_output o = collect(dir);
+        AUTO(mem) char *ready = folder(&o);
+        size_t before = artifacts_spoilt(w.artifacts);
+        assert_true(artifacts_unchanged(w.artifacts, &o, before));
+        AUTO(mem) char *path = xprintf("%s/%s", ready, i == 0 ? "more" : i == 1 ? "sub/b" : "a");
+        if (i == 1)
+            assert_int_equal(unlink(path), 0);
+        else
+            put(path, "INPUT x"); /* as long as it was, where it was there */
+        assert_false(artifacts_unchanged(w.artifacts, &o, before));
+        assert_int_equal(artifacts_spoilt(w.artifacts), before + 1);
+        AUTO(mem) char *anew = folder(&o);
+        expect_folder(anew, want);
+        assert_true(artifacts_unchanged(w.artifacts, &o, before + 1)); /* for who begins now */
+        assert_false(artifacts_unchanged(w.artifacts, &o, before));    /* for who had begun before */
+        done(&o);
+    }
+}
+
 static int setup(void **state)
 {
     if (!mkdtemp(root))
@@ -357,8 +387,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(files), cmocka_unit_test(input_links),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(files),     cmocka_unit_test(input_links),
                                        cmocka_unit_test(bad_links), cmocka_unit_test(imports),
-                                       cmocka_unit_test(damage)};
+                                       cmocka_unit_test(damage),    cmocka_unit_test(changed)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
