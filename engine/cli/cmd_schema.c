@@ -236,6 +236,19 @@ static json_t *defaults(void)
     return map_of(properties, NULL);
 }
 
+/* reference: numbers from elsewhere. */
+static json_t *references(void)
+{
+    json_t *numbers = json_pack("{s:s, s:i, s:{s:s}}", "type", "object", "minProperties", 1,
+                                "additionalProperties", "type", "number");
+    json_t *rows =
+        json_pack("{s:s, s:i, s:o}", "type", "object", "minProperties", 1, "additionalProperties", numbers);
+    json_t *p = json_pack("{s:o, s:o, s:o}", "name", described(scalar(), "what the numbers are"), "source",
+                          described(scalar(), "where they are from"), "rows",
+                          described(rows, "SYSTEM: {DOMAIN: number}, in the units of the table"));
+    return list_of(map_of(p, json_pack("[s, s]", "name", "rows")));
+}
+
 /* matrix.exclude: some coordinates of the combinations that are not wanted. */
 static json_t *exclusions(void)
 {
@@ -311,6 +324,8 @@ json_t *schema_experiment(void)
                                   "variables: ${name} inserts one, --set name=value replaces one"));
     json_object_set_new(p, "defaults",
                         described(defaults(), "by stage: what its declarations start from, below their own"));
+    json_object_set_new(p, "reference",
+                        described(references(), "numbers from elsewhere, shown beside the measured ones"));
     json_t *path = json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
     json_object_set_new(p, "include",
                         described(json_pack("{s:[o, o]}", "anyOf", json_incref(path), list_of(path)),

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/lastrun.h"
+#include "engine/cli/reference.h"
 #include "engine/cli/units.h"
 #include "engine/exec/artifacts.h"
 #include "stages/command.h"
@@ -89,12 +90,16 @@ static json_t *file_json(const struct record_file *f, const char *dir, struct er
 }
 
 static json_t *output_json(const struct record *r, const struct record_output *o, const char *dir,
-                           struct error *err)
+                           const json_t *reference, struct error *err)
 {
-    const struct summary *sum = summary_of(type_of(r, o->port));
+    enum artifact type = type_of(r, o->port);
+    const struct summary *sum = summary_of(type);
     if (sum) {
         AUTO(mem) char *path = xprintf("%s/%s", dir, sum->json);
-        return json_read(path, err);
+        json_t *j = json_read(path, err);
+        if (j && type == ARTIFACT_TABLE && json_array_size(reference) > 0)
+            json_object_set_new(j, "reference", reference_compare(reference, j));
+        return j;
     }
     json_t *files = json_object();
     for (size_t i = 0; i < o->n; i++) {
@@ -159,8 +164,17 @@ static bool print_file(const struct record_file *f, const char *dir, struct erro
     return true;
 }
 
+static bool print_reference(const json_t *reference, const char *dir, struct error *err)
+{
+    AUTO(mem) char *path = xprintf("%s/table.json", dir);
+    AUTO_JSON table = json_array_size(reference) > 0 ? json_read(path, err) : json_null();
+    if (json_is_object(table))
+        reference_print(reference, table);
+    return table;
+}
+
 static bool print_output(const struct record *r, const struct record_output *o, const char *dir,
-                         struct error *err)
+                         const json_t *reference, struct error *err)
 {
     enum artifact type = type_of(r, o->port);
     const struct summary *sum = summary_of(type);
@@ -171,7 +185,7 @@ static bool print_output(const struct record *r, const struct record_output *o, 
         if (!fs_read_file(path, &text, NULL, err))
             return false;
         fputs(text, stdout);
-        return true;
+        return type != ARTIFACT_TABLE || print_reference(reference, dir, err);
     }
     printf("%s.%s: %s, made by %s in %s, digest %.12s\n", r->task, o->port, artifact_name(type), r->stage,
            seconds_text(r->seconds, spent), digest_hex(&o->digest, hex));
@@ -184,8 +198,8 @@ static bool print_output(const struct record *r, const struct record_output *o, 
 /* ---- both ---- */
 
 /* For people: prints. For programs: *ret_json, a new reference. */
-static bool show(struct store *store, const struct record *r, const char *port, bool json, json_t **ret_json,
-                 struct error *err)
+static bool show(struct store *store, const struct record *r, const char *port, const json_t *reference,
+                 bool json, json_t **ret_json, struct error *err)
 {
     AUTO(mem) char *temp = NULL;
     AUTO_JSON all = json_object();
@@ -198,8 +212,8 @@ static bool show(struct store *store, const struct record *r, const char *port, 
             continue;
         if (!fs_mkdirs(dir, err) || !artifacts_write(store, o, dir, false, err))
             return false;
-        json_t *j = json ? output_json(r, o, dir, err) : NULL;
-        if (json ? !j : !print_output(r, o, dir, err))
+        json_t *j = json ? output_json(r, o, dir, reference, err) : NULL;
+        if (json ? !j : !print_output(r, o, dir, reference, err))
             return error_context(err, "output '%s'", o->port);
         if (json)
             json_object_set_new(all, o->port, j);
@@ -219,7 +233,11 @@ static bool show_task(const struct cmd_args *a, json_t **ret_json, struct error 
     if (!cmd_open_store(a, &store, err) ||
         !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, NULL, err))
         return false;
-    bool ok = show(store, r, port, cmd_opt(a, "json")->set, ret_json, err);
+    AUTO_JSON reference = NULL;
+    struct lastrun found;
+    if (lastrun_find(store, cmd_opt(a, "run")->string, r->task, false, &mem, &found, NULL))
+        reference = json_parse(found.reference, strlen(found.reference), "reference", NULL);
+    bool ok = show(store, r, port, reference, cmd_opt(a, "json")->set, ret_json, err);
     record_free(r);
     return ok;
 }

@@ -38,6 +38,8 @@ static void begin(struct search *s, const json_t *o)
     r->cwd = arena_strdup(s->arena, json_string_or(o, "cwd", ""));
     r->set = texts(s->arena, o, "set", &r->n_set);
     r->vars = texts(s->arena, o, "vars", &r->n_vars);
+    AUTO(mem) char *reference = json_text(json_object_get(o, "reference"), false);
+    r->reference = arena_strdup(s->arena, reference); /* "null" in logs of runs that did not keep it */
 }
 
 /* {"PORT": [labels]}: outputs that carry private data. */

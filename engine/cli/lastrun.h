@@ -17,6 +17,7 @@ struct lastrun {                           /* strings in the arena */
         const char *port, *labels;
     } * private;
     int n_private;
+    const char *reference; /* the experiment's reference numbers: JSON, see reference.h */
 };
 /* The newest run (or the run `run` when not NULL) in which `task` came to an end; only one in which it ran or
  * failed, so that there is a log, with `has_log`. Not found: ERROR_INPUT, with a suggestion. */

@@ -98,15 +98,33 @@ static json_t *texts(const char *const *text, int n)
     return list;
 }
 
+/* Rows in a list: the members of an object lose their order. */
+static json_t *references(const struct spec *s)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < s->n_references; i++) {
+        const struct reference *r = &s->reference[i];
+        json_t *rows = json_array(), *o = json_pack("{s:s, s:o}", "name", r->name, "rows", rows);
+        if (*r->source)
+            json_object_set_new(o, "source", json_string(r->source));
+        for (int k = 0; k < r->n; k++)
+            json_array_append_new(rows, json_pack("{s:s, s:s, s:f}", "system", r->row[k].system, "domain",
+                                                  r->row[k].domain, "value", r->row[k].value));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
 void report_begin(struct build *b)
 {
     b->began = clock_seconds();
     char cwd[4096];
-    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
-                                   b->spec->experiment, "file", b->spec->file, "set",
-                                   texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars),
-                                   "cwd", getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
-                                   (json_int_t)getpid()));
+    runlog_event(b->log,
+                 json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
+                           b->spec->experiment, "file", b->spec->file, "set", texts(b->opt.set, b->opt.n_set),
+                           "vars", texts(b->opt.vars, b->opt.n_vars), "reference", references(b->spec), "cwd",
+                           getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
+                           (json_int_t)getpid()));
 }
 
 void report_end(struct build *b, bool ok)

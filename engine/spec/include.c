@@ -10,8 +10,8 @@
 #define FILES_MAX 1000
 #define DEPTH_MAX 50
 
-static const char *const include_keys[] = {"include", "description", "vars",    "defaults",
-                                           "stages",  "experiment",  "privacy", NULL};
+static const char *const include_keys[] = {"include", "description", "reference", "vars", "defaults",
+                                           "stages",  "experiment",  "privacy",   NULL};
 static const char *const main_keys[] = {"experiment", "privacy", NULL}; /* known, but not here */
 
 /* What a file may set anew of its includes: variables, and defaults as "STAGE.with.NAME". */
@@ -93,6 +93,13 @@ static void take_stages(struct loader *l, const struct file *f)
             diag_again(l->e->diag, &stages->key[i]->pos, &all->key[at]->pos, "stage '%s' is defined twice",
                        stages->key[i]->text);
     }
+}
+
+static void take_reference(struct loader *l, const struct file *f)
+{
+    int at = yaml_find(f->root, "reference");
+    if (at >= 0)
+        map_append(l->e->arena, l->e->all_references, f->root->key[at], f->root->item[at]);
 }
 
 static bool report_circle(struct loader *l, const struct file *f, const struct file *again,
@@ -197,6 +204,7 @@ static bool take_file(struct loader *l, struct file *f)
     take_said(l, f, VARS, l->e->all_vars);
     take_said(l, f, DEFAULTS, l->e->all_defaults);
     take_stages(l, f);
+    take_reference(l, f);
     return ok;
 }
 
@@ -209,6 +217,7 @@ bool include_read(struct experiment *e, const struct yaml_node *root, const char
     const struct yaml_node *stages = yaml_get(root, "stages");
     e->all_vars = map_new(e->arena, root->pos);
     e->all_defaults = map_new(e->arena, root->pos);
+    e->all_references = map_new(e->arena, root->pos);
     e->all_stages = map_new(e->arena, stages ? stages->pos : root->pos);
     if (!take_file(&l, f))
         return false;

@@ -10,7 +10,7 @@
 #define TASKS_MAX  1000000
 #define MEMORY_MAX (1 << 30) /* bytes of all tasks */
 
-static const char *const top_keys[] = {"experiment", "description", "include", "vars",
+static const char *const top_keys[] = {"experiment", "description", "include", "reference", "vars",
                                        "defaults",   "privacy",     "stages",  NULL};
 static const char *const stage_keys[] = {"uses",      "with", "in",          "foreach", "matrix", "private",
                                          "resources", "tags", "description", "outputs", NULL};
@@ -212,6 +212,7 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     read_privacy(e, root);
     s->allow = e->allow;
     s->n_allow = e->n_allow;
+    reference_read(e, s);
     build(e, s);
     if (e->diag->n == 0)
         warn_all(e, s, root);

@@ -33,12 +33,23 @@ struct task {
     int retries;              /* resources.retries: more attempts after one that failed */
     int index;                /* position in spec->task, topological order */
 };
+struct reference { /* numbers to show beside the measured ones; percentages, as a table has them */
+    const char *name, *source; /* source "" when not given */
+    struct pos pos;
+    struct reference_row {
+        const char *system, *domain;
+        double value;
+    } * row;
+    int n;
+};
 struct spec {
     const char *file, *experiment;
     struct task **task; /* in topological order, ties in file order */
     int n;
     const char *const *allow; /* privacy.allow: stages of the file that may see several clients' data */
     int n_allow;
+    struct reference *reference; /* of the file and its includes; never part of a key */
+    int n_references;
     struct error *warning; /* sorted by position */
     int n_warnings;
     struct arena arena; /* owns everything above but the warnings */

@@ -69,6 +69,7 @@ struct experiment {
     bool pedantic;
     const struct stage *(*find)(const char *name);
     struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
+    struct yaml_node *all_references;        /* each file's list, by its path */
     struct yaml_node *all_defaults;          /* likewise, as defaults_flat says */
     const struct yaml_node *vars, *raw_vars; /* raw: with --vars and --set, but ${...} as written */
     struct decl *decl;
@@ -89,6 +90,7 @@ struct yaml_node *map_new(struct arena *a, struct pos pos);
 void map_append(struct arena *a, struct yaml_node *map, struct yaml_node *key, struct yaml_node *item);
 /* The defaults of one file, checked: a map from "STAGE.with.NAME" or "STAGE.resources.NAME" to the value. */
 struct yaml_node *defaults_flat(struct experiment *e, const struct yaml_node *root);
+void reference_read(struct experiment *e, struct spec *s); /* e->all_references -> s->reference */
 void defaults_apply(struct experiment *e); /* e->all_defaults -> with and defaults of each declaration */
 /* include: fills e->all_vars, e->all_defaults and e->all_stages; false: a file could not be had, so that
  * nothing of what needs all of them can be said. */

@@ -136,6 +136,14 @@ case("wrong default", one(synthetic % ("", ""), "defaults: { synthetic: { with: 
 case("unknown default", one(synthetic % ("", ""), "defaults: { synthetic: { with: { sise: 8 } } }\n"), False)
 case("default of no stage", one(synthetic % ("", ""), "defaults: { synthetik: {} }\n"), False)
 case("default of in", one(synthetic % ("", ""), "defaults: { embedding: { in: { data: public } } }\n"), False)
+for name, text, valid in (
+        ("reference", "[{ name: paper, source: arXiv, rows: { a: { b: 85.5, c: 1 } } }]", True),
+        ("reference without a name", "[{ rows: { a: { b: 1 } } }]", False),
+        ("reference without rows", "[{ name: paper }]", False),
+        ("reference of text", "[{ name: paper, rows: { a: { b: high } } }]", False),
+        ("reference of one system", "[{ name: paper, rows: { a: 1 } }]", False),
+        ("reference that is no list", "{ name: paper, rows: { a: { b: 1 } } }", False)):
+    case(name, one(synthetic % ("", ""), "reference: " + text + "\n"), valid)
 case("no name", one(synthetic % ("", "")).replace("experiment: e\n", ""), False)
 case("no stages", "experiment: e\nstages: {}\n", False)
 case("name", one(synthetic % ("", "")).replace("experiment: e\n", "experiment: e/f\n"), False)
