@@ -46,7 +46,9 @@ static bool set_param(struct experiment *e, const struct decl *d, struct instanc
     pos[row - t->stage->params] = written->pos;
     json_t *j = typed(row, written, value);
     struct error err = {0};
-    bool ok = param_set(row, t->params, j, e->arena, &err);
+    bool ok = number_kept(row, value, &err);
+    if (ok && !(ok = param_set(row, t->params, j, e->arena, &err)))
+        number_explain(&err, row, written, value);
     json_decref(j);
     if (!ok) {
         error_context(&err, "stage '%s'", t->stage->name);

@@ -110,6 +110,12 @@ bool exclude_has(const struct exclude *x, const int *at, int axes); /* at: an in
  * is resolved; check: the placeholders of argv, once the inputs are known. */
 void command_declare(struct experiment *e, const struct decl *d, struct instance *in);
 void command_check(struct experiment *e, const struct instance *in);
+
+/* Can the parameter hold the value as it is written, to the last digit? */
+bool number_kept(const struct param *row, const struct yaml_node *v, struct error *err) MUST_CHECK;
+/* Add to what a refused value's error says how to write what was meant, if that can be told. */
+void number_explain(struct error *err, const struct param *row, const struct yaml_node *written,
+                    const struct yaml_node *v);
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
 void resources_set(struct experiment *e, struct instance *in, const struct yaml_node *resources);
