@@ -48,6 +48,9 @@ static struct decimal decimal_of(const char *s)
 /* Does x, printed with as many digits as the text has, read as the text? */
 static bool is_kept(const char *text, double x)
 {
+    size_t n = strcspn(text, "eE");
+    if (n <= 15 && !text[n]) /* nothing so short is lost */
+        return true;
     const struct decimal want = decimal_of(text);
     char printed[DIGITS_MAX + 16];
     if (want.n == DIGITS_MAX)
@@ -78,7 +81,8 @@ static bool is_decimal(const char *s)
 
 bool number_kept(const struct param *row, const struct yaml_node *v, struct error *err)
 {
-    if (v->kind != YAML_SCALAR || v->quoted || !is_decimal(v->text))
+    bool number = row->type == PARAM_INT || row->type == PARAM_REAL;
+    if (!number || v->kind != YAML_SCALAR || v->quoted || !is_decimal(v->text))
         return true;
     const char *s = v->text;
     errno = 0;

@@ -399,12 +399,14 @@ static void bombs(void **state)
 static void damaged(void **state)
 {
     static const char text[] =
-        "experiment: e\nvars: {c: [p, q], n: '${m}', m: 3}\nprivacy: {allow: [l]}\nstages:\n"
+        "experiment: e\nvars: {c: [p, q], n: '${m}', m: 3}\nprivacy: {allow: [l]}\n"
+        "defaults: {source: {with: {rate: 0.25}, resources: {timeout: 1h30m, retries: 2}}}\n"
+        "reference: [{name: r, source: s, rows: {u: {p: 1.5, q: 2}}}]\nstages:\n"
         "  d: {foreach: '${c}', uses: source, with: {size: '${n}', text: 'x${key}'}, private: '${item}'}\n"
         "  x: {matrix: {a: '${c}', b: [1, 2], exclude: [{a: p, b: 2}]}, uses: step, in: {data: "
         "'d[${item.a}]'}, resources: {cores: "
         "2..3}}\n"
-        "  l: {uses: list, in: {all: ['d[*]', 'x[p,*]']}}\n"
+        "  l: {uses: list, in: {all: ['d[*]', 'x[p,*]', 'x[b=1,a=*]']}}\n"
         "  t: {uses: train, in: {data: 'x[q,1].images'}}\n  j: {uses: join, in: {experts: t}}\n";
     AUTO(buf) struct buf errors = {0};
     struct spec *s = fake_read(text, NULL, 0, &errors);
