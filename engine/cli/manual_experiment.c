@@ -30,18 +30,22 @@ static const char example[] = "experiment: compare\n"
 static const struct {
     const char *title, *text;
 } prose[] = {
-    {"VALUES", "${a.b} inserts a variable. A value that is just ${x} keeps its type, lists included; inside "
-               "longer text it "
-               "becomes text; $${ writes ${. --set a.b=value replaces a variable, the value is YAML. --vars "
-               "FILE lays a YAML "
-               "map over the variables, below --set.\n\n"
-               "In a foreach, ${item} is the item and ${key} its key; an item that is a map is named by its "
-               "member name, else "
-               "by its position, and ${item.x} is its member. In a matrix, ${item.x} is the coordinate x.\n\n"
-               "Words such as no and 1:30 are text; anchors, aliases and merge keys work; duplicate keys and "
-               "tabs are errors."},
+    {"VALUES",
+     "${a.b} inserts a variable. A value that is just ${x} keeps its type, lists included; inside "
+     "longer text it "
+     "becomes text; $${ writes ${. --set a.b=value replaces a variable, the value is YAML. --vars "
+     "FILE lays a YAML "
+     "map over the variables, below --set.\n\n"
+     "In a foreach, ${item} is the item and ${key} its key; an item that is a map is named by its "
+     "member name, else "
+     "by its position, and ${item.x} is its member. In a matrix, ${item.x} is the coordinate x.\n\n"
+     "Booleans are true and false, numbers decimal; words such as no, 0777 and 1:30 are text. A number "
+     "that could not be kept to its last digit is an error. Anchors, aliases and merge keys work; "
+     "duplicate keys and tabs are errors.\n\n"
+     "defaults gives all stages that use a stage values for with and resources, below what they say "
+     "themselves."},
     {"REFERENCES", "name, name[item], name[x,y]; * stands for all: name[*], name[0,*], in the order of the "
-                   "file. A port that takes "
+                   "file. Of a matrix, name[y=b] are all tasks with that coordinate. A port that takes "
                    "many accepts a list. Which output of the named task is meant follows from the port's "
                    "artifact type; name.port "
                    "says it where two would fit."},
@@ -109,7 +113,8 @@ static void put_keys(struct buf *out, const json_t *root, const json_t *properti
         AUTO(mem) char *deeper = xprintf("%s.", name);
         mdoc_line(out, "It Ic", name, NULL);
         put_doc(out, schema);
-        if (inner(root, schema))
+        bool by_stage = strcmp(name, "defaults") == 0; /* with and resources of each stage, once more */
+        if (!by_stage && inner(root, schema))
             put_keys(out, root, inner(root, schema), deeper);
     }
 }
