@@ -82,17 +82,6 @@ static void choose_wanted(struct build *b)
     }
 }
 
-/* Seconds on one core as the stage's own cost function sees them, for data of a nominal size: only their
- * proportions count here. */
-static double estimate(const struct task *t)
-{
-    const struct cost_input in = {.samples = 1000, .bytes = 1 << 24};
-    struct cost c = {0};
-    if (t->stage->cost)
-        t->stage->cost(t->params, &in, &c);
-    return 0.05 + c.flops / 5e10 + (double)c.bytes / 1e9;
-}
-
 static void make_plan(struct build *b)
 {
     plan_free(b->plan);
@@ -102,13 +91,14 @@ static void make_plan(struct build *b)
         const struct task *t = b->spec->task[i];
         const struct task_ref *ref;
         b->result[i].record = NULL;
-        plan_task(b->plan, i, estimate(t), t->cores_min, t->cores_max);
+        plan_task(b->plan, i, history_estimate(t).core_seconds, t->cores_min, t->cores_max);
         for (int k = 0; (ref = input_at(t, k)); k++)
             plan_edge(b->plan, ref->task->index, i);
         if (!b->result[i].wanted)
             plan_exclude(b->plan, i);
     }
     plan_start(b->plan);
+    b->predicted = false;
 }
 
 /* ---- what becomes of a task ---- */
@@ -123,6 +113,7 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
     r->record = x->record;
     r->seconds = x->record ? x->record->seconds : 0;
     b->finished++;
+    left_finish(b, t->index);
     if (known || (r->state == TASK_HIT && state == TASK_HIT))
         return; /* seen in an earlier pass */
     r->state = state;
@@ -143,6 +134,7 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
         error_context(&b->failure, "task '%s'", t->name);
     }
     b->finished++;
+    left_finish(b, t->index);
     plan_failed(b->plan, t->index, b->opt.keep_going);
     report(b, BUILD_FAILED, t, log);
 }
@@ -185,6 +177,7 @@ static void look_up(struct build *b, int task)
         b->parked[b->n_parked++] = task;
     } else {
         json_object_set_new(b->pending, hex, json_true());
+        left_predict(b);
         plan_miss(b->plan, task);
         enum task_state before =
             b->result[task].state; /* a hit of an earlier pass: that it is lost was said */
@@ -388,7 +381,9 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     b->result = xcalloc((size_t)spec->n + 1, sizeof *b->result);
     b->parked = xcalloc((size_t)spec->n + 1, sizeof *b->parked);
     b->pending = json_object();
+    b->cost = xcalloc((size_t)spec->n + 1, sizeof *b->cost);
     resolver_init(&b->resolver, spec, store);
+    history_open(store, &b->history);
     *ret = NULL;
     if (!check_targets(b, err) || !open_machine(b, err) || !store_temp_dir(store, &b->dir, err) ||
         !runlog_open(store_path(store), &b->log, err)) {
@@ -427,6 +422,8 @@ void build_free(struct build *b)
     runlog_close(b->log);
     resolver_done(&b->resolver, b->spec);
     json_decref(b->pending);
+    history_close(b->history);
+    free(b->cost);
     free(b->running);
     free(b->parked);
     free(b->result);

@@ -74,6 +74,7 @@ static struct build_event event(const struct build *b, enum build_event_kind kin
                                 .finished = b->finished,
                                 .count = b->count,
                                 .running = b->n_running,
+                                .left = left_seconds(b),
                                 .text = text};
 }
 
@@ -134,6 +135,9 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         e.text = json_string_or(o, "unit", "");
         e.done = json_real_or(o, "done", 0);
         e.total = json_real_or(o, "total", 0);
+        a->progress = e.done;
+        a->total = e.total;
+        e.left = left_seconds(b);
         tell(b, &e);
     } else if (strcmp(name, "metric") == 0) {
         e.kind = BUILD_METRIC;
