@@ -6,6 +6,7 @@
 #include "engine/cli/cmd.h"
 #include "engine/cli/keydiff.h"
 #include "engine/cli/lastrun.h"
+#include "engine/cli/reason.h"
 #include "engine/cli/units.h"
 #include "engine/exec/resolve.h"
 #include <stdio.h>
@@ -60,51 +61,13 @@ static bool answer(struct question *q, const struct task *t, struct answer *ret,
                            &ret->near, err);
 }
 
-/* Where a field of the key was said: a parameter in the file, an input by its task. pos->line 0: nowhere. */
-static const struct task *origin(const struct task *t, const char *field, struct pos *pos)
-{
-    const struct stage *s = t->stage;
-    const char *name = strchr(field, ' ');
-    *pos = (struct pos){0};
-    if (!name++)
-        return NULL;
-    for (int i = 0; s->params && s->params[i].name; i++)
-        if ((strncmp(field, "param ", 6) == 0 || strncmp(field, "import ", 7) == 0) &&
-            strcmp(s->params[i].name, name) == 0)
-            *pos = t->param_pos[i];
-    size_t n = strcspn(name, "[");
-    for (int p = 0; name[n] == '[' && p < stage_port_count(s->inputs); p++)
-        if (strlen(s->inputs[p].name) == n && strncmp(s->inputs[p].name, name, n) == 0) {
-            long at = strtol(name + n + 1, NULL, 10);
-            return at < t->inputs[p].n ? t->inputs[p].ref[at].task : NULL;
-        }
-    return NULL;
-}
-
 /* ---- for people ---- */
-
-/* Digests are long and say nothing: their first digits are enough to see that they differ. */
-static void print_value(const char *value)
-{
-    struct digest d;
-    printf("%.*s", digest_parse(value, &d) ? 12 : 200, value);
-}
 
 static void print_change(const struct task *t, const struct key_change *c)
 {
-    struct pos pos;
-    const struct task *from = origin(t, c->field, &pos);
-    printf("    %s: ", c->field);
-    if (c->before)
-        print_value(c->before);
-    printf(c->before && c->now ? " -> " : c->before ? " (no longer there)" : "new: ");
-    if (c->now)
-        print_value(c->now);
-    if (from)
-        printf(" (from task '%s')", from->name);
-    if (pos.line)
-        printf(" (%s:%d:%d)", pos.file, pos.line, pos.col);
-    printf("\n");
+    AUTO(buf) struct buf text = {0};
+    reason_text(t, c, &text);
+    printf("    %s\n", buf_str(&text));
 }
 
 static void print_near(const struct answer *a)
@@ -146,24 +109,6 @@ static void print_answer(struct question *q, const struct answer *a)
 
 /* ---- for programs ---- */
 
-static json_t *changes_json(const struct answer *a)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < a->near.diff.n; i++) {
-        const struct key_change *c = &a->near.diff.change[i];
-        struct pos pos;
-        const struct task *from = origin(a->task, c->field, &pos);
-        json_t *o = json_pack("{s:s, s:s?, s:s?}", "field", c->field, "before", c->before, "now", c->now);
-        if (from)
-            json_object_set_new(o, "from", json_string(from->name));
-        if (pos.line)
-            json_object_update_new(
-                o, json_pack("{s:s, s:i, s:i}", "file", pos.file, "line", pos.line, "col", pos.col));
-        json_array_append_new(list, o);
-    }
-    return list;
-}
-
 static json_t *answer_json(const struct answer *a)
 {
     static const char *const state[] = {
@@ -182,7 +127,7 @@ static json_t *answer_json(const struct answer *a)
     if (a->near.text)
         json_object_set_new(o, "nearest",
                             json_pack("{s:s, s:s, s:o}", "task", a->near.task, "when", a->near.when,
-                                      "changes", changes_json(a)));
+                                      "changes", reasons_json(a->task, &a->near.diff)));
     for (int i = 0; i < a->n_missing; i++)
         json_array_append_new(missing, json_string(a->missing[i]->name));
     json_object_set_new(o, "waits_for", missing);

@@ -286,10 +286,11 @@ assert far["state"] == "wait" and far["waits_for"] == ["unified"]
 (change,) = changed["nearest"]["changes"]
 assert change["field"] == "input data[0]" and change["from"] == "data" and change["before"] != change["now"], change
 plan = load("plan")
-assert set(plan) == {"experiment", "tasks"} and plan["experiment"] == "tiny" and len(plan["tasks"]) == 18
+assert set(plan) == {"experiment", "tasks", "totals"} and plan["experiment"] == "tiny" and len(plan["tasks"]) == 18
 states = {}
 for t in plan["tasks"]:
-    assert set(t) == {"task", "stage", "state", "key"} | ({"seconds"} if t["state"] == "hit" else set()), t
+    more = {"hit": set(), "run": {"source", "nearest"}, "wait": {"source", "waits_for"}}[t["state"]]
+    assert set(t) == {"task", "stage", "state", "key", "seconds", "cores", "memory", "why"} | more, t
     assert (t["key"] is None) == (t["state"] == "wait")
     states.setdefault(t["state"], []).append(t["task"])
 assert states["run"] == ["unified"] and states["wait"] == ["router", "score[stripes]", "score[blobs]", "table"], states
