@@ -22,6 +22,7 @@
     X(export)                                                                                                \
     X(log)                                                                                                   \
     X(history)                                                                                               \
+    X(diff)                                                                                                  \
     X(audit)                                                                                                 \
     X(stages)                                                                                                \
     X(schema)                                                                                                \

@@ -52,7 +52,7 @@ static void by_time(const char *root, const char *when, json_t *list)
         return;
     time_t made = timegm(&tm);
     if (!fs_is_dir(root)) {
-        if (stat(root, &st) == 0 && st.st_mtime >= made)
+        if (stat(root, &st) == 0 && st.st_mtime > made)
             add(list, root, "newer");
         return;
     }
@@ -60,7 +60,7 @@ static void by_time(const char *root, const char *when, json_t *list)
         return;
     for (size_t i = 0; i < n; i++) {
         AUTO(mem) char *path = xprintf("%s/%s", root, file[i]);
-        if (stat(path, &st) == 0 && st.st_mtime >= made)
+        if (stat(path, &st) == 0 && st.st_mtime > made)
             add(list, file[i], "newer");
     }
     fs_list_free(file, n);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "engine/exec/build_impl.h"
+#include "engine/spec/yaml.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,15 +100,31 @@ static json_t *texts(const char *const *text, int n)
     return list;
 }
 
+/* The experiment's files and their digests: what a later comparison of two runs can tell of its text. */
+static json_t *files(const struct spec *s)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < s->n_files; i++) {
+        struct digest d;
+        char hex[DIGEST_HEX];
+        if (hash_file(s->files[i], &d, NULL, NULL)) /* a pipe, or gone since it was read: no digest */
+            json_array_append_new(
+                list, json_pack("{s:s, s:s}", "file", s->files[i], "sha256", digest_hex(&d, hex)));
+    }
+    return list;
+}
+
 void report_begin(struct build *b)
 {
     b->began = clock_seconds();
-    char cwd[4096];
-    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
-                                   b->spec->experiment, "file", b->spec->file, "set",
-                                   texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars),
-                                   "cwd", getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
-                                   (json_int_t)getpid()));
+    char cwd[4096], host[256] = "";
+    gethostname(host, sizeof host - 1);
+    runlog_event(b->log,
+                 json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I, s:s, s:o, s:o}", "event", "begin",
+                           "experiment", b->spec->experiment, "file", b->spec->file, "set",
+                           texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars), "cwd",
+                           getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid", (json_int_t)getpid(),
+                           "host", host, "files", files(b->spec), "variables", yaml_json(b->spec->vars)));
 }
 
 void report_end(struct build *b, bool ok)

@@ -71,6 +71,8 @@ struct experiment {
     struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */
     struct yaml_node *all_defaults;          /* likewise, as defaults_flat says */
     const struct yaml_node *vars, *raw_vars; /* raw: with --vars and --set, but ${...} as written */
+    const char **files;                      /* the experiment's own, then those that it includes */
+    int n_files;
     struct decl *decl;
     int n;
     int tasks;               /* of all declarations */
