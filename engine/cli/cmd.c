@@ -16,6 +16,7 @@
 #define COMMANDS(X)                                                                                          \
     X(run)                                                                                                   \
     X(plan)                                                                                                  \
+    X(graph)                                                                                                 \
     X(check)                                                                                                 \
     X(why)                                                                                                   \
     X(show)                                                                                                  \

@@ -227,7 +227,7 @@ refused 1 "outside data changed or is gone: '$tmp/set" export data again
 try why images.yaml features; exits "why wait" 0
 prints "why wait" "^features would wait: what it needs is not known before these ran:"
 prints "why wait" "^data would run: the store has no result"
-prints "why wait" "    import path: [0-9a-f]\{12\} -> [0-9a-f]\{12\} (images.yaml:4:39)$"
+prints "why wait" "    import path: [0-9a-f]\{12\} -> [0-9a-f]\{12\} (images.yaml:4:39)"
 try why images.yaml features --json; exits "why wait --json" 0; cp out wait.json
 try run images.yaml -q -t data; exits "changed images" 0
 try why images.yaml features; exits "why changed input" 0
