@@ -21,6 +21,7 @@
     X(why)                                                                                                   \
     X(show)                                                                                                  \
     X(export)                                                                                                \
+    X(status)                                                                                                \
     X(log)                                                                                                   \
     X(history)                                                                                               \
     X(diff)                                                                                                  \

@@ -232,6 +232,12 @@ static int enforce_timeouts(struct build *b)
     return isinf(next) ? -1 : (int)fmin(ceil(1000 * next), INT_MAX);
 }
 
+/* The lesser of two waits in milliseconds, -1 for ever. */
+static int sooner(int a, int b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* Wait for events, ends, timeouts and interrupts; the arrays are sized for one worker a core. */
 static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *err)
 {
@@ -241,7 +247,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
-    int wait = enforce_timeouts(b);
+    int wait = sooner(enforce_timeouts(b), status_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
     if (ready < 0)
@@ -256,6 +262,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         if (fds[2 * i].revents)
             end(b, i);
     }
+    status_write(b);
     return true;
 }
 

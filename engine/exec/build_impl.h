@@ -24,8 +24,10 @@ struct attempt { /* one running worker */
     int64_t peak_rss;
     double began;           /* seconds of the monotonic clock */
     double progress, total; /* as it said last */
-    double predicted;       /* core-seconds */
-    struct error error;     /* what it said was wrong */
+    double progressed;      /* when; 0: never */
+    char unit[24];
+    double predicted;   /* core-seconds */
+    struct error error; /* what it said was wrong */
     struct build *build;
 };
 struct build {
@@ -51,6 +53,8 @@ struct build {
     struct history *history;
     bool predicted;            /* cost and waiting hold, for the current pass */
     struct history_cost *cost; /* by task index */
+    bool told, untold;         /* build_status.c: the file is there; it is not what is true now */
+    double told_at;            /* seconds of the monotonic clock */
     double waiting;            /* core-seconds of the tasks that were not started */
     double began;              /* seconds of the monotonic clock */
     struct error failure;      /* the first */
@@ -69,6 +73,12 @@ void left_predict(struct build *b); /* at the first miss of a pass: costs from h
 void left_start(struct build *b, struct attempt *a);
 void left_finish(struct build *b, int task);
 double left_seconds(const struct build *b); /* below 0: not known, because nothing missed yet */
+
+/* build_status.c: what is at work, as STORE/runs/ID/status.json, while workers are. */
+void status_note(struct build *b);     /* something happened */
+int status_due(const struct build *b); /* milliseconds until the file has to be written; -1: not at all */
+void status_write(struct build *b);    /* if it has to be */
+void status_end(struct build *b);
 
 /* build_report.c: events to the observer and to the run's log. */
 void report_begin(struct build *b);

@@ -82,6 +82,8 @@ static struct build_event event(const struct build *b, enum build_event_kind kin
 static void tell(struct build *b, const struct build_event *e)
 {
     keep(b, e);
+    if (e->kind != BUILD_TICK)
+        status_note(b);
     if (b->opt.see)
         b->opt.see(b->opt.arg, e);
 }
@@ -119,16 +121,17 @@ void report_begin(struct build *b)
     b->began = clock_seconds();
     char cwd[4096], host[256] = "";
     gethostname(host, sizeof host - 1);
-    runlog_event(b->log,
-                 json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I, s:s, s:o, s:o}", "event", "begin",
-                           "experiment", b->spec->experiment, "file", b->spec->file, "set",
-                           texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars), "cwd",
-                           getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid", (json_int_t)getpid(),
-                           "host", host, "files", files(b->spec), "variables", yaml_json(b->spec->vars)));
+    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:i, s:I, s:s, s:o, s:o}", "event",
+                                   "begin", "experiment", b->spec->experiment, "file", b->spec->file, "set",
+                                   texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars),
+                                   "cwd", getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "tasks",
+                                   b->count, "pid", (json_int_t)getpid(), "host", host, "files",
+                                   files(b->spec), "variables", yaml_json(b->spec->vars)));
 }
 
 void report_end(struct build *b, bool ok)
 {
+    status_end(b);
     runlog_event(b->log, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds",
                                    clock_seconds() - b->began));
 }
@@ -154,6 +157,8 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         e.total = json_real_or(o, "total", 0);
         a->progress = e.done;
         a->total = e.total;
+        a->progressed = clock_seconds();
+        snprintf(a->unit, sizeof a->unit, "%s", e.text);
         e.left = left_seconds(b);
         tell(b, &e);
     } else if (strcmp(name, "metric") == 0) {
