@@ -25,7 +25,7 @@ void left_predict(struct build *b)
 void left_start(struct build *b, struct attempt *a)
 {
     a->began = clock_seconds();
-    a->predicted = b->cost[a->task->index].core_seconds;
+    a->predicted = history_predict(b->history, a->task).core_seconds; /* also of a retry */
     left_finish(b, a->task->index);
 }
 
