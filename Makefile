@@ -24,7 +24,7 @@ TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
             libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
-            python3-jsonschema python3-yaml mandoc zsh fish tmux
+            python3-jsonschema python3-yaml graphviz mandoc zsh fish tmux
 
 Q        := $(if $(V),,@)
 say       = $(if $(V),,@echo "  $(1) $@")

@@ -16,12 +16,15 @@
 #define COMMANDS(X)                                                                                          \
     X(run)                                                                                                   \
     X(plan)                                                                                                  \
+    X(graph)                                                                                                 \
     X(check)                                                                                                 \
     X(why)                                                                                                   \
     X(show)                                                                                                  \
     X(export)                                                                                                \
+    X(status)                                                                                                \
     X(log)                                                                                                   \
     X(history)                                                                                               \
+    X(diff)                                                                                                  \
     X(audit)                                                                                                 \
     X(stages)                                                                                                \
     X(schema)                                                                                                \

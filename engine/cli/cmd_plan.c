@@ -1,90 +1,205 @@
+/* weft plan: what a run would do, why, and what it would take; nothing runs. */
 #include "base/cleanup.h"
-#include "base/mem.h"
+#include "base/json.h"
 #include "engine/cli/cmd.h"
+#include "engine/cli/planview.h"
+#include "engine/cli/reason.h"
 #include "engine/cli/units.h"
-#include "engine/exec/resolve.h"
+#include "engine/exec/targets.h"
 #include <stdio.h>
 #include <string.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+#define NAMED 3 /* tasks that one waits for, of which a line tells the names */
+
+static const struct opt opts[] = {
+    OPT_ROW_SET,
+    OPT_ROW_VARS,
+    OPT_ROW_STORE,
+    {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
+    {"cores", 'c', OPT_INT, "N", "predict for a machine of N cores instead of this one"},
+    {"all", 'a', OPT_FLAG, NULL, "compare every miss with earlier results, not just the first 50"},
+    OPT_ROW_JSON,
+    {0}};
 
 static const char *const state_name[] = {
     [RESOLVE_ERROR] = "error", [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
 
-/* The tasks right before t that have no result yet: "unified, proxy[a]". */
-static void waits_for(const struct task *t, const enum resolution *state, struct buf *out)
+/* ---- why ---- */
+
+/* The tasks right before t that have no result yet, each once: "unified, proxy[a] and 2 more". */
+static void add_waits_for(const struct planview *v, const struct task *t, struct buf *out)
 {
-    int ports = stage_port_count(t->stage->inputs);
-    const char *separator = "";
-    for (int p = 0; p < ports; p++)
-        for (int i = 0; i < t->inputs[p].n; i++) {
-            const struct task *in = t->inputs[p].ref[i].task;
-            if (state[in->index] == RESOLVE_HIT)
-                continue;
-            buf_printf(out, "%s%s", separator, in->name);
-            separator = ", ";
-        }
+    AUTO_JSON seen = json_object();
+    const struct task_ref *ref;
+    int n = 0;
+    for (int k = 0; (ref = task_input_at(t, k)); k++) {
+        if (v->task[ref->task->index].state == RESOLVE_HIT || json_object_get(seen, ref->task->name))
+            continue;
+        json_object_set_new(seen, ref->task->name, json_true());
+        if (n++ < NAMED)
+            buf_printf(out, "%s%s", n > 1 ? ", " : "for ", ref->task->name);
+    }
+    if (n > NAMED)
+        buf_printf(out, " and %d more", n - NAMED);
 }
 
-static void print_people(const struct spec *s, const struct resolver *r, const enum resolution *state)
+static void why(const struct planview *v, int i, struct buf *out)
 {
-    int count[RESOLVE_HIT + 1] = {0};
-    double saved = 0;
-    char text[UNITS_MAX];
-    for (int i = 0; i < s->n; i++) {
-        const struct resolved *x = &r->task[i];
-        AUTO(buf) struct buf detail = {0};
-        count[state[i]]++;
-        if (state[i] == RESOLVE_HIT) {
-            buf_printf(&detail, "made %s in %s", x->record->when, seconds_text(x->record->seconds, text));
-            saved += x->record->seconds;
-        } else if (state[i] == RESOLVE_MISS) {
-            buf_puts(&detail, x->lost ? "a part of the result is no longer in the store"
-                                      : "no result of this key ('weft why' compares it with earlier ones)");
-        } else {
-            buf_puts(&detail, "for ");
-            waits_for(s->task[i], state, &detail);
-        }
-        printf("%-5s %-28s %-11s %s\n", state_name[state[i]], s->task[i]->name, s->task[i]->stage->name,
-               buf_str(&detail));
-    }
-    printf("%s: %d tasks: %d hit (worth %s), %d to run, %d waiting for these\n", s->experiment, s->n,
-           count[RESOLVE_HIT], seconds_text(saved, text), count[RESOLVE_MISS], count[RESOLVE_WAIT]);
+    const struct planview_task *t = &v->task[i];
+    const struct task *task = v->spec->task[i];
+    if (t->state == RESOLVE_HIT)
+        buf_printf(out, "made %s", t->known->record->when);
+    else if (t->state == RESOLVE_WAIT)
+        add_waits_for(v, task, out);
+    else if (t->same)
+        buf_printf(out, "the same as %s, which runs for both", t->same->name);
+    else if (t->known->lost)
+        buf_puts(out, "a part of the result is no longer in the store");
+    else if (!t->asked)
+        buf_puts(out, "no result of this key");
+    else if (!t->near.text)
+        buf_printf(out, "new: no earlier result of stage '%s'", task->stage->name);
+    else
+        reason_text(task, &t->near.diff.change[0], out);
+    if (t->asked && t->near.diff.n > 1)
+        buf_printf(out, " and %d more", t->near.diff.n - 1);
 }
 
-static json_t *plan_json(const struct spec *s, const struct resolver *r, const enum resolution *state)
+/* ---- for people ---- */
+
+static int name_width(const struct planview *v)
 {
-    json_t *tasks = json_array();
-    for (int i = 0; i < s->n; i++) {
-        const struct resolved *x = &r->task[i];
-        char hex[DIGEST_HEX];
-        json_t *o = json_pack("{s:s, s:s, s:s}", "task", s->task[i]->name, "stage", s->task[i]->stage->name,
-                              "state", state_name[state[i]]);
-        json_object_set_new(o, "key", x->has_key ? json_string(digest_hex(&x->key, hex)) : json_null());
-        if (x->record)
-            json_object_set_new(o, "seconds", json_real(x->record->seconds));
-        json_array_append_new(tasks, o);
-    }
-    return json_pack("{s:s, s:o}", "experiment", s->experiment, "tasks", tasks);
+    size_t most = 4;
+    for (int i = 0; i < v->spec->n; i++)
+        if (v->task[i].wanted && strlen(v->spec->task[i]->name) > most)
+            most = strlen(v->spec->task[i]->name);
+    return most > 40 ? 40 : (int)most;
 }
+
+static void print_row(const struct planview *v, int i, int width)
+{
+    const struct planview_task *t = &v->task[i];
+    AUTO(buf) struct buf reason = {0};
+    char time[UNITS_MAX] = "-", memory[UNITS_MAX] = "-", cores[UNITS_MAX] = "-";
+    why(v, i, &reason);
+    if (t->cores) {
+        seconds_text(t->seconds, time);
+        snprintf(cores, sizeof cores, "%d", t->cores);
+    }
+    if (t->memory)
+        bytes_text(t->memory, memory);
+    printf("%-5s %-*s  %-11s %9s %5s %10s  %s\n", state_name[t->state], width, v->spec->task[i]->name,
+           v->spec->task[i]->stage->name, time, cores, memory, buf_str(&reason));
+}
+
+static void print_forecast(const struct planview *v)
+{
+    char time[UNITS_MAX], path[UNITS_MAX], memory[UNITS_MAX];
+    printf("predicted: %s on %d core%s, %.3g core-hours, at most %s at a time\n",
+           seconds_text(v->run.makespan, time), v->cores, v->cores == 1 ? "" : "s",
+           v->run.core_seconds / 3600, bytes_text(v->run.memory, memory));
+    printf("longest path, %s:", seconds_text(v->run.path_seconds, path));
+    for (int i = 0; i < v->run.n_path; i++)
+        printf("%s%s", i ? " > " : " ", v->spec->task[v->run.path[i]]->name);
+    printf("\n");
+}
+
+static void print_people(const struct planview *v)
+{
+    int width = name_width(v), n = v->hit + v->miss + v->wait;
+    char saved[UNITS_MAX];
+    printf("%-5s %-*s  %-11s %9s %5s %10s  %s\n", "state", width, "task", "stage", "time", "cores", "memory",
+           "why");
+    for (int i = 0; i < v->spec->n; i++)
+        if (v->task[i].wanted)
+            print_row(v, i, width);
+    printf("%s: %d task%s: %d hit (worth %s), %d to run, %d waiting for these\n", v->spec->experiment, n,
+           n == 1 ? "" : "s", v->hit, seconds_text(v->saved, saved), v->miss, v->wait);
+    if (v->miss)
+        print_forecast(v);
+    if (v->unasked)
+        fprintf(stderr, "%d more misses were not compared with earlier results; --all does\n", v->unasked);
+}
+
+/* ---- for programs ---- */
+
+static json_t *waits_json(const struct planview *v, const struct task *t)
+{
+    json_t *list = json_array();
+    const struct task_ref *ref;
+    for (int k = 0; (ref = task_input_at(t, k)); k++)
+        if (v->task[ref->task->index].state != RESOLVE_HIT)
+            json_array_append_new(list, json_string(ref->task->name));
+    return list;
+}
+
+static json_t *row_json(const struct planview *v, int i)
+{
+    const struct planview_task *t = &v->task[i];
+    const struct task *task = v->spec->task[i];
+    AUTO(buf) struct buf reason = {0};
+    char hex[DIGEST_HEX];
+    why(v, i, &reason);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:i, s:I, s:s}", "task", task->name, "stage",
+                          task->stage->name, "state", state_name[t->state], "seconds", t->seconds, "cores",
+                          t->cores, "memory", (json_int_t)t->memory, "why", buf_str(&reason));
+    json_object_set_new(o, "key",
+                        t->known->has_key ? json_string(digest_hex(&t->known->key, hex)) : json_null());
+    if (t->state != RESOLVE_HIT && !t->same)
+        json_object_set_new(o, "source", json_string(history_source_name(t->source)));
+    if (t->asked && t->near.text)
+        json_object_set_new(o, "nearest",
+                            json_pack("{s:s, s:s, s:o}", "task", t->near.task, "when", t->near.when,
+                                      "changes", reasons_json(task, &t->near.diff)));
+    if (t->same)
+        json_object_set_new(o, "same_as", json_string(t->same->name));
+    if (t->state == RESOLVE_WAIT)
+        json_object_set_new(o, "waits_for", waits_json(v, task));
+    return o;
+}
+
+static json_t *plan_json(const struct planview *v)
+{
+    json_t *tasks = json_array(), *path = json_array();
+    for (int i = 0; i < v->spec->n; i++)
+        if (v->task[i].wanted)
+            json_array_append_new(tasks, row_json(v, i));
+    for (int i = 0; i < v->run.n_path; i++)
+        json_array_append_new(path, json_string(v->spec->task[v->run.path[i]]->name));
+    json_t *totals =
+        json_pack("{s:i, s:i, s:i, s:f, s:i, s:f, s:f, s:I, s:o, s:f}", "hit", v->hit, "run", v->miss, "wait",
+                  v->wait, "saved_seconds", v->saved, "cores", v->cores, "seconds", v->run.makespan,
+                  "core_hours", v->run.core_seconds / 3600, "memory", (json_int_t)v->run.memory,
+                  "longest_path", path, "longest_path_seconds", v->run.path_seconds);
+    return json_pack("{s:s, s:o, s:o}", "experiment", v->spec->experiment, "tasks", tasks, "totals", totals);
+}
+
+/* ---- the command ---- */
 
 static int plan(const struct cmd_args *a, const struct spec *s)
 {
     AUTO(store) struct store *store = NULL;
-    AUTO(mem) enum resolution *state = xcalloc((size_t)s->n + 1, sizeof *state);
-    struct resolver r;
+    struct planview v;
     struct error err = {0};
+    const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target");
+    if (cores->set && (cores->number < 1 || cores->number > 100000)) {
+        error_set(&err, NULL, ERROR_INPUT, "--cores takes a number from 1 to 100000");
+        return cmd_fail(&err);
+    }
+    const struct planview_options o = {.targets = targets->list,
+                                       .n_targets = targets->n,
+                                       .cores = (int)cores->number,
+                                       .all = cmd_opt(a, "all")->set};
     if (!cmd_open_store(a, &store, &err))
         return cmd_fail(&err);
-    resolver_init(&r, s, store);
     int status = 0;
-    if (!resolve_all(&r, s, state, &err))
+    if (!planview_make(&v, s, store, &o, &err))
         status = cmd_fail(&err);
     else if (cmd_opt(a, "json")->set)
-        status = cmd_print_json(plan_json(s, &r, state));
+        status = cmd_print_json(plan_json(&v));
     else
-        print_people(s, &r, state);
-    resolver_done(&r, s);
+        print_people(&v);
+    planview_done(&v);
     return status;
 }
 
@@ -103,14 +218,18 @@ static int run(const struct cmd_args *a)
 const struct cmd cmd_plan = {
     .name = "plan",
     .group = "Run experiments",
-    .doc = "Show what would run, before it does.",
+    .doc = "Show what would run, why and for how long, before it does.",
     .details = "Nothing runs. A task is a hit when the store has its result, would run when it has "
                "not, and waits when what it needs is not known yet: its key then follows from "
-               "results still to be made, and it may turn out to be a hit.",
+               "results still to be made, and it may turn out to be a hit.\n\n"
+               "Times and memory are those of earlier runs, else of the stage's cost function. The totals "
+               "count tasks that wait as ones that run, and go by what the scheduler would do.",
     .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
     .opts = opts,
     .examples = (const struct example[]){{"weft plan exp.yaml --set 'clients=[a, b]'",
                                           "what two clients more would cost"},
+                                         {"weft plan exp.yaml --cores 64 --target table",
+                                          "how long as far as one stage needs it, on a larger machine"},
                                          {"weft plan exp.yaml --json", "the same for programs"},
                                          {0}},
     .run = run};

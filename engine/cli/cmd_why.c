@@ -1,30 +1,44 @@
-/* weft why: what a task's key has that the nearest earlier record has not, and where in the file that was
- * said. */
+/* weft why: what a task's key has that the nearest earlier record, or that of a run, has not, and where in
+ * the file that was said. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
+#include "engine/cli/importdiff.h"
 #include "engine/cli/keydiff.h"
 #include "engine/cli/lastrun.h"
+#include "engine/cli/reason.h"
+#include "engine/cli/runname.h"
+#include "engine/cli/runview.h"
 #include "engine/cli/units.h"
 #include "engine/exec/resolve.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {
+    OPT_ROW_SET,
+    OPT_ROW_VARS,
+    OPT_ROW_STORE,
+    {"against", 0, OPT_STRING, "RUN", "compare with that run: its id, the beginning of it, or last"},
+    OPT_ROW_JSON,
+    {0}};
 
 struct answer { /* about one task */
     const struct task *task;
     enum resolution state;
     const struct resolved *known;
     struct key_near near;
+    bool lost; /* --against: the run had the task, but what its key was is not known any more */
     const struct task *missing[8]; /* WAIT: tasks that would run first, nearest causes */
     int n_missing;
 };
 struct question {
     struct store *store;
     const struct spec *spec;
+    const char *against; /* text of --against; then the run's id; NULL: the nearest record */
+    struct runview run;  /* with against */
     struct resolver resolver;
     enum resolution *state;
     struct arena arena;
@@ -47,6 +61,31 @@ static void find_missing(const struct question *q, const struct task *t, bool *s
         }
 }
 
+/* What the run --against had for the task: its record's key text. Only tasks that have one compare. */
+static bool compare_with_run(struct question *q, const struct task *t, struct answer *ret, struct error *err)
+{
+    const struct run_task *then = NULL;
+    for (int i = 0; i < q->run.n; i++)
+        if (strcmp(q->run.task[i].name, t->name) == 0)
+            then = &q->run.task[i];
+    if (!then)
+        return true;
+    struct record *r = NULL;
+    if (then->has_key && !store_get_record(q->store, &then->key, &r, err))
+        return false;
+    ret->lost = !r;
+    if (!r)
+        return true;
+    ret->near = (struct key_near){.text = arena_strdup(&q->arena, r->text),
+                                  .task = t->name,
+                                  .when = arena_strdup(&q->arena, r->when),
+                                  .host = arena_strdup(&q->arena, r->host),
+                                  .seconds = r->seconds};
+    record_free(r);
+    keydiff(ret->near.text, ret->known->text, &q->arena, &ret->near.diff);
+    return true;
+}
+
 static bool answer(struct question *q, const struct task *t, struct answer *ret, struct error *err)
 {
     *ret = (struct answer){.task = t, .state = q->state[t->index], .known = &q->resolver.task[t->index]};
@@ -55,70 +94,42 @@ static bool answer(struct question *q, const struct task *t, struct answer *ret,
         find_missing(q, t, seen, ret);
         return true;
     }
+    if (q->against)
+        return compare_with_run(q, t, ret, err);
     const struct record *r = ret->known->record;
     return keydiff_nearest(q->store, t->stage->name, t->name, ret->known->text, r ? r->when : NULL, &q->arena,
                            &ret->near, err);
 }
 
-/* Where a field of the key was said: a parameter in the file, an input by its task. pos->line 0: nowhere. */
-static const struct task *origin(const struct task *t, const char *field, struct pos *pos)
-{
-    const struct stage *s = t->stage;
-    const char *name = strchr(field, ' ');
-    *pos = (struct pos){0};
-    if (!name++)
-        return NULL;
-    for (int i = 0; s->params && s->params[i].name; i++)
-        if ((strncmp(field, "param ", 6) == 0 || strncmp(field, "import ", 7) == 0) &&
-            strcmp(s->params[i].name, name) == 0)
-            *pos = t->param_pos[i];
-    size_t n = strcspn(name, "[");
-    for (int p = 0; name[n] == '[' && p < stage_port_count(s->inputs); p++)
-        if (strlen(s->inputs[p].name) == n && strncmp(s->inputs[p].name, name, n) == 0) {
-            long at = strtol(name + n + 1, NULL, 10);
-            return at < t->inputs[p].n ? t->inputs[p].ref[at].task : NULL;
-        }
-    return NULL;
-}
-
 /* ---- for people ---- */
 
-/* Digests are long and say nothing: their first digits are enough to see that they differ. */
-static void print_value(const char *value)
+static void print_change(const struct question *q, const struct answer *a, const struct key_change *c)
 {
-    struct digest d;
-    printf("%.*s", digest_parse(value, &d) ? 12 : 200, value);
+    AUTO(buf) struct buf text = {0};
+    AUTO_JSON files = importdiff_files(q->store, a->task, c, a->near.text);
+    reason_text(a->task, c, &text);
+    importdiff_text(files, &text);
+    printf("    %s\n", buf_str(&text));
 }
 
-static void print_change(const struct task *t, const struct key_change *c)
-{
-    struct pos pos;
-    const struct task *from = origin(t, c->field, &pos);
-    printf("    %s: ", c->field);
-    if (c->before)
-        print_value(c->before);
-    printf(c->before && c->now ? " -> " : c->before ? " (no longer there)" : "new: ");
-    if (c->now)
-        print_value(c->now);
-    if (from)
-        printf(" (from task '%s')", from->name);
-    if (pos.line)
-        printf(" (%s:%d:%d)", pos.file, pos.line, pos.col);
-    printf("\n");
-}
-
-static void print_near(const struct answer *a)
+static void print_near(const struct question *q, const struct answer *a)
 {
     const struct key_near *n = &a->near;
-    if (!n->text) {
-        printf("  no %srecord of stage '%s' to compare with\n", a->known->record ? "earlier " : "",
-               a->task->stage->name);
-        return;
-    }
-    printf("  compared with the nearest %srecord, of task '%s' made %s:\n",
-           a->known->record ? "earlier " : "", n->task, n->when);
+    const char *earlier = a->known->record ? "earlier " : "";
+    if (a->lost)
+        printf("  in run %s it had another key or failed, and left no record to compare with\n", q->run.id);
+    else if (!n->text && q->against)
+        printf("  run %s had no task '%s'\n", q->run.id, a->task->name);
+    else if (!n->text)
+        printf("  no %srecord of stage '%s' to compare with\n", earlier, a->task->stage->name);
+    else if (q->against && n->diff.n == 0)
+        printf("  the same key as in run %s\n", q->run.id);
+    else if (q->against)
+        printf("  compared with run %s, whose result was made %s:\n", q->run.id, n->when);
+    else
+        printf("  compared with the nearest %srecord, of task '%s' made %s:\n", earlier, n->task, n->when);
     for (int i = 0; i < n->diff.n; i++)
-        print_change(a->task, &n->diff.change[i]);
+        print_change(q, a, &n->diff.change[i]);
 }
 
 static void print_answer(struct question *q, const struct answer *a)
@@ -135,7 +146,7 @@ static void print_answer(struct question *q, const struct answer *a)
     else
         printf("%s would wait: what it needs is not known before these ran:\n", a->task->name);
     if (a->state != RESOLVE_WAIT)
-        print_near(a);
+        print_near(q, a);
     for (int i = 0; i < a->n_missing; i++) {
         struct answer cause;
         struct error err = {0};
@@ -146,25 +157,19 @@ static void print_answer(struct question *q, const struct answer *a)
 
 /* ---- for programs ---- */
 
-static json_t *changes_json(const struct answer *a)
+/* The changes, those of imports with the files that differ. */
+static json_t *changes_json(const struct question *q, const struct answer *a)
 {
-    json_t *list = json_array();
+    json_t *list = reasons_json(a->task, &a->near.diff);
     for (int i = 0; i < a->near.diff.n; i++) {
-        const struct key_change *c = &a->near.diff.change[i];
-        struct pos pos;
-        const struct task *from = origin(a->task, c->field, &pos);
-        json_t *o = json_pack("{s:s, s:s?, s:s?}", "field", c->field, "before", c->before, "now", c->now);
-        if (from)
-            json_object_set_new(o, "from", json_string(from->name));
-        if (pos.line)
-            json_object_update_new(
-                o, json_pack("{s:s, s:i, s:i}", "file", pos.file, "line", pos.line, "col", pos.col));
-        json_array_append_new(list, o);
+        AUTO_JSON files = importdiff_files(q->store, a->task, &a->near.diff.change[i], a->near.text);
+        if (json_array_size(files))
+            json_object_set(json_array_get(list, (size_t)i), "files", files);
     }
     return list;
 }
 
-static json_t *answer_json(const struct answer *a)
+static json_t *answer_json(const struct question *q, const struct answer *a)
 {
     static const char *const state[] = {
         [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
@@ -182,7 +187,9 @@ static json_t *answer_json(const struct answer *a)
     if (a->near.text)
         json_object_set_new(o, "nearest",
                             json_pack("{s:s, s:s, s:o}", "task", a->near.task, "when", a->near.when,
-                                      "changes", changes_json(a)));
+                                      "changes", changes_json(q, a)));
+    if (q->against)
+        json_object_set_new(o, "against", json_string(q->run.id));
     for (int i = 0; i < a->n_missing; i++)
         json_array_append_new(missing, json_string(a->missing[i]->name));
     json_object_set_new(o, "waits_for", missing);
@@ -203,6 +210,12 @@ static int unknown_task(const struct spec *s, const char *name)
     return cmd_fail(&err);
 }
 
+static bool open_run(struct question *q, struct error *err)
+{
+    return runname_find(store_path(q->store), q->against, &q->arena, &q->against, err) &&
+           runview_read(store_path(q->store), q->against, &q->arena, &q->run, err);
+}
+
 static int explain(const struct cmd_args *args, struct question *q, const char *name)
 {
     const struct task *t = spec_find(q->spec, name);
@@ -210,10 +223,12 @@ static int explain(const struct cmd_args *args, struct question *q, const char *
     struct error err = {0};
     if (!t)
         return unknown_task(q->spec, name);
+    if (q->against && !open_run(q, &err))
+        return cmd_fail(&err);
     if (!resolve_all(&q->resolver, q->spec, q->state, &err) || !answer(q, t, &a, &err))
         return cmd_fail(&err);
     if (cmd_opt(args, "json")->set)
-        return cmd_print_json(answer_json(&a));
+        return cmd_print_json(answer_json(q, &a));
     print_answer(q, &a);
     return 0;
 }
@@ -221,6 +236,7 @@ static int explain(const struct cmd_args *args, struct question *q, const char *
 static int ask(const struct cmd_args *args, struct store *store, const struct spec *s, const char *name)
 {
     struct question q = {.store = store, .spec = s, .state = xcalloc((size_t)s->n + 1, sizeof *q.state)};
+    q.against = cmd_opt(args, "against")->string;
     arena_init(&q.arena);
     resolver_init(&q.resolver, s, store);
     int status = explain(args, &q, name);
@@ -304,7 +320,8 @@ const struct cmd cmd_why = {
     .doc = "Say why a task would run or who made its result; without a file, in the last run.",
     .details = "For a task that would run: what its key has that the nearest earlier result's had "
                "not, and the line of the experiment that says so. For a hit: who made it, when, at "
-               "what cost. For a task that waits: the same of the tasks it waits for.",
+               "what cost. For a task that waits: the same of the tasks it waits for. Of an imported folder "
+               "it names the files that changed, as far as that is known.",
     .args = (const struct arg[]){{.name = "EXPERIMENT",
                                   .doc = "the file; without it that of the newest run which has the task",
                                   .optional = true},
@@ -312,6 +329,8 @@ const struct cmd cmd_why = {
                                  {0}},
     .opts = opts,
     .examples = (const struct example[]){{"weft why exp.yaml 'expert[rings]'", "would it run, and why?"},
+                                         {"weft why table --against last",
+                                          "compared with what it was in the newest run"},
                                          {"weft why table", "of the newest run that has the task"},
                                          {0}},
     .run = run};

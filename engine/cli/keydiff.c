@@ -65,18 +65,27 @@ void keydiff(const char *before, const char *now, struct arena *a, struct key_di
 }
 
 struct search {
-    const char *stage, *task, *text, *until;
+    struct key_query *query;
+    size_t n;
     struct arena *arena;
-    struct key_near *best;
 };
 
-/* Is r, with n changes, nearer than the best so far? */
-static bool nearer(const struct search *s, const struct record *r, int n)
+/* May r be nearer than the best so far, whatever it changes? One of the same task beats all others. */
+static bool may_be_nearer(const struct key_query *q, const struct record *r)
 {
-    const struct key_near *b = s->best;
+    if (strcmp(r->stage, q->stage) != 0 || (q->until && strcmp(r->when, q->until) > 0) ||
+        strcmp(r->text, q->text) == 0)
+        return false;
+    return !q->near.text || strcmp(q->near.task, q->task) != 0 || strcmp(r->task, q->task) == 0;
+}
+
+/* Is r, with n changes, nearer than the best so far? */
+static bool nearer(const struct key_query *q, const struct record *r, int n)
+{
+    const struct key_near *b = &q->near;
     if (!b->text)
         return true;
-    bool same = strcmp(r->task, s->task) == 0, best_same = strcmp(b->task, s->task) == 0;
+    bool same = strcmp(r->task, q->task) == 0, best_same = strcmp(b->task, q->task) == 0;
     if (same != best_same)
         return same;
     if (n != b->diff.n)
@@ -84,31 +93,45 @@ static bool nearer(const struct search *s, const struct record *r, int n)
     return strcmp(r->when, b->when) > 0;
 }
 
-static bool see(void *arg, const struct record *r)
+static void compare(struct key_query *q, const struct record *r, struct arena *a)
 {
-    struct search *s = arg;
-    if (strcmp(r->stage, s->stage) != 0 || strcmp(r->text, s->text) == 0 ||
-        (s->until && strcmp(r->when, s->until) > 0))
-        return true;
     AUTO(arena) struct arena scratch;
     arena_init(&scratch);
     struct key_diff diff;
-    keydiff(r->text, s->text, &scratch, &diff);
-    if (!nearer(s, r, diff.n))
-        return true;
-    *s->best = (struct key_near){.text = arena_strdup(s->arena, r->text),
-                                 .task = arena_strdup(s->arena, r->task),
-                                 .when = arena_strdup(s->arena, r->when),
-                                 .host = arena_strdup(s->arena, r->host),
-                                 .seconds = r->seconds};
-    keydiff(s->best->text, s->text, s->arena, &s->best->diff);
+    keydiff(r->text, q->text, &scratch, &diff);
+    if (!nearer(q, r, diff.n))
+        return;
+    q->near = (struct key_near){.text = arena_strdup(a, r->text),
+                                .task = arena_strdup(a, r->task),
+                                .when = arena_strdup(a, r->when),
+                                .host = arena_strdup(a, r->host),
+                                .seconds = r->seconds};
+    keydiff(q->near.text, q->text, a, &q->near.diff);
+}
+
+static bool see(void *arg, const struct record *r)
+{
+    const struct search *s = arg;
+    for (size_t i = 0; i < s->n; i++)
+        if (may_be_nearer(&s->query[i], r))
+            compare(&s->query[i], r, s->arena);
     return true;
+}
+
+bool keydiff_nearest_all(struct store *store, struct key_query *q, size_t n, struct arena *a,
+                         struct error *err)
+{
+    struct search s = {.query = q, .n = n, .arena = a};
+    for (size_t i = 0; i < n; i++)
+        q[i].near = (struct key_near){0};
+    return n == 0 || store_each_record(store, see, &s, err);
 }
 
 bool keydiff_nearest(struct store *store, const char *stage, const char *task, const char *text,
                      const char *until, struct arena *a, struct key_near *ret, struct error *err)
 {
-    *ret = (struct key_near){0};
-    struct search s = {.stage = stage, .task = task, .text = text, .until = until, .arena = a, .best = ret};
-    return store_each_record(store, see, &s, err);
+    struct key_query q = {.stage = stage, .task = task, .text = text, .until = until};
+    bool ok = keydiff_nearest_all(store, &q, 1, a, err);
+    *ret = q.near;
+    return ok;
 }

@@ -22,6 +22,13 @@ struct key_near {                          /* strings in the arena */
 /* The record to compare a task's key text with: of the same stage and with another text, made at `until` or
  * before (NULL: at any time). One of the same task comes first, then the one with fewest changes, then the
  * newest. */
+struct key_query {
+    const char *stage, *task, *text, *until;
+    struct key_near near; /* the answer */
+};
+/* The same for n questions in one reading of the records. */
+bool keydiff_nearest_all(struct store *store, struct key_query *q, size_t n, struct arena *a,
+                         struct error *err) MUST_CHECK;
 bool keydiff_nearest(struct store *store, const char *stage, const char *task, const char *text,
                      const char *until, struct arena *a, struct key_near *ret, struct error *err) MUST_CHECK;
 #endif

@@ -264,6 +264,7 @@ static void count(struct progress *p, const struct build_event *e)
 {
     p->finished = e->finished;
     p->count = e->count;
+    p->left = e->left;
     p->hits += e->kind == BUILD_HIT;
     p->ran += e->kind == BUILD_DONE;
     p->failed += e->kind == BUILD_FAILED;

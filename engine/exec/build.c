@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
+#include "engine/exec/targets.h"
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -14,83 +15,17 @@
 
 /* ---- the plan ---- */
 
-static bool is_target(const struct build_options *o, const struct task *t)
+/* Targets and everything they need. */
+static bool choose_wanted(struct build *b, struct error *err)
 {
-    size_t stem = strcspn(t->name, "[");
-    for (int i = 0; i < o->n_targets; i++)
-        if (strcmp(o->targets[i], t->name) == 0 ||
-            (strlen(o->targets[i]) == stem && strncmp(o->targets[i], t->name, stem) == 0))
-            return true;
-    return o->n_targets == 0;
-}
-
-/* The nearest name of a task or stage to what names none; NULL when nothing is near. */
-static const char *near_target(const struct build *b, struct arena *a, const char *target)
-{
-    size_t n = 0;
-    const char **names = arena_alloc(a, (2 * (size_t)b->spec->n + 1) * sizeof *names);
+    AUTO(mem) bool *wanted = xcalloc((size_t)b->spec->n + 1, sizeof *wanted);
+    if (!targets_choose(b->spec, b->opt.targets, b->opt.n_targets, wanted, err))
+        return false;
     for (int i = 0; i < b->spec->n; i++) {
-        const char *name = b->spec->task[i]->name, *bracket = strchr(name, '[');
-        names[n++] = name;
-        if (bracket)
-            names[n++] = arena_printf(a, "%.*s", (int)(bracket - name), name);
-    }
-    return nearest_name(names, n, target);
-}
-
-/* A target that names nothing is a mistake. */
-static bool check_targets(const struct build *b, struct error *err)
-{
-    for (int i = 0; i < b->opt.n_targets; i++) {
-        const struct build_options one = {.targets = &b->opt.targets[i], .n_targets = 1};
-        bool found = false;
-        for (int k = 0; k < b->spec->n && !found; k++)
-            found = is_target(&one, b->spec->task[k]);
-        if (!found) {
-            AUTO(arena) struct arena mem;
-            arena_init(&mem);
-            const char *near = near_target(b, &mem, b->opt.targets[i]);
-            return error_set(err, NULL, ERROR_INPUT, "there is no task or stage '%s' in '%s'%s%s%s",
-                             b->opt.targets[i], b->spec->file, near ? "; did you mean '" : "",
-                             near ? near : "", near ? "'?" : "");
-        }
+        b->result[i].wanted = wanted[i];
+        b->count += wanted[i];
     }
     return true;
-}
-
-/* The i-th reference over all input ports; NULL past the last. */
-static const struct task_ref *input_at(const struct task *t, int i)
-{
-    int ports = stage_port_count(t->stage->inputs);
-    for (int p = 0; p < ports; i -= t->inputs[p++].n)
-        if (i < t->inputs[p].n)
-            return &t->inputs[p].ref[i];
-    return NULL;
-}
-
-/* Targets and everything they need; tasks stand in topological order, so one walk back is enough. */
-static void choose_wanted(struct build *b)
-{
-    for (int i = b->spec->n - 1; i >= 0; i--) {
-        const struct task *t = b->spec->task[i];
-        struct build_result *r = &b->result[i];
-        const struct task_ref *ref;
-        r->wanted = r->wanted || is_target(&b->opt, t);
-        b->count += r->wanted;
-        for (int k = 0; r->wanted && (ref = input_at(t, k)); k++)
-            b->result[ref->task->index].wanted = true;
-    }
-}
-
-/* Seconds on one core as the stage's own cost function sees them, for data of a nominal size: only their
- * proportions count here. */
-static double estimate(const struct task *t)
-{
-    const struct cost_input in = {.samples = 1000, .bytes = 1 << 24};
-    struct cost c = {0};
-    if (t->stage->cost)
-        t->stage->cost(t->params, &in, &c);
-    return 0.05 + c.flops / 5e10 + (double)c.bytes / 1e9;
 }
 
 static void make_plan(struct build *b)
@@ -102,13 +37,14 @@ static void make_plan(struct build *b)
         const struct task *t = b->spec->task[i];
         const struct task_ref *ref;
         b->result[i].record = NULL;
-        plan_task(b->plan, i, estimate(t), t->cores_min, t->cores_max);
-        for (int k = 0; (ref = input_at(t, k)); k++)
+        plan_task(b->plan, i, history_estimate(t).core_seconds, t->cores_min, t->cores_max);
+        for (int k = 0; (ref = task_input_at(t, k)); k++)
             plan_edge(b->plan, ref->task->index, i);
         if (!b->result[i].wanted)
             plan_exclude(b->plan, i);
     }
     plan_start(b->plan);
+    b->predicted = false;
 }
 
 /* ---- what becomes of a task ---- */
@@ -123,6 +59,7 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
     r->record = x->record;
     r->seconds = x->record ? x->record->seconds : 0;
     b->finished++;
+    left_finish(b, t->index);
     if (known || (r->state == TASK_HIT && state == TASK_HIT))
         return; /* seen in an earlier pass */
     r->state = state;
@@ -143,6 +80,7 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
         error_context(&b->failure, "task '%s'", t->name);
     }
     b->finished++;
+    left_finish(b, t->index);
     plan_failed(b->plan, t->index, b->opt.keep_going);
     report(b, BUILD_FAILED, t, log);
 }
@@ -185,6 +123,7 @@ static void look_up(struct build *b, int task)
         b->parked[b->n_parked++] = task;
     } else {
         json_object_set_new(b->pending, hex, json_true());
+        left_predict(b);
         plan_miss(b->plan, task);
         enum task_state before =
             b->result[task].state; /* a hit of an earlier pass: that it is lost was said */
@@ -293,6 +232,12 @@ static int enforce_timeouts(struct build *b)
     return isinf(next) ? -1 : (int)fmin(ceil(1000 * next), INT_MAX);
 }
 
+/* The lesser of two waits in milliseconds, -1 for ever. */
+static int sooner(int a, int b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* Wait for events, ends, timeouts and interrupts; the arrays are sized for one worker a core. */
 static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *err)
 {
@@ -302,7 +247,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
-    int wait = enforce_timeouts(b);
+    int wait = sooner(enforce_timeouts(b), status_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
     if (ready < 0)
@@ -317,6 +262,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         if (fds[2 * i].revents)
             end(b, i);
     }
+    status_write(b);
     return true;
 }
 
@@ -388,9 +334,11 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     b->result = xcalloc((size_t)spec->n + 1, sizeof *b->result);
     b->parked = xcalloc((size_t)spec->n + 1, sizeof *b->parked);
     b->pending = json_object();
+    b->cost = xcalloc((size_t)spec->n + 1, sizeof *b->cost);
     resolver_init(&b->resolver, spec, store);
+    history_open(store, &b->history);
     *ret = NULL;
-    if (!check_targets(b, err) || !open_machine(b, err) || !store_temp_dir(store, &b->dir, err) ||
+    if (!choose_wanted(b, err) || !open_machine(b, err) || !store_temp_dir(store, &b->dir, err) ||
         !runlog_open(store_path(store), &b->log, err)) {
         build_free(b);
         return false;
@@ -398,7 +346,6 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     *ret = b;
     b->running = xcalloc((size_t)b->cores + 1, sizeof *b->running);
     b->artifacts = artifacts_new(store, b->dir);
-    choose_wanted(b);
     report_begin(b);
     bool ok = run_passes(b, err);
     report_end(b, ok);
@@ -427,6 +374,8 @@ void build_free(struct build *b)
     runlog_close(b->log);
     resolver_done(&b->resolver, b->spec);
     json_decref(b->pending);
+    history_close(b->history);
+    free(b->cost);
     free(b->running);
     free(b->parked);
     free(b->result);

@@ -35,6 +35,7 @@ struct build_event { /* what the command line shows, and the run's log keeps */
     int finished, count;               /* tasks finished so far, tasks wanted */
     int running;                       /* workers at work */
     double done, total, value;         /* PROGRESS; METRIC */
+    double left;                       /* seconds until the run's end; below 0: not known */
     const char *text;                  /* unit, metric's name, warning, cpuset, log of a failure, damage */
 };
 struct build_options {

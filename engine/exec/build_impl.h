@@ -4,6 +4,7 @@
 #define ENGINE_EXEC_BUILD_IMPL_H
 #include "engine/exec/artifacts.h"
 #include "engine/exec/build.h"
+#include "engine/exec/history.h"
 #include "engine/exec/process.h"
 #include "engine/exec/resolve.h"
 #include "engine/exec/runlog.h"
@@ -21,6 +22,11 @@ struct attempt { /* one running worker */
     bool spoilt; /* an input was changed by someone else while it ran: what it made is not to be trusted */
     double seconds;
     int64_t peak_rss;
+    double began;           /* seconds of the monotonic clock */
+    double progress, total; /* as it said last */
+    double progressed;      /* when; 0: never */
+    char unit[24];
+    double predicted;   /* core-seconds */
     struct error error; /* what it said was wrong */
     struct build *build;
 };
@@ -44,8 +50,14 @@ struct build {
     bool stopping; /* start nothing more */
     bool again;    /* an input was damaged: plan anew when all workers are done */
     int interrupts;
-    double began;         /* seconds of the monotonic clock */
-    struct error failure; /* the first */
+    struct history *history;
+    bool predicted;            /* cost and waiting hold, for the current pass */
+    struct history_cost *cost; /* by task index */
+    bool told, untold;         /* build_status.c: the file is there; it is not what is true now */
+    double told_at;            /* seconds of the monotonic clock */
+    double waiting;            /* core-seconds of the tasks that were not started */
+    double began;              /* seconds of the monotonic clock */
+    struct error failure;      /* the first */
 };
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
@@ -55,6 +67,18 @@ struct build {
 bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err) MUST_CHECK;
 bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
+
+/* build_left.c: how long the run will still take. */
+void left_predict(struct build *b); /* at the first miss of a pass: costs from history, to the plan too */
+void left_start(struct build *b, struct attempt *a);
+void left_finish(struct build *b, int task);
+double left_seconds(const struct build *b); /* below 0: not known, because nothing missed yet */
+
+/* build_status.c: what is at work, as STORE/runs/ID/status.json, while workers are. */
+void status_note(struct build *b);     /* something happened */
+int status_due(const struct build *b); /* milliseconds until the file has to be written; -1: not at all */
+void status_write(struct build *b);    /* if it has to be */
+void status_end(struct build *b);
 
 /* build_report.c: events to the observer and to the run's log. */
 void report_begin(struct build *b);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "engine/exec/build_impl.h"
+#include "engine/spec/yaml.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,12 +75,15 @@ static struct build_event event(const struct build *b, enum build_event_kind kin
                                 .finished = b->finished,
                                 .count = b->count,
                                 .running = b->n_running,
+                                .left = left_seconds(b),
                                 .text = text};
 }
 
 static void tell(struct build *b, const struct build_event *e)
 {
     keep(b, e);
+    if (e->kind != BUILD_TICK)
+        status_note(b);
     if (b->opt.see)
         b->opt.see(b->opt.arg, e);
 }
@@ -115,20 +119,39 @@ static json_t *references(const struct spec *s)
     return all;
 }
 
+/* The experiment's files and their digests: what a later comparison of two runs can tell of its text. */
+static json_t *files(const struct spec *s)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < s->n_files; i++) {
+        struct digest d;
+        char hex[DIGEST_HEX];
+        if (hash_file(s->files[i], &d, NULL, NULL)) /* a pipe, or gone since it was read: no digest */
+            json_array_append_new(
+                list, json_pack("{s:s, s:s}", "file", s->files[i], "sha256", digest_hex(&d, hex)));
+    }
+    return list;
+}
+
 void report_begin(struct build *b)
 {
     b->began = clock_seconds();
-    char cwd[4096];
-    runlog_event(b->log,
-                 json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
-                           b->spec->experiment, "file", b->spec->file, "set", texts(b->opt.set, b->opt.n_set),
-                           "vars", texts(b->opt.vars, b->opt.n_vars), "reference", references(b->spec), "cwd",
-                           getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
-                           (json_int_t)getpid()));
+    char cwd[4096], host[256] = "";
+    gethostname(host, sizeof host - 1);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "event", "begin", "experiment", b->spec->experiment,
+                  "file", b->spec->file, "set", texts(b->opt.set, b->opt.n_set), "vars",
+                  texts(b->opt.vars, b->opt.n_vars), "cwd", getcwd(cwd, sizeof cwd) ? cwd : "");
+    json_object_update_new(o, json_pack("{s:o, s:o, s:o}", "reference", references(b->spec), "files",
+                                        files(b->spec), "variables", yaml_json(b->spec->vars)));
+    json_object_update_new(o, json_pack("{s:i, s:i, s:I, s:s}", "cores", b->cores, "tasks", b->count, "pid",
+                                        (json_int_t)getpid(), "host", host));
+    runlog_event(b->log, o);
 }
 
 void report_end(struct build *b, bool ok)
 {
+    status_end(b);
     runlog_event(b->log, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds",
                                    clock_seconds() - b->began));
 }
@@ -152,6 +175,11 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         e.text = json_string_or(o, "unit", "");
         e.done = json_real_or(o, "done", 0);
         e.total = json_real_or(o, "total", 0);
+        a->progress = e.done;
+        a->total = e.total;
+        a->progressed = clock_seconds();
+        snprintf(a->unit, sizeof a->unit, "%s", e.text);
+        e.left = left_seconds(b);
         tell(b, &e);
     } else if (strcmp(name, "metric") == 0) {
         e.kind = BUILD_METRIC;

@@ -83,6 +83,7 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
         return false;
     }
     b->running[b->n_running++] = a;
+    left_start(b, a);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 
 #define NAME_LONGEST 200
@@ -60,8 +61,22 @@ bool runlog_open(const char *store, struct runlog **ret, struct error *err)
         runlog_close(l);
         return false;
     }
+    while (flock(l->fd, LOCK_EX) != 0 && errno == EINTR) /* a file system without locks: it looks dead */
+        ;
     *ret = l;
     return true;
+}
+
+bool runlog_alive(const char *store, const char *id)
+{
+    AUTO(mem) char *events = xprintf("%s/runs/%s/events.jsonl", store, id);
+    AUTO(fd) int fd = open(events, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+char *runlog_status_path(const char *store, const char *id)
+{
+    return xprintf("%s/runs/%s/status.json", store, id);
 }
 
 void runlog_close(struct runlog *l)

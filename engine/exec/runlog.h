@@ -15,6 +15,11 @@ void runlog_event(struct runlog *l, json_t *event);
 /* Path of a task's log in this run; malloc'd. */
 char *runlog_task_log(const struct runlog *l, const char *task);
 
+/* Does the run's engine still live? It holds a lock on the run's events, which dies with it. */
+bool runlog_alive(const char *store, const char *id);
+/* STORE/runs/ID/status.json, which is there while the run's workers work (build_status.c); malloc'd. */
+char *runlog_status_path(const char *store, const char *id);
+
 /* The ids of all runs, newest first; malloc'd, free with fs_list_free. */
 bool runlog_list(const char *store, char ***ret, size_t *ret_n, struct error *err) MUST_CHECK;
 /* Hand each event of a run to see() until it returns false; a torn last line is left out. */

@@ -20,6 +20,14 @@ void heap_push(struct heap *h, int task)
     h->item[i] = task;
 }
 
+void heap_order(struct heap *h)
+{
+    int n = h->n;
+    h->n = 0;
+    for (int i = 0; i < n; i++) /* a push writes at or before the place it read */
+        heap_push(h, h->item[i]);
+}
+
 int heap_pop(struct heap *h)
 {
     if (h->n == 0)

@@ -10,6 +10,7 @@ struct heap {
 };
 void heap_init(struct heap *h, int capacity, const double *priority);
 void heap_push(struct heap *h, int task);
-int heap_pop(struct heap *h); /* -1 when empty */
+void heap_order(struct heap *h); /* after priorities changed */
+int heap_pop(struct heap *h);    /* -1 when empty */
 void heap_done(struct heap *h);
 #endif

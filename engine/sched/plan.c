@@ -91,6 +91,11 @@ void plan_task(struct plan *p, int task, double seconds, int cores_min, int core
         t->cores_max = t->cores_min;
 }
 
+void plan_estimate(struct plan *p, int task, double seconds)
+{
+    p->node[task].seconds = seconds;
+}
+
 void plan_exclude(struct plan *p, int task)
 {
     p->node[task].excluded = true;
@@ -114,8 +119,9 @@ static void set_priorities(struct plan *p)
             order[n++] = i;
     for (int at = 0; at < n; at++) {
         const struct node *t = &p->node[order[at]];
+        bool over = t->state == TASK_HIT || t->state == TASK_DONE; /* none waits for it any more */
         for (size_t k = 0; k < t->n_next; k++)
-            if (--waits[t->next[k]] == 0)
+            if (!over && --waits[t->next[k]] == 0)
                 order[n++] = t->next[k];
     }
     for (int at = n - 1; at >= 0; at--) {
@@ -128,6 +134,12 @@ static void set_priorities(struct plan *p)
     }
     free(order);
     free(waits);
+}
+
+void plan_prioritize(struct plan *p)
+{
+    set_priorities(p);
+    heap_order(&p->ready);
 }
 
 static void make_ready(struct plan *p, int task)

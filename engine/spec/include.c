@@ -208,6 +208,17 @@ static bool take_file(struct loader *l, struct file *f)
     return ok;
 }
 
+/* The list of files stands newest first. */
+static void keep_paths(const struct loader *l, struct experiment *e)
+{
+    for (const struct file *f = l->files; f; f = f->next)
+        e->n_files++;
+    e->files = arena_alloc(e->arena, ((size_t)e->n_files + 1) * sizeof *e->files);
+    int at = e->n_files;
+    for (const struct file *f = l->files; f; f = f->next)
+        e->files[--at] = f->path;
+}
+
 bool include_read(struct experiment *e, const struct yaml_node *root, const char *path)
 {
     struct loader l = {.e = e};
@@ -224,5 +235,6 @@ bool include_read(struct experiment *e, const struct yaml_node *root, const char
     if (e->all_stages->n == 0 && !(stages && stages->kind != YAML_MAP))
         diag_add(e->diag, &e->all_stages->pos,
                  "the file has no stages: 'stages:' takes a map NAME: {uses: ...}");
+    keep_paths(&l, e);
     return true;
 }

@@ -213,6 +213,9 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     s->allow = e->allow;
     s->n_allow = e->n_allow;
     reference_read(e, s);
+    s->vars = e->vars;
+    s->files = e->files;
+    s->n_files = e->n_files;
     build(e, s);
     if (e->diag->n == 0)
         warn_all(e, s, root);

@@ -8,6 +8,7 @@
 #include "stages/stage.h"
 
 struct task;
+struct yaml_node; /* engine/spec/yaml.h */
 struct task_ref { /* one edge: an input of a task */
     struct task *task;
     int output;      /* index of the producer's output port of port->type */
@@ -50,6 +51,9 @@ struct spec {
     int n_allow;
     struct reference *reference; /* of the file and its includes; never part of a key */
     int n_references;
+    const struct yaml_node *vars; /* a map: the variables after --vars and --set */
+    const char **files;           /* the experiment's own, then those that it includes */
+    int n_files;
     struct error *warning; /* sorted by position */
     int n_warnings;
     struct arena arena; /* owns everything above but the warnings */

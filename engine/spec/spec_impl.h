@@ -72,6 +72,8 @@ struct experiment {
     struct yaml_node *all_references;        /* each file's list, by its path */
     struct yaml_node *all_defaults;          /* likewise, as defaults_flat says */
     const struct yaml_node *vars, *raw_vars; /* raw: with --vars and --set, but ${...} as written */
+    const char **files;                      /* the experiment's own, then those that it includes */
+    int n_files;
     struct decl *decl;
     int n;
     int tasks;               /* of all declarations */

@@ -227,7 +227,7 @@ refused 1 "outside data changed or is gone: '$tmp/set" export data again
 try why images.yaml features; exits "why wait" 0
 prints "why wait" "^features would wait: what it needs is not known before these ran:"
 prints "why wait" "^data would run: the store has no result"
-prints "why wait" "    import path: [0-9a-f]\{12\} -> [0-9a-f]\{12\} (images.yaml:4:39)$"
+prints "why wait" "    import path: [0-9a-f]\{12\} -> [0-9a-f]\{12\} (images.yaml:4:39)"
 try why images.yaml features --json; exits "why wait --json" 0; cp out wait.json
 try run images.yaml -q -t data; exits "changed images" 0
 try why images.yaml features; exits "why changed input" 0
@@ -286,10 +286,11 @@ assert far["state"] == "wait" and far["waits_for"] == ["unified"]
 (change,) = changed["nearest"]["changes"]
 assert change["field"] == "input data[0]" and change["from"] == "data" and change["before"] != change["now"], change
 plan = load("plan")
-assert set(plan) == {"experiment", "tasks"} and plan["experiment"] == "tiny" and len(plan["tasks"]) == 18
+assert set(plan) == {"experiment", "tasks", "totals"} and plan["experiment"] == "tiny" and len(plan["tasks"]) == 18
 states = {}
 for t in plan["tasks"]:
-    assert set(t) == {"task", "stage", "state", "key"} | ({"seconds"} if t["state"] == "hit" else set()), t
+    more = {"hit": set(), "run": {"source", "nearest"}, "wait": {"source", "waits_for"}}[t["state"]]
+    assert set(t) == {"task", "stage", "state", "key", "seconds", "cores", "memory", "why"} | more, t
     assert (t["key"] is None) == (t["state"] == "wait")
     states.setdefault(t["state"], []).append(t["task"])
 assert states["run"] == ["unified"] and states["wait"] == ["router", "score[stripes]", "score[blobs]", "table"], states

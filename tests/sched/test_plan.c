@@ -242,6 +242,42 @@ static void waits_for_width(void **state)
     }
 }
 
+/* Estimates that change after some tasks were hits: the order follows them, and no dependency is lost. */
+static void estimates_later(void **state)
+{
+    static const int asked[] = {2, 3, 1, 4}, picked[] = {2, 5, 3, 1, 4};
+    struct plan *p = plan_new(6, 1);
+    int task, cores;
+    for (int i = 0; i < 6; i++)
+        plan_task(p, i, 10 - i, 0, 0);
+    plan_edge(p, 0, 1); /* 0 -> 1, 0 -> 2 -> 5; 3 and 4 alone */
+    plan_edge(p, 0, 2);
+    plan_edge(p, 2, 5);
+    plan_start(p);
+    assert_int_equal(plan_next_ready(p), 0);
+    plan_hit(p, 0);
+    plan_estimate(p, 3, 50);
+    plan_estimate(p, 4, 1);
+    plan_estimate(p, 5, 100);
+    plan_prioritize(p);
+    assert_int_equal((int)plan_priority(p, 2), 108);
+    assert_int_equal((int)plan_priority(p, 1), 9);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(plan_next_ready(p), asked[i]);
+        plan_miss(p, asked[i]);
+    }
+    assert_int_equal(plan_next_ready(p), -1);
+    for (int i = 0; i < 5; i++) {
+        assert_true(plan_pick(p, &task, &cores));
+        assert_int_equal(task, picked[i]);
+        plan_done(p, task);
+        while ((task = plan_next_ready(p)) >= 0)
+            plan_miss(p, task);
+    }
+    assert_true(plan_finished(p));
+    plan_free(p);
+}
+
 /* Many tasks, all of them waiting at once: every event costs a heap operation, not a walk. */
 static void many(void **state)
 {
@@ -268,8 +304,12 @@ static void many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_graphs),      cmocka_unit_test(critical_path_first), cmocka_unit_test(widths),
-        cmocka_unit_test(width_follows_work), cmocka_unit_test(waits_for_width),     cmocka_unit_test(many)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs),
+                                       cmocka_unit_test(critical_path_first),
+                                       cmocka_unit_test(widths),
+                                       cmocka_unit_test(width_follows_work),
+                                       cmocka_unit_test(waits_for_width),
+                                       cmocka_unit_test(estimates_later),
+                                       cmocka_unit_test(many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

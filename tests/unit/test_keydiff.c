@@ -84,6 +84,32 @@ static void nearest(void **state)
     near_is(s, "w", "stage m 1\nparam a = 9\nparam b = 2\n", NULL, "stage m 1\nparam a = 4\nparam b = 2\n");
     near_is(s, "t", "stage m 1\nparam a = 3\nparam b = 3\n", "2026-01-01T12:00:00Z",
             "stage m 1\nparam a = 1\nparam b = 1\n");
+    /* many at once: the same answers as one by one */
+    struct key_query q[] = {{.stage = "m", .task = "t", .text = "stage m 1\nparam a = 5\nparam b = 1\n"},
+                            {.stage = "x", .task = "t", .text = "stage x 1\n"},
+                            {.stage = "m", .task = "w", .text = "stage m 1\nparam a = 9\nparam b = 2\n"},
+                            {.stage = "n", .task = "z", .text = "stage n 2\nparam a = 5\nparam b = 2\n"},
+                            {.stage = "m",
+                             .task = "t",
+                             .text = "stage m 1\nparam a = 3\nparam b = 3\n",
+                             .until = "2026-01-01T12:00:00Z"}};
+    enum { N = sizeof q / sizeof *q };
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    assert_true(keydiff_nearest_all(s, q, N, &a, &err));
+    for (size_t i = 0; i < N; i++) {
+        struct key_near one;
+        assert_true(keydiff_nearest(s, q[i].stage, q[i].task, q[i].text, q[i].until, &a, &one, &err));
+        assert_int_equal(one.text == NULL, i == 1);
+        if (!one.text)
+            continue;
+        assert_string_equal(q[i].near.text, one.text);
+        assert_string_equal(q[i].near.when, one.when);
+        assert_int_equal(q[i].near.diff.n, one.diff.n);
+    }
+    assert_string_equal(q[3].near.diff.change[0].field, "stage n");
+    assert_null(q[1].near.text);
+    assert_true(keydiff_nearest_all(s, NULL, 0, &a, &err));
     store_close(s);
     assert_true(fs_remove_tree(dir, &err));
 }

@@ -1,0 +1,161 @@
+#include "engine/cli/planview.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "engine/exec/targets.h"
+#include "engine/topo/topo.h"
+#include <jansson.h>
+
+static bool look_up(struct planview *v, const struct planview_options *o, struct error *err)
+{
+    int n = v->spec->n;
+    AUTO(mem) enum resolution *state = xcalloc((size_t)n + 1, sizeof *state);
+    AUTO(mem) bool *wanted = xcalloc((size_t)n + 1, sizeof *wanted);
+    if (!targets_choose(v->spec, o->targets, o->n_targets, wanted, err) ||
+        !resolve_all(&v->resolver, v->spec, state, err))
+        return false;
+    for (int i = 0; i < n; i++) {
+        struct planview_task *t = &v->task[i];
+        *t = (struct planview_task){
+            .wanted = wanted[i], .state = state[i], .known = &v->resolver.task[i], .asked = false};
+        if (!t->wanted)
+            continue;
+        v->hit += t->state == RESOLVE_HIT;
+        v->miss += t->state == RESOLVE_MISS;
+        v->wait += t->state == RESOLVE_WAIT;
+        if (t->state == RESOLVE_HIT) {
+            t->seconds = t->known->record->seconds;
+            t->cores = t->known->record->threads;
+            t->memory = t->known->record->peak_rss;
+            v->saved += t->seconds;
+        }
+    }
+    return true;
+}
+
+/* Of tasks with one key the first runs. */
+static void find_same(struct planview *v)
+{
+    json_t *first = json_object();
+    for (int i = 0; i < v->spec->n; i++) {
+        char hex[DIGEST_HEX];
+        struct planview_task *t = &v->task[i];
+        if (!t->wanted || t->state != RESOLVE_MISS)
+            continue;
+        const json_t *at = json_object_get(first, digest_hex(&t->known->key, hex));
+        if (at)
+            t->same = v->spec->task[json_integer_value(at)];
+        else
+            json_object_set_new(first, hex, json_integer(i));
+    }
+    json_decref(first);
+}
+
+static bool find_cores(struct planview *v, int cores, struct error *err)
+{
+    struct topo *topo;
+    v->cores = cores;
+    if (cores > 0)
+        return true;
+    if (!topo_open(NULL, &topo, err))
+        return false;
+    v->cores = topo_cores(topo);
+    topo_close(topo);
+    return true;
+}
+
+static struct predict_edge *edges(const struct planview *v, int *ret_n)
+{
+    size_t n = 0, cap = 0;
+    struct predict_edge *edge = NULL;
+    const struct task_ref *ref;
+    for (int i = 0; i < v->spec->n; i++)
+        for (int k = 0; (ref = task_input_at(v->spec->task[i], k)); k++) {
+            edge = xgrow(edge, &cap, n + 1, sizeof *edge);
+            edge[n++] = (struct predict_edge){ref->task->index, i};
+        }
+    *ret_n = (int)n;
+    return edge;
+}
+
+/* What would run or waits is taken as run: a task that waits may turn out to be a hit. */
+static void forecast(struct planview *v, struct store *store)
+{
+    int n = v->spec->n, n_edges;
+    struct history *h;
+    history_open(store, &h);
+    AUTO(mem) struct predict_edge *edge = edges(v, &n_edges);
+    AUTO(mem) struct predict_task *p = xcalloc((size_t)n + 1, sizeof *p);
+    for (int i = 0; i < n; i++) {
+        const struct task *t = v->spec->task[i];
+        struct planview_task *row = &v->task[i];
+        p[i] = (struct predict_task){.cores_min = t->cores_min,
+                                     .cores_max = t->cores_max,
+                                     .wanted = row->wanted,
+                                     .hit = row->state == RESOLVE_HIT || row->same};
+        if (!row->wanted || p[i].hit)
+            continue;
+        struct history_cost c = history_predict(h, t);
+        p[i].core_seconds = c.core_seconds;
+        p[i].memory = row->memory = c.memory ? c.memory : t->memory;
+        row->source = c.source;
+    }
+    predict(p, n, edge, n_edges, v->cores, &v->run);
+    for (int i = 0; i < n; i++)
+        if (p[i].cores) {
+            v->task[i].cores = p[i].cores;
+            v->task[i].seconds = p[i].end - p[i].start;
+        }
+    history_close(h);
+}
+
+/* Compare misses with what was made before, all of them in one reading of the records. */
+static bool ask(struct planview *v, struct store *store, bool all, struct error *err)
+{
+    size_t n = 0;
+    AUTO(mem) struct key_query *q = xcalloc((size_t)v->miss + 1, sizeof *q);
+    AUTO(mem) struct planview_task **row = xcalloc((size_t)v->miss + 1, sizeof *row);
+    for (int i = 0; i < v->spec->n; i++) {
+        struct planview_task *t = &v->task[i];
+        const struct task *task = v->spec->task[i];
+        if (!t->wanted || t->state != RESOLVE_MISS || t->known->lost || t->same)
+            continue;
+        if (!all && n == PLANVIEW_REASONS) {
+            v->unasked++;
+            continue;
+        }
+        row[n] = t;
+        q[n++] = (struct key_query){.stage = task->stage->name, .task = task->name, .text = t->known->text};
+    }
+    if (!keydiff_nearest_all(store, q, n, &v->arena, err))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        row[i]->asked = true;
+        row[i]->near = q[i].near;
+    }
+    return true;
+}
+
+bool planview_make(struct planview *v, const struct spec *s, struct store *store,
+                   const struct planview_options *o, struct error *err)
+{
+    *v = (struct planview){.spec = s, .task = xcalloc((size_t)s->n + 1, sizeof *v->task)};
+    arena_init(&v->arena);
+    resolver_init(&v->resolver, s, store);
+    if (!look_up(v, o, err))
+        return false;
+    if (v->miss == 0)
+        return true;
+    find_same(v);
+    if (!find_cores(v, o->cores, err) || !ask(v, store, o->all, err))
+        return false;
+    forecast(v, store);
+    return true;
+}
+
+void planview_done(struct planview *v)
+{
+    resolver_done(&v->resolver, v->spec);
+    arena_done(&v->arena);
+    free(v->run.path);
+    free(v->task);
+}

@@ -1,0 +1,44 @@
+/* All that `weft plan` tells of an experiment: which tasks are hits, would run or wait, why, and what it will
+ * take. */
+#ifndef ENGINE_CLI_PLANVIEW_H
+#define ENGINE_CLI_PLANVIEW_H
+#include "engine/cli/keydiff.h"
+#include "engine/exec/history.h"
+#include "engine/exec/resolve.h"
+#include "engine/sched/predict.h"
+
+#define PLANVIEW_REASONS 50 /* misses that are compared with earlier records unless all are asked for */
+
+struct planview_task {
+    bool wanted;
+    enum resolution state; /* HIT, MISS or WAIT */
+    const struct resolved *known;
+    double seconds;             /* of the run that made a hit; predicted for what has to run */
+    int cores;                  /* likewise */
+    int64_t memory;             /* bytes at the peak, likewise; 0: not known */
+    enum history_source source; /* of a prediction */
+    const struct task *same;    /* another task with the same key, which runs for both; NULL: none */
+    bool asked;                 /* near is the answer */
+    struct key_near near;
+};
+struct planview_options {
+    const char *const *targets;
+    int n_targets;
+    int cores; /* of the machine to predict for; 0: this one's */
+    bool all;  /* compare all misses */
+};
+struct planview {
+    const struct spec *spec;
+    struct planview_task *task; /* by task index */
+    int hit, miss, wait;
+    double saved;       /* seconds that the hits took */
+    int cores;          /* predicted for; 0: nothing has to run */
+    struct predict run; /* all zero then */
+    int unasked;        /* misses that were not compared */
+    struct resolver resolver;
+    struct arena arena;
+};
+bool planview_make(struct planview *v, const struct spec *s, struct store *store,
+                   const struct planview_options *o, struct error *err) MUST_CHECK;
+void planview_done(struct planview *v); /* also after a failure */
+#endif

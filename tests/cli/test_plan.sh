@@ -1,0 +1,89 @@
+#!/bin/sh
+# weft plan: what would run, why, for how long; totals; targets and other machines.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+WEFT_STORE=$tmp/store; export WEFT_STORE
+cp "$here/tiny.yaml" tiny.yaml
+bad=0
+wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
+try() { "$WEFT" "$@" >out 2>err; rc=$?; }
+exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
+prints() { grep -q -- "$2" out || wrong "$1" "does not print '$2'"; }
+check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; } # NAME, Python on stdin
+
+# -- nothing in the store: estimates
+try plan tiny.yaml; exits "empty" 0
+prints "empty" '^state task  *stage  *time cores  *memory  why$'
+prints "empty" "^run   public .* new: no earlier result of stage 'synthetic'$"
+prints "empty" '^wait  expert\[blobs\] .* for seed, client\[blobs\], public and 1 more$'
+prints "empty" '^predicted: .* on [0-9]* core'
+prints "empty" '^longest path, .*: public > seed > .* > table$'
+try plan tiny.yaml --json -c 1; cp out empty.json
+[ -d store/runs ] && [ -z "$(ls store/runs)" ] || wrong "empty" "a plan leaves a run behind"
+
+"$WEFT" run tiny.yaml -q || exit 1
+try plan tiny.yaml; exits "all hits" 0
+prints "all hits" '^tiny: 18 tasks: 18 hit (worth .*), 0 to run, 0 waiting for these$'
+grep -q predicted out && wrong "all hits" "predicts"
+try plan tiny.yaml --json; cp out hits.json
+try plan tiny.yaml --set lambda=0.25 --set epochs=3 --json --cores 2; exits "changed" 0; cp out changed.json
+try plan tiny.yaml --set lambda=0.25 -t score; exits "target" 0
+line=$(grep -n 'uses: merge' tiny.yaml | cut -d: -f1)
+prints "target" "^run   unified .* param lambda: 0.5 -> 0.25 (tiny.yaml:$line:[0-9]*)$"
+prints "target" '^tiny: 17 tasks: 13 hit '; prints "target" '^longest path, .*: unified > router > score\[[a-z]*\]$'
+try plan tiny.yaml -t scor; exits "no target" 2; grep -q "did you mean 'score'" err || wrong "no target" "message"
+try plan tiny.yaml -c 0; exits "no cores" 2
+check "JSON" <<'P'
+import json
+def load(name): return json.load(open(name + ".json"))
+empty, hits, changed = load("empty"), load("hits"), load("changed")
+total = {"hit", "run", "wait", "saved_seconds", "cores", "seconds", "core_hours", "memory", "longest_path", "longest_path_seconds"}
+for p in empty, hits, changed:
+    assert set(p["totals"]) == total and len(p["tasks"]) == 18
+t = empty["totals"]
+assert (t["hit"], t["run"], t["wait"], t["cores"]) == (0, 5, 13, 1) and t["saved_seconds"] == 0
+assert all(x["source"] == "estimate" and x["cores"] == 1 and x["seconds"] > 0 for x in empty["tasks"])
+# on one core the tasks follow each other, and no two are there at a time
+seconds = sum(x["seconds"] for x in empty["tasks"])
+assert abs(seconds - t["seconds"]) < 1e-6 * seconds and abs(seconds / 3600 - t["core_hours"]) < 1e-6 * seconds
+assert t["memory"] == max(x["memory"] for x in empty["tasks"])
+assert t["longest_path"][0] == "public" and t["longest_path"][-1] == "table" and t["longest_path_seconds"] < t["seconds"]
+t = hits["totals"]
+assert (t["hit"], t["run"], t["wait"], t["seconds"], t["longest_path"]) == (18, 0, 0, 0, [])
+assert abs(t["saved_seconds"] - sum(x["seconds"] for x in hits["tasks"])) < 1e-9
+assert all(x["why"].startswith("made 2") and x["key"] for x in hits["tasks"])
+was, now = ({x["task"]: x for x in p["tasks"]} for p in (hits, changed))
+seed = now["seed"]
+assert seed["state"] == "run" and seed["source"] == "history of this task" and "param epochs: 2 -> 3" in seed["why"]
+assert seed["nearest"]["changes"][0]["field"] == "param epochs" and seed["nearest"]["task"] == "seed"
+# half as many epochs again, on the cores it gets now
+want = was["seed"]["seconds"] * was["seed"]["cores"] * 1.5
+assert abs(seed["seconds"] * seed["cores"] - want) < 1e-6 * want, (seed, want)
+assert now["public"]["state"] == "hit" and now["features"]["waits_for"] == ["seed"]
+P
+
+# -- two tasks with one key: one runs for both; history of the stage serves a task that is new
+cat >twins.yaml <<'Y'
+experiment: twins
+stages:
+  a: { uses: synthetic, with: { domain: rings, split: train, per_class: 6, size: 16 } }
+  b: { uses: synthetic, with: { domain: rings, split: train, per_class: 6, size: 16 } }
+Y
+try plan twins.yaml; exits "twins" 0
+prints "twins" '^run   b  *synthetic  *-  *-  *-  the same as a, which runs for both$'
+try plan twins.yaml --json
+[ "$(grep -c '"source": "history of the stage"' out)" = 1 ] || wrong "twins" "no history of the stage"
+
+# -- what was lost says so; many misses: the first 50 are compared
+rm -f store/objects/*/*
+try plan tiny.yaml; exits "lost" 0; prints "lost" '^run   public .* a part of the result is no longer in the store$'
+{ echo "experiment: many"; echo "stages:"; for i in $(seq 60); do
+    echo "  s$i: { uses: synthetic, with: { domain: rings, split: train, per_class: $i, size: 24 } }"; done; } >many.yaml
+try plan many.yaml; exits "many" 0
+[ "$(grep -c ' param ' out)" = 50 ] || wrong "many" "not 50 reasons"
+grep -q '^10 more misses were not compared with earlier results; --all does$' err || wrong "many" "does not say so"
+try plan many.yaml --all
+[ "$(grep -c ' param ' out)" = 60 ] && [ ! -s err ] || wrong "--all" "not 60 reasons"
+[ $bad = 0 ]
