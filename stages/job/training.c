@@ -1,5 +1,5 @@
-/* A state is a safetensors file: "K.I.weight", "K.I.first" and "K.I.second" (N) F32 for matrix I of optimiser K;
- * metadata "passes" and "steps.K". */
+/* A state is a safetensors file: "K.I.weight", "K.I.first" and "K.I.second" (N) F32 for matrix I of optimiser
+ * K; metadata "passes" and "steps.K". */
 #include "stages/job/training.h"
 #include "base/cleanup.h"
 #include "stages/io/safetensors.h"
