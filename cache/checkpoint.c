@@ -209,6 +209,17 @@ void store_checkpoint_drop(struct store *s, const struct digest *id, int64_t ste
         fs->unlink(path);
 }
 
+void store_checkpoint_drop_below(struct store *s, const struct digest *id, int64_t step)
+{
+    AUTO(mem) char *dir = store_file(s, "checkpoints", id);
+    AUTO(mem) int64_t *below = NULL;
+    size_t n;
+    if (!list_steps(dir, step - 1, &below, &n, NULL))
+        return;
+    for (size_t i = 0; i < n; i++)
+        store_checkpoint_drop(s, id, below[i]);
+}
+
 void store_checkpoint_drop_all(struct store *s, const struct digest *id)
 {
     AUTO(mem) char *dir = store_file(s, "checkpoints", id);

@@ -20,5 +20,6 @@ bool store_checkpoint_find(struct store *s, const struct digest *id, int64_t max
                            struct checkpoint *ret, struct error *err) MUST_CHECK;
 /* Remove the one of a step, unless it is one to keep; what cannot be removed stays. */
 void store_checkpoint_drop(struct store *s, const struct digest *id, int64_t step);
+void store_checkpoint_drop_below(struct store *s, const struct digest *id, int64_t step); /* all below it */
 void store_checkpoint_drop_all(struct store *s, const struct digest *id); /* those to keep as well */
 #endif

@@ -52,10 +52,14 @@ static json_t *record_json(const struct record *r)
             json_array_append_new(files, file_json(&r->output[i].file[k]));
         json_array_append_new(outputs, json_pack("{s:s, s:o}", "port", r->output[i].port, "files", files));
     }
-    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
-                     digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
-                     r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
-                     r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
+    json_t *j =
+        json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
+                  digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
+                  r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
+                  r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
+    if (r->resumed)
+        json_object_set_new(j, "resumed", json_integer((json_int_t)r->resumed));
+    return j;
 }
 
 static void digest_text(const json_t *j, char hex[DIGEST_HEX])
@@ -141,6 +145,7 @@ static bool read_fields(const json_t *j, struct record *r)
     r->when = xstrdup(json_string_or(j, "when", ""));
     r->host = xstrdup(json_string_or(j, "host", ""));
     r->seconds = json_real_or(j, "seconds", 0);
+    r->resumed = json_int_or(j, "resumed", 0);
     r->threads = (int)json_int_or(j, "threads", 1);
     r->peak_rss = json_int_or(j, "peak_rss", 0);
     r->output = xcalloc(json_array_size(outputs), sizeof *r->output);

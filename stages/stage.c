@@ -51,6 +51,11 @@ int64_t stage_passes(const struct stage *s, const void *params)
     return 0;
 }
 
+bool stage_shares(const struct stage *s, const void *params)
+{
+    return stage_passes(s, params) > 0 && s->prefix && s->prefix(params);
+}
+
 static const struct stage_input *input(const struct stage_context *ctx, const char *port, int i)
 {
     int p = stage_port_index(ctx->stage->inputs, port);
@@ -108,6 +113,13 @@ void stage_warn(struct stage_context *ctx, const char *fmt, ...)
     va_end(ap);
     if (ctx->warn)
         ctx->warn(ctx, text);
+}
+
+int64_t stage_resumed(struct stage_context *ctx)
+{
+    if (ctx->resumed)
+        ctx->resumed(ctx);
+    return ctx->resume_step;
 }
 
 bool stage_checkpoint(struct stage_context *ctx, int64_t step,

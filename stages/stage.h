@@ -79,6 +79,7 @@ int stage_port_index(const struct port *ports, const char *name); /* -1 when abs
 int stage_port_count(const struct port *ports);
 /* Value of the PARAM_EPOCHS row; 0: there is none, the stage keeps no states. */
 int64_t stage_passes(const struct stage *s, const void *params);
+bool stage_shares(const struct stage *s, const void *params); /* prefix() says so */
 
 /* ---- the context of one run; the engine fills it, stages call the functions ---- */
 struct stage_input {      /* one reference of an input port */
@@ -103,8 +104,9 @@ struct stage_context {
     void (*metric)(struct stage_context *ctx, const char *name, double value, int64_t step);
     void (*warn)(struct stage_context *ctx, const char *text);
     /* Checkpoints: all NULL where the run keeps none. */
-    const char *resume;  /* file of the state that an earlier run kept, or NULL */
-    int64_t resume_step; /* passes behind it */
+    const char *resume;                         /* file of the state that an earlier run kept, or NULL */
+    int64_t resume_step;                        /* passes behind it */
+    void (*resumed)(struct stage_context *ctx); /* the stage has taken it up */
     enum stage_due (*due)(struct stage_context *ctx, int64_t step);
     void (*checkpoint)(struct stage_context *ctx, int64_t step,
                        const char *name); /* takes the file of scratch */
@@ -121,6 +123,8 @@ const char *stage_out_file(struct stage_context *ctx, const char *port, const ch
 void stage_progress(struct stage_context *ctx, double done, double total, const char *unit);
 void stage_metric(struct stage_context *ctx, const char *name, double value, int64_t step);
 void stage_warn(struct stage_context *ctx, const char *fmt, ...) PRINTF(2, 3);
+/* The state of the context has been taken up: the passes behind it. */
+int64_t stage_resumed(struct stage_context *ctx);
 /* After pass `step`: where it is time for it, save() writes the state to a new file, and the run is told. A
  * state that cannot be written is a warning. False: the run is to end here (ERROR_INTERRUPT). */
 bool stage_checkpoint(struct stage_context *ctx, int64_t step,

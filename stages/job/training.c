@@ -132,7 +132,7 @@ int64_t training_resume(const struct training *g)
     if (!ctx->resume)
         return 0;
     if (safetensors_open(ctx->resume, &f, &why) && load(g, f, &why))
-        return ctx->resume_step;
+        return stage_resumed(ctx);
     stage_warn(ctx, "the state kept after pass %lld does not fit: starting from the beginning (%s)",
                (long long)ctx->resume_step, why.text);
     return 0;

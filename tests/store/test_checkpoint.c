@@ -118,9 +118,15 @@ static void kept(void **state)
     put(s, &a, 2, true);
     store_checkpoint_drop(s, &a, 2);
     assert_int_equal(find(s, &a, 100), 2);
+    for (int64_t step = 3; step <= 6; step++)
+        put(s, &a, step, step == 4);
+    store_checkpoint_drop_below(s, &a, 6);
+    for (int64_t step = 1; step <= 6; step++)
+        assert_int_equal(find(s, &a, step), step == 3 ? 2 : step == 5 ? 4 : step);
     store_checkpoint_drop_all(s, &a);
     assert_int_equal(find(s, &a, 100), 0);
     store_checkpoint_drop_all(s, &a);
+    store_checkpoint_drop_below(s, &a, 6);
 }
 
 /* Each byte flipped and each length: the step below is found then, the damaged one is out of the way, and a
