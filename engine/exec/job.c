@@ -141,12 +141,16 @@ static bool read_checkpoints(const json_t *o, struct arena *a, struct job *ret, 
     if (keep) {
         if (!json_get_string(keep, "stop", &stop, err) || !json_get_real(keep, "every", &ret->every, err))
             return error_context(err, "checkpoint");
+        if (ret->every < 0)
+            return error_set(err, NULL, ERROR_INPUT, "'every' must be a number from 0 on");
         ret->stop = arena_strdup(a, stop);
     }
     if (resume) {
         if (!json_get_string(resume, "file", &file, err) ||
             !json_get_int(resume, "step", &ret->resume_step, err))
             return error_context(err, "resume");
+        if (ret->resume_step < 1)
+            return error_set(err, NULL, ERROR_INPUT, "'step' must be a number from 1 on");
         ret->resume = arena_strdup(a, file);
     }
     return true;
