@@ -12,6 +12,7 @@
 #define VERSION        1
 #define SKIPPABLE      0x184D2A50u /* zstd: readers skip a frame that begins so */
 #define HEADER_LONGEST 4096
+#define LEVEL          1 /* of zstd: most states are soon replaced */
 
 static char *file_of(const struct store *s, const struct digest *id, int64_t step)
 {
@@ -106,7 +107,7 @@ static bool write_state(int from, const char *path, const struct digest *id, con
     struct digest again;
     add_header(id, h, &front);
     if (!fs_write_all(to->fd, front.data, front.len, to->path, err) ||
-        !frame_write(&(struct frame_file){from, path}, h->size, to, &again, err))
+        !frame_write(&(struct frame_file){from, path}, h->size, to, LEVEL, &again, err))
         return false;
     return digest_equal(&again, &h->state) ||
            error_set(err, NULL, ERROR_SYSTEM, "'%s' changed while it was stored", path);

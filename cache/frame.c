@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <zstd.h>
 
-#define LEVEL 3
 #define CHUNK ((size_t)1 << 20)
 
 static void cctx_auto(ZSTD_CCtx **c)
@@ -56,13 +55,13 @@ static bool compress_chunk(ZSTD_CCtx *z, struct writer *w, ZSTD_inBuffer *in, bo
 }
 
 /* from (an open file of `size` bytes) -> one frame in w; the digest of what was read comes back. */
-static bool compress_file(int from, const char *name, int64_t size, struct writer *w, struct digest *ret,
-                          struct error *err)
+static bool compress_file(int from, const char *name, int64_t size, struct writer *w, int level,
+                          struct digest *ret, struct error *err)
 {
     __attribute__((cleanup(cctx_auto))) ZSTD_CCtx *z = ZSTD_createCCtx();
     if (!z)
         return error_set(err, NULL, ERROR_SYSTEM, "zstd: out of memory");
-    ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, LEVEL);
+    ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
     ZSTD_CCtx_setPledgedSrcSize(z, (unsigned long long)size);
     AUTO(mem) char *chunk = xmalloc(CHUNK);
@@ -127,12 +126,12 @@ static bool decompress(int from, struct writer *w, int64_t size, struct hasher *
     return !*why;
 }
 
-bool frame_write(const struct frame_file *from, int64_t size, const struct frame_file *to, struct digest *ret,
-                 struct error *err)
+bool frame_write(const struct frame_file *from, int64_t size, const struct frame_file *to, int level,
+                 struct digest *ret, struct error *err)
 {
     AUTO(mem) char *out = xmalloc(CHUNK);
     struct writer w = {to->fd, to->path, out};
-    return compress_file(from->fd, from->path, size, &w, ret, err);
+    return compress_file(from->fd, from->path, size, &w, level, ret, err);
 }
 
 bool frame_read(const struct frame_file *from, const struct frame_file *to, int64_t size,

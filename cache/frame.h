@@ -9,10 +9,10 @@ struct frame_file { /* an open file; the path is for errors */
     int fd;
     const char *path;
 };
-/* `size` bytes, all that `from` has, become one frame at the end of `to`; the digest of what was read comes
- * back. */
-bool frame_write(const struct frame_file *from, int64_t size, const struct frame_file *to, struct digest *ret,
-                 struct error *err) MUST_CHECK;
+/* `size` bytes, all that `from` has, become one frame at the end of `to`, at a level of zstd; the digest of
+ * what was read comes back. */
+bool frame_write(const struct frame_file *from, int64_t size, const struct frame_file *to, int level,
+                 struct digest *ret, struct error *err) MUST_CHECK;
 /* The frame that is the rest of `from`, to `to`: never more than `size` bytes. False with *why: it is
  * damaged; without: err says what failed. */
 bool frame_read(const struct frame_file *from, const struct frame_file *to, int64_t size,

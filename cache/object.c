@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#define LEVEL 3
+
 static bool write_object(struct store *s, const struct frame_file *from, int64_t size, const struct digest *d,
                          struct error *err)
 {
@@ -18,7 +20,7 @@ static bool write_object(struct store *s, const struct frame_file *from, int64_t
     if (to.fd < 0)
         return error_errno(err, "cannot create '%s'", temp);
     struct digest again;
-    bool ok = frame_write(from, size, &to, &again, err);
+    bool ok = frame_write(from, size, &to, LEVEL, &again, err);
     if (ok && !digest_equal(&again, d))
         ok = error_set(err, NULL, ERROR_SYSTEM, "'%s' changed while it was stored", from->path);
     return store_commit(ok, to.fd, temp, object, err);

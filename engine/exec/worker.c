@@ -14,13 +14,14 @@
 #include <sys/resource.h>
 
 #define PROGRESS_EVERY 0.1 /* seconds between progress events */
+#define KEEP_SHARE     50 /* of the time between two states at most one part in so many goes into writing one */
 
 struct reporter {
     int fd; /* events */
     double last_progress;
     const struct job *job;
-    double start, last_kept;
-    int64_t stopped; /* the pass after which the run is to end; 0: none */
+    double start, last_kept, asked, keeping; /* when a state was written, when one became due; what it took */
+    int64_t stopped;                         /* the pass after which the run is to end; 0: none */
 };
 
 /* One line, in one write. Drops the reference. An engine that is gone cannot be told: the worker dies with
@@ -69,11 +70,15 @@ static void on_resumed(struct stage_context *ctx)
 static enum stage_due on_due(struct stage_context *ctx, int64_t step)
 {
     struct reporter *r = ctx->engine;
+    double every = r->job->every;
+    if (every > 0 && every < KEEP_SHARE * r->keeping)
+        every = KEEP_SHARE * r->keeping;
     r->stopped = 0;
+    r->asked = clock_seconds();
     if (step >= stage_passes(ctx->stage, ctx->params))
         return stage_shares(ctx->stage, ctx->params) ? STAGE_KEEP : STAGE_GO_ON;
     if (!fs_exists(r->job->stop))
-        return clock_seconds() - r->last_kept >= r->job->every ? STAGE_KEEP : STAGE_GO_ON;
+        return r->asked - r->last_kept >= every ? STAGE_KEEP : STAGE_GO_ON;
     r->stopped = step;
     return STAGE_KEEP_AND_STOP;
 }
@@ -82,6 +87,7 @@ static void on_checkpoint(struct stage_context *ctx, int64_t step, const char *n
 {
     struct reporter *r = ctx->engine;
     r->last_kept = clock_seconds();
+    r->keeping = r->last_kept - r->asked;
     emit(r, json_pack("{s:s, s:I, s:s, s:f}", "event", "checkpoint", "step", (json_int_t)step, "name", name,
                       "seconds", r->last_kept - r->start));
 }

@@ -60,11 +60,17 @@ WEFT_STORE=$tmp/killed
 wait_until 20 kept 3 || wrong "killed" "keeps no states"
 kill -9 $engine; wait $engine; exits "killed" 137 $?
 at=$(highest)
+before=$(python3 - "$WEFT_STORE"/checkpoints/*/*/"$at" <<'P'
+import json, sys
+raw = open(sys.argv[1], "rb").read()
+print(json.loads(raw[8:8 + int.from_bytes(raw[4:8], "little")])["seconds"])
+P
+)
 run "killed, again" --checkpoint-every 0
 want "killed, again" "ran $at"; same "killed, again" pure.txt; holds "killed, again" "60 "
 says "killed, again" "on    expert, after pass $at of 60"; says "killed, again" "ran   expert, .* in all"
 cat "$WEFT_STORE"/runs/*/events.jsonl >events
-python3 - "$at" "$WEFT_STORE" <<'P' || bad=1
+python3 - "$at" "$WEFT_STORE" "$before" <<'P' || bad=1
 import glob, json, sys
 at, events = int(sys.argv[1]), [json.loads(line) for line in open("events")]
 of = [e for e in events if e.get("task") == "expert"]
@@ -77,7 +83,7 @@ assert ran["resumed"] == at, ran
 records = [json.load(open(p)) for p in glob.glob(sys.argv[2] + "/records/*/*")]
 record = next(r for r in records if r["task"] == "expert")
 assert record["resumed"] == at and all("resumed" not in r for r in records if r is not record)
-assert record["seconds"] == ran["seconds"] > 0
+assert record["seconds"] == ran["seconds"] > float(sys.argv[3]) > 0  # of both runs
 P
 run "killed, at last"; want "killed, at last" "hit 0"; same "killed, at last" pure.txt
 
@@ -104,6 +110,7 @@ for schedule in constant cosine; do
     want "interrupt" "skipped 0"; at=$(highest)
     says "interrupt" "waiting for 1 running task"; says "interrupt" "stop  expert, after pass $at of 60"
     [ "$(ls -A "$WEFT_STORE/tmp")" = .lock ] || wrong "interrupt" "left in tmp: $(ls -A "$WEFT_STORE/tmp")"
+    "$WEFT" log expert >log 2>err.log && grep -q "^stopped after pass $at" log || wrong "interrupt" "no log: $(cat err.log)"
     grep -q FAILED err && wrong "interrupt" "a failure"
     run "after the interrupt" --set schedule=$schedule; want "after the interrupt" "ran $at"
     [ $schedule = constant ] && same "after the interrupt" pure.txt || same "after the interrupt" cosine.txt
