@@ -11,8 +11,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define CHECKPOINT_EVERY 5.0 /* seconds between two states of a task */
-
 static const struct opt opts[] = {
     OPT_ROW_SET,
     OPT_ROW_VARS,
@@ -115,7 +113,7 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     struct progress *p = progress_new(quiet);
     const struct build_options opt = {.cores = (int)cores->number,
                                       .checkpoint_every =
-                                          every->set ? (double)every->number : CHECKPOINT_EVERY,
+                                          every->set && !every->number ? -1 : (double)every->number,
                                       .keep_going = cmd_opt(a, "keep-going")->set,
                                       .targets = targets->list,
                                       .n_targets = targets->n,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EVERY 5.0 /* seconds between two states: what a kill costs at most, beside the pass it falls into */
+
 /* The canonical text but for the line of the passes. */
 static void add_without_passes(const struct task *t, const char *text, struct buf *out)
 {
@@ -44,7 +46,8 @@ void checkpoint_begin(struct build *b, struct attempt *a, struct arena *mem, str
         return;
     identify(t, b->resolver.task[t->index].text, &c->id);
     job->stop = arena_printf(mem, "%s/stop", a->dir);
-    job->every = b->opt.checkpoint_every;
+    double every = b->opt.checkpoint_every;
+    job->every = every < 0 ? 0 : every > 0 ? every : EVERY;
     const char *file = arena_printf(mem, "%s/resume", a->dir);
     if (!store_checkpoint_find(b->store, &c->id, c->passes, file, &found, &err)) {
         error_context(&err, "no kept state can be read: starting from the beginning");

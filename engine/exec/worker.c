@@ -163,6 +163,7 @@ int worker_main(void)
     struct job job;
     struct error err = {0};
     arena_init(&a);
+    signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     setvbuf(stderr, NULL, _IOLBF, 0);
     if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
         !job_read(text, n, &a, &job, &err))
