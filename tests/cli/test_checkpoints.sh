@@ -15,7 +15,7 @@ wait_until() { # SECONDS COMMAND...
 }
 cat >train.yaml <<'Y'
 experiment: train
-vars: { epochs: 60, schedule: constant, passes: 1 }
+vars: { epochs: 60, schedule: constant, passes: 1, retries: 0 }
 stages:
   data: { uses: synthetic, with: { domain: public, split: train, per_class: 2, size: 16 } }
   client: { uses: synthetic, with: { domain: stripes, split: train, per_class: 20, size: 16 } }
@@ -28,7 +28,7 @@ stages:
     uses: expert
     in: { model: seed, private: client }
     with: { rank: 4, epochs: "${epochs}", batch: 16, schedule: "${schedule}" }
-    resources: { cores: 1 }
+    resources: { cores: 1, retries: "${retries}" }
   unified: { uses: merge, in: { model: seed, experts: [expert] } }
 Y
 digests() { python3 -c 'import json, sys
@@ -102,6 +102,13 @@ assert record["resumed"] == at and all("resumed" not in r for r in records if r 
 assert record["seconds"] == ran["seconds"] > float(sys.argv[3]) > 0  # of both runs
 P
 run "killed, at last"; want "killed, at last" "hit 0"; same "killed, at last" pure.txt
+
+# -- a worker is killed that may try again: it goes on, too
+WEFT_STORE=$tmp/retried
+catch "retried" --set retries=1
+kill -9 "$worker"; wait $engine; exits "retried" 0 $?; same "retried" pure.txt
+says "retried" "attempt 1 of 2 failed"; says "retried" "on    expert, after pass"
+[ "$(became)" != "ran 0" ] || wrong "retried" "began anew"
 
 # -- more epochs go on from fewer; what others may go on from stays
 WEFT_STORE=$tmp/raised
