@@ -14,7 +14,8 @@ enum param_type { PARAM_BOOL = 1, PARAM_INT, PARAM_REAL, PARAM_STRING };
 enum param_flag {
     PARAM_RUNTIME = 1,  /* cannot change a result (threads, logging): not in the key */
     PARAM_REQUIRED = 2, /* no default */
-    PARAM_IMPORT = 4    /* a path of outside data: the key holds its content digest, not the path */
+    PARAM_IMPORT = 4,   /* a path of outside data: the key holds its content digest, not the path */
+    PARAM_EPOCHS = 8    /* an integer: the passes of a stage that may keep its state after each */
 };
 
 struct param {

@@ -52,13 +52,17 @@ static json_t *record_json(const struct record *r)
             json_array_append_new(files, file_json(&r->output[i].file[k]));
         json_array_append_new(outputs, json_pack("{s:s, s:o}", "port", r->output[i].port, "files", files));
     }
-    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
-                     digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
-                     r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
-                     r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
+    json_t *j =
+        json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
+                  digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
+                  r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
+                  r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
+    if (r->resumed)
+        json_object_set_new(j, "resumed", json_integer((json_int_t)r->resumed));
+    return j;
 }
 
-static void seal(const json_t *j, char hex[DIGEST_HEX])
+static void digest_text(const json_t *j, char hex[DIGEST_HEX])
 {
     AUTO(mem) char *text = json_text(j, false);
     struct digest d;
@@ -66,14 +70,31 @@ static void seal(const json_t *j, char hex[DIGEST_HEX])
     digest_hex(&d, hex);
 }
 
+void store_seal(json_t *j)
+{
+    char hex[DIGEST_HEX];
+    digest_text(j, hex);
+    json_object_set_new(j, "sha256", json_string(hex));
+}
+
+bool store_unseal(json_t *j)
+{
+    char hex[DIGEST_HEX];
+    const json_t *seal = json_object_get(j, "sha256");
+    if (!json_is_string(seal))
+        return false;
+    AUTO(mem) char *want = xstrdup(json_string_value(seal));
+    json_object_del(j, "sha256");
+    digest_text(j, hex);
+    return strcmp(hex, want) == 0;
+}
+
 bool store_put_record(struct store *s, const struct record *r, struct error *err)
 {
     AUTO_JSON j = record_json(r);
     if (!j)
         return error_set(err, NULL, ERROR_SYSTEM, "record of '%s' is not valid UTF-8", r->task);
-    char hex[DIGEST_HEX];
-    seal(j, hex);
-    json_object_set_new(j, "sha256", json_string(hex));
+    store_seal(j);
     AUTO(mem) char *text = json_text(j, true);
     AUTO(mem) char *path = store_file(s, "records", &r->key);
     return store_publish(s, path, text, strlen(text), err);
@@ -124,6 +145,7 @@ static bool read_fields(const json_t *j, struct record *r)
     r->when = xstrdup(json_string_or(j, "when", ""));
     r->host = xstrdup(json_string_or(j, "host", ""));
     r->seconds = json_real_or(j, "seconds", 0);
+    r->resumed = json_int_or(j, "resumed", 0);
     r->threads = (int)json_int_or(j, "threads", 1);
     r->peak_rss = json_int_or(j, "peak_rss", 0);
     r->output = xcalloc(json_array_size(outputs), sizeof *r->output);
@@ -139,14 +161,7 @@ static bool read_fields(const json_t *j, struct record *r)
 static struct record *read_record(const char *text, size_t n)
 {
     AUTO_JSON j = json_parse(text, n, "record", NULL);
-    const json_t *sealed = json_object_get(j, "sha256");
-    if (!json_is_string(sealed))
-        return NULL;
-    AUTO(mem) char *want = xstrdup(json_string_value(sealed));
-    json_object_del(j, "sha256");
-    char hex[DIGEST_HEX];
-    seal(j, hex);
-    if (strcmp(hex, want) != 0)
+    if (!store_unseal(j))
         return NULL;
     struct record *r = xcalloc(1, sizeof *r);
     if (read_fields(j, r))

@@ -85,7 +85,8 @@ static void sweep(const struct store *s)
 
 bool store_open(const char *path, struct store **ret, struct error *err)
 {
-    static const char *const folder[] = {"objects", "records", "imports", "tmp", "runs", "quarantine"};
+    static const char *const folder[] = {"objects", "records", "imports",   "checkpoints",
+                                         "tmp",     "runs",    "quarantine"};
     AUTO(store) struct store *s = xcalloc(1, sizeof *s);
     if (!fs_mkdirs(path, err))
         return error_context(err, "store");
@@ -160,6 +161,16 @@ bool store_rename(const char *from, const char *to, struct error *err)
     return fs_fsync_dir(dir, err);
 }
 
+bool store_commit(bool ok, int fd, const char *temp, const char *to, struct error *err)
+{
+    ok = ok && (fs->fsync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
+    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    ok = ok && store_rename(temp, to, err);
+    if (!ok)
+        fs->unlink(temp);
+    return ok;
+}
+
 bool store_publish(struct store *s, const char *file, const void *p, size_t n, struct error *err)
 {
     AUTO(mem) char *temp = store_scratch(s, err);
@@ -169,11 +180,21 @@ bool store_publish(struct store *s, const char *file, const void *p, size_t n, s
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", temp);
     bool ok = fs_write_all(fd, p, n, temp, err);
-    ok = ok && (fs->fsync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
-    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
-    ok = ok && store_rename(temp, file, err);
+    return store_commit(ok, fd, temp, file, err);
+}
+
+bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t size, const char *to,
+                  const char **why, struct error *err)
+{
+    struct frame_file out = {fs->open(to, O_WRONLY | O_CREAT | O_EXCL, 0444), to};
+    *why = NULL;
+    if (out.fd < 0)
+        return error_errno(err, "cannot create '%s'", to);
+    bool ok = frame_read(from, &out, size, d, why, err);
+    if (fs->close(out.fd) != 0 && ok && errno != EINTR)
+        ok = error_errno(err, "cannot close '%s'", to);
     if (!ok)
-        fs->unlink(temp);
+        fs->unlink(to);
     return ok;
 }
 

@@ -51,7 +51,8 @@ struct record {
     struct digest key;
     char *text; /* the canonical key text: SHA-256(text) == key */
     char *stage, *task;
-    double seconds;
+    double seconds;  /* of all runs together, when one went on where another had stopped */
+    int64_t resumed; /* the pass after which the last of them went on; 0: it was the only one */
     int threads;
     int64_t peak_rss;
     char *when, *host; /* ISO time, host name: provenance only */

@@ -1,6 +1,7 @@
 /* Private to cache/: the open store and what its files share. */
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
+#include "cache/frame.h"
 #include "cache/store.h"
 
 struct store_temp { /* a folder below tmp/, held by a kernel lock on its descriptor */
@@ -23,8 +24,18 @@ bool store_make_parent(const char *file, struct error *err) MUST_CHECK;
 char *store_scratch(struct store *s, struct error *err);
 /* Rename into place, making the folder, durably. */
 bool store_rename(const char *from, const char *to, struct error *err) MUST_CHECK;
+/* End the writing of temp: sync fd, close it, rename it to `to`, durably. When that fails, or the writing did
+ * (ok false), nothing of it is left. */
+bool store_commit(bool ok, int fd, const char *temp, const char *to, struct error *err) MUST_CHECK;
 /* Publish n bytes as `file`, durably. */
 bool store_publish(struct store *s, const char *file, const void *p, size_t n, struct error *err) MUST_CHECK;
+/* A verified frame as the new read-only file `to`; as frame_read. */
+bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t size, const char *to,
+                  const char **why, struct error *err) MUST_CHECK;
+/* JSON with a seal: member "sha256", the digest of its compact text without it. */
+void store_seal(json_t *j);
+/* Takes the seal off; false: it is not there or not right. */
+bool store_unseal(json_t *j) MUST_CHECK;
 /* Move a damaged file out of the way, to quarantine/KIND-DIGEST. */
 void store_quarantine(const struct store *s, const char *file, const char *kind, const struct digest *d);
 #endif

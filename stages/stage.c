@@ -1,5 +1,8 @@
 #include "stages/stage.h"
 #include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +41,19 @@ int stage_port_count(const struct port *ports)
     while (ports && ports[n].name)
         n++;
     return n;
+}
+
+int64_t stage_passes(const struct stage *s, const void *params)
+{
+    for (const struct param *row = s->params; row && row->name; row++)
+        if (row->flags & PARAM_EPOCHS)
+            return *(const int64_t *)((const char *)params + row->offset);
+    return 0;
+}
+
+bool stage_shares(const struct stage *s, const void *params)
+{
+    return stage_passes(s, params) > 0 && s->prefix && s->prefix(params);
 }
 
 static const struct stage_input *input(const struct stage_context *ctx, const char *port, int i)
@@ -97,4 +113,33 @@ void stage_warn(struct stage_context *ctx, const char *fmt, ...)
     va_end(ap);
     if (ctx->warn)
         ctx->warn(ctx, text);
+}
+
+int64_t stage_resumed(struct stage_context *ctx)
+{
+    if (ctx->resumed)
+        ctx->resumed(ctx);
+    return ctx->resume_step;
+}
+
+bool stage_checkpoint(struct stage_context *ctx, int64_t step,
+                      bool (*save)(void *arg, const char *path, struct error *err), void *arg,
+                      struct error *err)
+{
+    struct error why = {0};
+    enum stage_due due = ctx->checkpoint ? ctx->due(ctx, step) : STAGE_GO_ON;
+    if (due == STAGE_GO_ON)
+        return true;
+    AUTO(mem) char *name = xprintf("checkpoint.%lld", (long long)step);
+    AUTO(mem) char *path = xprintf("%s/%s", ctx->scratch, name);
+    if (!save(arg, path, &why)) {
+        fs->unlink(path);
+        if (!ctx->checkpoint_failed)
+            stage_warn(ctx, "cannot keep the state after pass %lld: %s", (long long)step, why.text);
+        ctx->checkpoint_failed = true;
+        return true;
+    }
+    ctx->checkpoint(ctx, step, name);
+    return due == STAGE_KEEP ||
+           error_set(err, NULL, ERROR_INTERRUPT, "stopped after pass %lld", (long long)step);
 }

@@ -65,6 +65,9 @@ struct stage {
     /* Optional: what no single row of the table can say (size against pool). Called after all parameters are
      * set, before anything runs; the engine adds the position. */
     bool (*check)(const void *params, struct error *err);
+    /* With a PARAM_EPOCHS row: is the state after n passes the same whatever their number in all, because no
+     * schedule looks at the end? Then a run with more passes goes on from one with fewer. NULL: no. */
+    bool (*prefix)(const void *params);
     void (*cost)(const void *params, const struct cost_input *in, struct cost *ret);
     bool (*run)(struct stage_context *ctx, struct error *err);
     const struct command *command; /* a user's program: what its task declares. NULL for all other stages */
@@ -74,6 +77,9 @@ extern const struct stage *const stage_registry[];
 const struct stage *stage_find(const char *name);
 int stage_port_index(const struct port *ports, const char *name); /* -1 when absent */
 int stage_port_count(const struct port *ports);
+/* Value of the PARAM_EPOCHS row; 0: there is none, the stage keeps no states. */
+int64_t stage_passes(const struct stage *s, const void *params);
+bool stage_shares(const struct stage *s, const void *params); /* prefix() says so */
 
 /* ---- the context of one run; the engine fills it, stages call the functions ---- */
 struct stage_input {      /* one reference of an input port */
@@ -84,6 +90,7 @@ struct stage_inputs {
     struct stage_input *item;
     int n;
 };
+enum stage_due { STAGE_GO_ON, STAGE_KEEP, STAGE_KEEP_AND_STOP };
 struct stage_context {
     const struct stage *stage;
     const void *params;                /* the stage's struct, checked, defaults filled in */
@@ -96,7 +103,15 @@ struct stage_context {
     void (*progress)(struct stage_context *ctx, double done, double total, const char *unit);
     void (*metric)(struct stage_context *ctx, const char *name, double value, int64_t step);
     void (*warn)(struct stage_context *ctx, const char *text);
-    void *engine; /* the reporters' own */
+    /* Checkpoints: all NULL where the run keeps none. */
+    const char *resume;                         /* file of the state that an earlier run kept, or NULL */
+    int64_t resume_step;                        /* passes behind it */
+    void (*resumed)(struct stage_context *ctx); /* the stage has taken it up */
+    enum stage_due (*due)(struct stage_context *ctx, int64_t step);
+    void (*checkpoint)(struct stage_context *ctx, int64_t step,
+                       const char *name); /* takes the file of scratch */
+    bool checkpoint_failed;               /* that was said */
+    void *engine;                         /* the reporters' own */
 };
 /* Folder of reference i of input port `port`; NULL when an optional port is not connected. */
 const char *stage_in(const struct stage_context *ctx, const char *port, int i);
@@ -108,4 +123,11 @@ const char *stage_out_file(struct stage_context *ctx, const char *port, const ch
 void stage_progress(struct stage_context *ctx, double done, double total, const char *unit);
 void stage_metric(struct stage_context *ctx, const char *name, double value, int64_t step);
 void stage_warn(struct stage_context *ctx, const char *fmt, ...) PRINTF(2, 3);
+/* The state of the context has been taken up: the passes behind it. */
+int64_t stage_resumed(struct stage_context *ctx);
+/* After pass `step`: where it is time for it, save() writes the state to a new file, and the run is told. A
+ * state that cannot be written is a warning. False: the run is to end here (ERROR_INTERRUPT). */
+bool stage_checkpoint(struct stage_context *ctx, int64_t step,
+                      bool (*save)(void *arg, const char *path, struct error *err), void *arg,
+                      struct error *err) MUST_CHECK;
 #endif

@@ -17,6 +17,8 @@ static const struct opt opts[] = {
     OPT_ROW_STORE,
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
+    {"checkpoint-every", 0, OPT_INT, "N",
+     "let tasks keep their state at most every N seconds; default 5, 0: after every pass"},
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
     {"quiet", 'q', OPT_FLAG, NULL, "print failures only"},
     OPT_ROW_JSON,
@@ -42,6 +44,8 @@ static json_t *task_json(const struct task *t, const struct build_result *r)
                             json_string(digest_hex(&r->record->output[i].digest, hex)));
     json_t *o = json_pack("{s:s, s:s, s:s, s:f, s:o}", "task", t->name, "stage", t->stage->name, "state",
                           task_state_name(r->state), "seconds", r->seconds, "outputs", outputs);
+    if (r->resumed)
+        json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
     json_object_set_new(o, "key", r->has_key ? json_string(digest_hex(&r->key, hex)) : json_null());
     if (r->error.text[0])
         json_object_set_new(o, "error", json_string(r->error.text));
@@ -94,15 +98,22 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     bool quiet = cmd_opt(a, "quiet")->set;
     const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
-                           *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars");
+                           *every = cmd_opt(a, "checkpoint-every"), *set = cmd_opt(a, "set"),
+                           *vars = cmd_opt(a, "vars");
     if (cores->set && (cores->number < 1 || cores->number > 100000)) {
         error_set(&err, NULL, ERROR_INPUT, "--cores takes a number from 1 on");
+        return cmd_fail(&err);
+    }
+    if (every->number < 0) {
+        error_set(&err, NULL, ERROR_INPUT, "--checkpoint-every takes a number of seconds from 0 on");
         return cmd_fail(&err);
     }
     AUTO(mem) char *self = self_path();
     AUTO(fd) int interrupts = open_interrupts();
     struct progress *p = progress_new(quiet);
     const struct build_options opt = {.cores = (int)cores->number,
+                                      .checkpoint_every =
+                                          every->set && !every->number ? -1 : (double)every->number,
                                       .keep_going = cmd_opt(a, "keep-going")->set,
                                       .targets = targets->list,
                                       .n_targets = targets->n,

@@ -65,7 +65,8 @@ static bool see(void *arg, const json_t *o)
     const char *event = json_string_or(o, "event", ""), *task = json_string_or(o, "task", NULL);
     if (strcmp(event, "begin") == 0)
         begin(s, o);
-    bool ended = strcmp(event, "hit") == 0 || strcmp(event, "ran") == 0 || strcmp(event, "failed") == 0;
+    bool ended = strcmp(event, "hit") == 0 || strcmp(event, "ran") == 0 || strcmp(event, "failed") == 0 ||
+                 (s->has_log && strcmp(event, "stopped") == 0);
     if (!task || !ended)
         return true;
     if (strcmp(task, s->task) != 0) {

@@ -19,6 +19,7 @@
 struct work { /* a running task */
     const struct task *task;
     double start, told, done, total;
+    double from; /* done when it went on where an earlier run had stopped; below 0: about to be known */
     char unit[24], cores[48];
 };
 struct progress {
@@ -68,9 +69,10 @@ static void describe(const struct work *w, double t, struct buf *out)
         return;
     }
     buf_printf(out, " %.0f/%.0f %s", w->done, w->total, w->unit);
-    if (spent > 0.5 && w->done > 0)
-        buf_printf(out, ", %s/s, %s left", rate_text(w->done / spent, rate),
-                   seconds_text(spent * (w->total - w->done) / w->done, left));
+    double made = w->done - w->from;
+    if (spent > 0.5 && made > 0)
+        buf_printf(out, ", %s/s, %s left", rate_text(made / spent, rate),
+                   seconds_text(spent * (w->total - w->done) / made, left));
 }
 
 static void draw_bar(const struct work *w, struct buf *out)
@@ -191,6 +193,10 @@ static void see_progress(struct progress *p, const struct build_event *e, struct
     double t = clock_seconds();
     if (!w)
         return;
+    if (w->from < 0) {
+        w->from = e->done;
+        w->start = t;
+    }
     w->done = e->done;
     w->total = e->total;
     snprintf(w->unit, sizeof w->unit, "%s", e->text);
@@ -209,6 +215,13 @@ static void begin_work(struct progress *p, const struct build_event *e)
     struct work *w = &p->work[p->running++];
     *w = (struct work){.task = e->task, .start = t, .told = t};
     snprintf(w->cores, sizeof w->cores, "%s", e->text);
+}
+
+static void go_on(struct progress *p, const struct task *t)
+{
+    struct work *w = find_work(p, t);
+    if (w)
+        w->from = -1;
 }
 
 static void end_work(struct progress *p, const struct task *t)
@@ -235,8 +248,8 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         buf_printf(out, "warning: %s: %s\n", name, e->text);
         break;
     case BUILD_DONE:
-        buf_printf(out, "[%d/%d] ran   %s, %s\n", e->finished, e->count, name,
-                   seconds_text(e->result->seconds, spent));
+        buf_printf(out, "[%d/%d] ran   %s, %s%s\n", e->finished, e->count, name,
+                   seconds_text(e->result->seconds, spent), e->result->resumed ? " in all" : "");
         break;
     case BUILD_FAILED:
         buf_printf(out, "[%d/%d] FAILED %s: %s\n", e->finished, e->count, name, e->result->error.text);
@@ -245,16 +258,24 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
     case BUILD_HEAL:
         buf_printf(out, "warning: %s; making it again\n", e->text);
         break;
+    case BUILD_RESUME:
+    case BUILD_STOP:
+        buf_printf(out, "[%d/%d] %s %s, after pass %.0f of %.0f\n", e->finished, e->count,
+                   e->kind == BUILD_STOP ? "stop " : "on   ", name, e->done, e->total);
+        break;
     case BUILD_INTERRUPT:
-        buf_printf(out,
-                   strcmp(e->text, "finishing") == 0
-                       ? "interrupted: waiting for %d running task(s); Ctrl-C again stops them now\n"
-                       : "interrupted: stopping %d running task(s)\n",
-                   e->running);
+        buf_printf(
+            out,
+            strcmp(e->text, "finishing") == 0
+                ? "interrupted: waiting for %d running task(s) to end, or to keep their state and stop; "
+                  "Ctrl-C again stops them now\n"
+                : "interrupted: stopping %d running task(s)\n",
+            e->running);
         break;
     case BUILD_PROGRESS: /* see_progress */
     case BUILD_METRIC:   /* in the log */
-    case BUILD_SKIPPED:  /* the summary counts them */
+    case BUILD_CHECKPOINT:
+    case BUILD_SKIPPED: /* the summary counts them */
     case BUILD_TICK:
         break;
     }
@@ -270,8 +291,11 @@ static void count(struct progress *p, const struct build_event *e)
     p->failed += e->kind == BUILD_FAILED;
     if (e->kind == BUILD_START)
         begin_work(p, e);
-    else if (e->kind == BUILD_DONE || e->kind == BUILD_RETRY || e->kind == BUILD_FAILED)
+    else if (e->kind == BUILD_DONE || e->kind == BUILD_RETRY || e->kind == BUILD_FAILED ||
+             e->kind == BUILD_STOP)
         end_work(p, e->task);
+    else if (e->kind == BUILD_RESUME)
+        go_on(p, e->task);
 }
 
 void progress_see(void *arg, const struct build_event *e)

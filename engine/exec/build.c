@@ -63,6 +63,7 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
     if (known || (r->state == TASK_HIT && state == TASK_HIT))
         return; /* seen in an earlier pass */
     r->state = state;
+    r->resumed = state == TASK_DONE ? x->record->resumed : 0;
     report(b, state == TASK_HIT ? BUILD_HIT : BUILD_DONE, t, NULL);
 }
 
@@ -181,7 +182,8 @@ static void end(struct build *b, int slot)
     const struct task *t = a->task;
     char hex[DIGEST_HEX];
     b->running[slot] = b->running[--b->n_running];
-    bool ok = attempt_end(b, a, &err), spoilt = a->spoilt;
+    bool ok = attempt_end(b, a, &err), spoilt = a->spoilt,
+         stopped = b->interrupts > 0 && a->checkpoints.stopped > 0;
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
     attempt_free(b, a);
     if (ok) {
@@ -189,7 +191,7 @@ static void end(struct build *b, int slot)
         finish(b, t, TASK_DONE);
     } else if (spoilt) {
         heal(b, &err);
-    } else if (b->interrupts < 2 && !try_again(b, t, &err)) { /* else we killed it: no failure of the task */
+    } else if (b->interrupts < 2 && !stopped && !try_again(b, t, &err)) { /* else it ended because of us */
         fail_task(b, t, &err);
     }
 }
@@ -209,6 +211,8 @@ static void interrupt(struct build *b)
         b->stopping = true;
         b->interrupts += s.ssi_signo == SIGINT ? 1 : 2;
         report(b, BUILD_INTERRUPT, NULL, b->interrupts < 2 ? "finishing" : "stopping");
+        if (b->interrupts == 1)
+            checkpoint_stop_all(b);
     }
     for (int i = 0; b->interrupts >= 2 && i < b->n_running; i++)
         process_kill(&b->running[i]->process);

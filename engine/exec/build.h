@@ -11,7 +11,8 @@ struct build_result { /* of one task */
     bool has_key;
     struct digest key;
     int attempts;                /* that failed */
-    double seconds;              /* of the run now, or of the run that made the hit */
+    double seconds;              /* of the run now, or of the run that made the hit; as in the record */
+    int64_t resumed;             /* the run now went on after this pass; 0: from the beginning, or a hit */
     const struct record *record; /* NULL unless hit or done; lives as long as the build */
     struct error error;          /* when failed */
 };
@@ -28,13 +29,16 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_SKIPPED,
         BUILD_HEAL, /* a result was found damaged or gone: what made it will run again */
         BUILD_INTERRUPT,
-        BUILD_TICK /* nothing happened for a while */
+        BUILD_RESUME,     /* the task goes on from a state that an earlier run kept */
+        BUILD_CHECKPOINT, /* its state is in the store */
+        BUILD_STOP,       /* it has stopped there, because of the interrupt */
+        BUILD_TICK        /* nothing happened for a while */
     } kind;
     const struct task *task;           /* NULL for HEAL, INTERRUPT and TICK */
     const struct build_result *result; /* of the task */
     int finished, count;               /* tasks finished so far, tasks wanted */
     int running;                       /* workers at work */
-    double done, total, value;         /* PROGRESS; METRIC */
+    double done, total, value;         /* PROGRESS; METRIC; RESUME, CHECKPOINT, STOP: passes done, of all */
     double left;                       /* seconds until the run's end; below 0: not known */
     const char *text;                  /* unit, metric's name, warning, cpuset, log of a failure, damage */
 };
@@ -47,10 +51,12 @@ struct build_options {
     int n_set;
     const char *const *vars; /* --vars files, likewise */
     int n_vars;
-    const char *self; /* path of the weft program, for `weft worker` */
-    int interrupts;   /* a signalfd: SIGINT lets running tasks finish, a second one or SIGTERM kills them; -1:
-                         none */
-    int tick;         /* milliseconds without an event after which see() gets a TICK; 0: none */
+    const char *self;        /* path of the weft program, for `weft worker` */
+    double checkpoint_every; /* seconds, at least, between two states that a task keeps; 0: the build's
+                                choice, below 0: one after every pass */
+    int interrupts; /* a signalfd: SIGINT lets running tasks keep their state and stop, or finish; a second
+                       one or SIGTERM kills them; -1: none */
+    int tick;       /* milliseconds without an event after which see() gets a TICK; 0: none */
     void (*see)(void *arg, const struct build_event *e);
     void *arg;
 };

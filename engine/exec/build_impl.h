@@ -5,6 +5,7 @@
 #include "engine/exec/artifacts.h"
 #include "engine/exec/build.h"
 #include "engine/exec/history.h"
+#include "engine/exec/job.h"
 #include "engine/exec/process.h"
 #include "engine/exec/resolve.h"
 #include "engine/exec/runlog.h"
@@ -28,6 +29,15 @@ struct attempt { /* one running worker */
     char unit[24];
     double predicted;   /* core-seconds */
     struct error error; /* what it said was wrong */
+    struct attempt_checkpoints {
+        int64_t passes;   /* in all; 0: the stage keeps no states */
+        struct digest id; /* of its states */
+        int64_t last;     /* the one it stands on: found, then the newest of its own; 0: none */
+        double before;    /* seconds behind the one found */
+        int64_t resumed;  /* it goes on after this pass; 0: from the beginning */
+        int64_t stopped;  /* after this pass; 0: not */
+        bool failed;      /* one could not be stored, which was said */
+    } checkpoints;
     struct build *build;
 };
 struct build {
@@ -79,10 +89,21 @@ void status_note(struct build *b);     /* something happened */
 int status_due(const struct build *b); /* milliseconds until the file has to be written; -1: not at all */
 void status_write(struct build *b);    /* if it has to be */
 void status_end(struct build *b);
+/* build_checkpoint.c. Nothing here fails a task: what cannot be kept or found is a warning. */
+/* What the job says about states; one to go on from is looked for. */
+void checkpoint_begin(struct build *b, struct attempt *a, struct arena *mem, struct job *job);
+/* Take a file of the worker's scratch folder into the store, in place of the state before. */
+void checkpoint_take(struct build *b, struct attempt *a, int64_t step, const char *name, double seconds);
+/* The task has its record: states that serve no other go. */
+void checkpoint_done(struct build *b, const struct attempt *a);
+/* Ask the workers that keep states to stop after their next one. */
+void checkpoint_stop_all(struct build *b);
 
 /* build_report.c: events to the observer and to the run's log. */
 void report_begin(struct build *b);
 void report_end(struct build *b, bool ok);
 void report(struct build *b, enum build_event_kind kind, const struct task *t, const char *text);
+/* The same with a number of passes, of those of the task. */
+void report_passes(struct build *b, enum build_event_kind kind, const struct attempt *a, int64_t done);
 void report_worker_event(struct build *b, struct attempt *a, const json_t *event);
 #endif

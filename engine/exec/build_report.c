@@ -8,13 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const kind_name[] = {[BUILD_HIT] = "hit",       [BUILD_START] = "start",
+static const char *const kind_name[] = {[BUILD_HIT] = "hit",        [BUILD_START] = "start",
                                         [BUILD_PROGRESS] = NULL, /* too many to keep */
-                                        [BUILD_METRIC] = "metric", [BUILD_WARN] = "warn",
-                                        [BUILD_DONE] = "ran",      [BUILD_RETRY] = "retry",
-                                        [BUILD_FAILED] = "failed", [BUILD_SKIPPED] = "skipped",
-                                        [BUILD_HEAL] = "heal",     [BUILD_INTERRUPT] = "interrupt",
-                                        [BUILD_TICK] = NULL};
+                                        [BUILD_METRIC] = "metric",  [BUILD_WARN] = "warn",
+                                        [BUILD_DONE] = "ran",       [BUILD_RETRY] = "retry",
+                                        [BUILD_FAILED] = "failed",  [BUILD_SKIPPED] = "skipped",
+                                        [BUILD_HEAL] = "heal",      [BUILD_INTERRUPT] = "interrupt",
+                                        [BUILD_RESUME] = "resumed", [BUILD_CHECKPOINT] = "checkpoint",
+                                        [BUILD_STOP] = "stopped",   [BUILD_TICK] = NULL};
 
 static void add_result(json_t *o, const struct build_result *r)
 {
@@ -22,6 +23,8 @@ static void add_result(json_t *o, const struct build_result *r)
     if (r->has_key)
         json_object_set_new(o, "key", json_string(digest_hex(&r->key, hex)));
     json_object_set_new(o, "seconds", json_real(r->seconds));
+    if (r->resumed)
+        json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
     if (r->error.text[0])
         json_object_set_new(o, "error", json_string(r->error.text));
 }
@@ -56,6 +59,8 @@ static void keep(struct build *b, const struct build_event *e)
     if (e->kind == BUILD_METRIC)
         json_object_update_new(o, json_pack("{s:s, s:o*, s:I}", "name", e->text, "value", json_real(e->value),
                                             "step", (json_int_t)e->done));
+    else if (e->kind == BUILD_RESUME || e->kind == BUILD_CHECKPOINT || e->kind == BUILD_STOP)
+        json_object_set_new(o, "step", json_integer((json_int_t)e->done));
     else if (e->text)
         json_object_set_new(o, "text", json_string(e->text));
     if (e->kind == BUILD_HIT || e->kind == BUILD_DONE || e->kind == BUILD_FAILED || e->kind == BUILD_SKIPPED)
@@ -91,6 +96,14 @@ static void tell(struct build *b, const struct build_event *e)
 void report(struct build *b, enum build_event_kind kind, const struct task *t, const char *text)
 {
     struct build_event e = event(b, kind, t, text);
+    tell(b, &e);
+}
+
+void report_passes(struct build *b, enum build_event_kind kind, const struct attempt *a, int64_t done)
+{
+    struct build_event e = event(b, kind, a->task, NULL);
+    e.done = (double)done;
+    e.total = (double)a->checkpoints.passes;
     tell(b, &e);
 }
 
@@ -166,6 +179,21 @@ static void take_error(struct attempt *a, const json_t *o)
     a->error.col = (int)json_int_or(o, "col", 0);
 }
 
+static void take_checkpoint_event(struct build *b, struct attempt *a, const char *name, const json_t *o)
+{
+    struct attempt_checkpoints *c = &a->checkpoints;
+    int64_t step = json_int_or(o, "step", 0);
+    if (strcmp(name, "resumed") == 0) {
+        c->resumed = c->last;
+        report_passes(b, BUILD_RESUME, a, c->resumed);
+    } else if (strcmp(name, "stopped") == 0) {
+        c->stopped = step;
+        report_passes(b, BUILD_STOP, a, step);
+    } else if (strcmp(name, "checkpoint") == 0) {
+        checkpoint_take(b, a, step, json_string_or(o, "name", ""), json_real_or(o, "seconds", 0));
+    }
+}
+
 void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
 {
     const char *name = json_string_or(o, "event", "");
@@ -195,5 +223,7 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->done = true;
         a->seconds = json_real_or(o, "seconds", 0);
         a->peak_rss = json_int_or(o, "peak_rss", 0);
+    } else {
+        take_checkpoint_event(b, a, name, o);
     }
 }

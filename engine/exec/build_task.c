@@ -4,7 +4,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
-#include "engine/exec/job.h"
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -72,6 +71,7 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     if (ok && !(a->place = topo_reserve(b->topo, cores)))
         ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
+        checkpoint_begin(b, a, &mem, &job);
         job.cpuset = place_cpuset(a->place);
         AUTO(mem) char *text = job_write(&job);
         ok = process_start(&a->process, b->opt.self, text, log, err);
@@ -144,7 +144,8 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->text = xstrdup(b->resolver.task[t->index].text);
     r->stage = xstrdup(t->stage->name);
     r->task = xstrdup(t->name);
-    r->seconds = a->seconds;
+    r->resumed = a->checkpoints.resumed;
+    r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
     r->threads = place_cores(a->place);
     r->peak_rss = a->peak_rss;
     r->when = xstrdup(when);
@@ -217,6 +218,7 @@ bool attempt_end(struct build *b, struct attempt *a, struct error *err)
         record_free(r);
         return false;
     }
+    checkpoint_done(b, a);
     record_free(b->resolver.task[a->task->index].record);
     b->resolver.task[a->task->index].record = r;
     return true;

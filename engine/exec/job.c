@@ -34,6 +34,11 @@ char *job_write(const struct job *j)
                             j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
                             inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads,
                             "cpuset", j->cpuset, "parent", (json_int_t)j->parent);
+    if (j->stop)
+        json_object_set_new(o, "checkpoint", json_pack("{s:s, s:f}", "stop", j->stop, "every", j->every));
+    if (j->resume)
+        json_object_set_new(o, "resume",
+                            json_pack("{s:s, s:I}", "file", j->resume, "step", (json_int_t)j->resume_step));
     return json_text(o, false);
 }
 
@@ -128,6 +133,29 @@ static bool read_outputs(const json_t *o, struct arena *a, struct job *ret, stru
     return true;
 }
 
+/* Both may be absent. */
+static bool read_checkpoints(const json_t *o, struct arena *a, struct job *ret, struct error *err)
+{
+    const json_t *keep = json_object_get(o, "checkpoint"), *resume = json_object_get(o, "resume");
+    const char *stop, *file;
+    if (keep) {
+        if (!json_get_string(keep, "stop", &stop, err) || !json_get_real(keep, "every", &ret->every, err))
+            return error_context(err, "checkpoint");
+        if (ret->every < 0)
+            return error_set(err, NULL, ERROR_INPUT, "'every' must be a number from 0 on");
+        ret->stop = arena_strdup(a, stop);
+    }
+    if (resume) {
+        if (!json_get_string(resume, "file", &file, err) ||
+            !json_get_int(resume, "step", &ret->resume_step, err))
+            return error_context(err, "resume");
+        if (ret->resume_step < 1)
+            return error_set(err, NULL, ERROR_INPUT, "'step' must be a number from 1 on");
+        ret->resume = arena_strdup(a, file);
+    }
+    return true;
+}
+
 static bool read_stage(const json_t *o, struct job *ret, struct error *err)
 {
     const char *stage;
@@ -159,7 +187,7 @@ static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct e
     ret->cpuset = arena_strdup(a, cpuset);
     ret->threads = (int)threads;
     return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
-           read_outputs(outputs, a, ret, err);
+           read_outputs(outputs, a, ret, err) && read_checkpoints(o, a, ret, err);
 }
 
 bool job_read(const char *text, size_t n, struct arena *a, struct job *ret, struct error *err)

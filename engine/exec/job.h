@@ -14,6 +14,11 @@ struct job {
     const char *scratch, *cpuset;
     int threads;
     int64_t parent; /* the engine's pid: the worker ends with it */
+    /* Checkpoints, for a stage that keeps states. */
+    const char *stop;   /* a file that appears when the run is to stop after a pass; NULL: keep no states */
+    double every;       /* seconds, at least, between two states */
+    const char *resume; /* file of the state to go on from, or NULL */
+    int64_t resume_step;
 };
 /* JSON text, malloc'd. */
 char *job_write(const struct job *j);

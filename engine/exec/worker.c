@@ -14,10 +14,14 @@
 #include <sys/resource.h>
 
 #define PROGRESS_EVERY 0.1 /* seconds between progress events */
+#define KEEP_SHARE     50 /* of the time between two states at most one part in so many goes into writing one */
 
 struct reporter {
     int fd; /* events */
     double last_progress;
+    const struct job *job;
+    double start, last_kept, asked, keeping; /* when a state was written, when one became due; what it took */
+    int64_t stopped;                         /* the pass after which the run is to end; 0: none */
 };
 
 /* One line, in one write. Drops the reference. An engine that is gone cannot be told: the worker dies with
@@ -56,6 +60,38 @@ static void on_warn(struct stage_context *ctx, const char *text)
     emit(ctx->engine, json_pack("{s:s, s:s}", "event", "warn", "text", text));
 }
 
+static void on_resumed(struct stage_context *ctx)
+{
+    fprintf(stderr, "going on after pass %lld\n", (long long)ctx->resume_step);
+    emit(ctx->engine, json_pack("{s:s, s:I}", "event", "resumed", "step", (json_int_t)ctx->resume_step));
+}
+
+/* The last state is of use to a run with more passes alone. */
+static enum stage_due on_due(struct stage_context *ctx, int64_t step)
+{
+    struct reporter *r = ctx->engine;
+    double every = r->job->every;
+    if (every > 0 && every < KEEP_SHARE * r->keeping)
+        every = KEEP_SHARE * r->keeping;
+    r->stopped = 0;
+    r->asked = clock_seconds();
+    if (step >= stage_passes(ctx->stage, ctx->params))
+        return stage_shares(ctx->stage, ctx->params) ? STAGE_KEEP : STAGE_GO_ON;
+    if (!fs_exists(r->job->stop))
+        return r->asked - r->last_kept >= every ? STAGE_KEEP : STAGE_GO_ON;
+    r->stopped = step;
+    return STAGE_KEEP_AND_STOP;
+}
+
+static void on_checkpoint(struct stage_context *ctx, int64_t step, const char *name)
+{
+    struct reporter *r = ctx->engine;
+    r->last_kept = clock_seconds();
+    r->keeping = r->last_kept - r->asked;
+    emit(r, json_pack("{s:s, s:I, s:s, s:f}", "event", "checkpoint", "step", (json_int_t)step, "name", name,
+                      "seconds", r->last_kept - r->start));
+}
+
 static int fail(const struct reporter *r, const struct error *err)
 {
     char text[sizeof err->text + sizeof err->file + 64];
@@ -66,6 +102,13 @@ static int fail(const struct reporter *r, const struct error *err)
               : json_pack("{s:s, s:i, s:s}", "event", "error", "code", (int)err->code, "text",
                           "the error's text is not valid UTF-8; the log has it"));
     return 1;
+}
+
+static int stop(const struct reporter *r)
+{
+    fprintf(stderr, "stopped after pass %lld\n", (long long)r->stopped);
+    emit(r, json_pack("{s:s, s:I}", "event", "stopped", "step", (json_int_t)r->stopped));
+    return 0;
 }
 
 /* The kernel kills us when the engine ends; if it ended before we asked for that, we see another parent. */
@@ -91,7 +134,13 @@ static bool run_job(const struct job *j, struct arena *a, struct reporter *r, st
                                 .progress = on_progress,
                                 .metric = on_metric,
                                 .warn = on_warn,
+                                .resume = j->resume,
+                                .resume_step = j->resume_step,
+                                .resumed = on_resumed,
+                                .due = on_due,
+                                .checkpoint = j->stop ? on_checkpoint : NULL,
                                 .engine = r};
+    r->job = j;
     return j->stage->run(&ctx, err);
 }
 
@@ -106,18 +155,21 @@ static bool split_stdout(struct reporter *r, struct error *err)
 
 int worker_main(void)
 {
-    struct reporter r = {.fd = STDOUT_FILENO};
+    double start = clock_seconds();
+    struct reporter r = {.fd = STDOUT_FILENO, .start = start, .last_kept = start};
     AUTO(arena) struct arena a;
     AUTO(mem) char *text = NULL;
     size_t n;
     struct job job;
     struct error err = {0};
     arena_init(&a);
+    signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     setvbuf(stderr, NULL, _IOLBF, 0);
-    double start = clock_seconds();
     if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
-        !job_read(text, n, &a, &job, &err) || !run_job(&job, &a, &r, &err))
+        !job_read(text, n, &a, &job, &err))
         return fail(&r, &err);
+    if (!run_job(&job, &a, &r, &err))
+        return r.stopped && err.code == ERROR_INTERRUPT ? stop(&r) : fail(&r, &err);
     struct rusage own, program; /* that of a user, which ran in a process of its own */
     getrusage(RUSAGE_SELF, &own);
     getrusage(RUSAGE_CHILDREN, &program);

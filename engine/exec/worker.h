@@ -2,10 +2,15 @@
  * One task = one process `weft worker`: the job as one JSON object on stdin, events as JSON Lines on stdout;
  * anything else (a library's chatter, warnings and metrics in words) goes to stderr, which is the task's log.
  * (params of a user's program are its declaration: stages/command.h)
- *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]}, "outputs": {PORT:
- * DIR}, "scratch", "threads", "cpuset", "parent"} events  {"event": "progress", "done", "total", "unit"}
+ *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]},
+ *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "parent"
+ *            [, "checkpoint": {"stop", "every"}][, "resume": {"file", "step"}]}
+ *   events  {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}
  *           {"event": "warn", "text"}
+ *           {"event": "resumed", "step"}                        the state to go on from is taken up
+ *           {"event": "checkpoint", "step", "name", "seconds"}  a file of scratch: the engine's from now on
+ *           {"event": "stopped", "step"}                        last, exit status 0: because "stop" is there
  *           {"event": "error", "code", "text", "file", "line", "col"}   last, exit status 1
  *           {"event": "done", "seconds", "peak_rss"}                    last, exit status 0 */
 #ifndef ENGINE_EXEC_WORKER_H

@@ -7,11 +7,10 @@
  * alignment"). */
 #include "base/cleanup.h"
 #include "stages/io/tokenizer.h"
+#include "stages/job/training.h"
 #include "stages/model/moe_vectors.h"
 #include "stages/model/peft.h"
 #include "stages/model/prompt.h"
-#include "stages/model/train.h"
-#include "stages/stage.h"
 #include <omp.h>
 #include <string.h>
 
@@ -63,6 +62,11 @@ static bool check(const void *params_, struct error *err)
 {
     const struct expert_params *p = params_;
     return train_check(&p->train, err);
+}
+static bool prefix(const void *params_)
+{
+    const struct expert_params *p = params_;
+    return train_prefix(&p->train);
 }
 
 struct expert {
@@ -176,14 +180,6 @@ static void add_weight(void *arg, const char *name, struct mat *w)
     if (!optim_add(x->train.optim, w, 1, NULL))
         x->failed = true;
 }
-static void progress(void *arg, int64_t done, int64_t total)
-{
-    stage_progress(arg, (double)done, (double)total, "samples");
-}
-static void metric(void *arg, const char *name, double value, int64_t step)
-{
-    stage_metric(arg, name, value, step);
-}
 static bool train(struct expert *x, struct error *err)
 {
     struct train *t = &x->train;
@@ -196,10 +192,7 @@ static bool train(struct expert *x, struct error *err)
                         .count = joint(x) ? x->own + x->proxies : x->own,
                         .text = x->text,
                         .classes = x->classes,
-                        .threads = x->ctx->threads,
-                        .progress = progress,
-                        .metric = metric,
-                        .arg = x->ctx};
+                        .threads = x->ctx->threads};
     t->total =
         t->count * x->p->train.epochs + (strcmp(x->p->e_data, "private") ? x->own + x->proxies : x->own);
     if (!adapter_new(x->model, x->p->rank, x->p->alpha, (uint64_t)x->p->train.seed, true, x->ctx->arena,
@@ -210,7 +203,7 @@ static bool train(struct expert *x, struct error *err)
     adapter_each(x->adapter, add_weight, x);
     if (x->failed)
         return no_memory(err);
-    return train_run(t, err) && peft_save(x->adapter, NULL, x->ctx->outputs[0], err);
+    return training_run(x->ctx, t, err) && peft_save(x->adapter, NULL, x->ctx->outputs[0], err);
 }
 static bool make_vectors(struct expert *x, struct error *err)
 {
@@ -258,5 +251,6 @@ const struct stage stage_expert = {
     .inputs = inputs,
     .outputs = outputs,
     .check = check,
+    .prefix = prefix,
     .cost = cost,
     .run = run};

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "stages/io/dataset.h"
+#include "stages/job/training.h"
 #include "stages/model/prompt.h"
 #include "stages/stage.h"
 #include "stages/tensor/gemm.h"
@@ -39,7 +40,8 @@ static const struct param params[] = {
     P(context, .def = "77", .min = 8, .max = 1024, .unit = "tokens",
       .doc = "longest text, in bytes plus two; longer class texts are refused later",
       .source = "REFERENCE 2"),
-    P(epochs, .def = "12", .min = 1, .max = 10000, .doc = "passes over the public set"),
+    P(epochs, .def = "12", .min = 1, .max = 10000, .flags = PARAM_EPOCHS,
+      .doc = "passes over the public set"),
     P(batch, .def = "64", .min = 1, .max = 65536, .unit = "images", .doc = "images a step"),
     P(texts, .def = "128", .min = 2, .max = 65536,
       .doc = "most class texts a step: with more classes, those of the batch and random others"),
@@ -321,8 +323,9 @@ static bool train(struct trainer *t, struct error *err)
     int64_t *order = arena_try(&t->keep, (size_t)t->count * sizeof *order);
     if (!order)
         return no_memory(err);
-    for (int64_t e = 0; e < t->p->epochs; e++)
-        if (!train_epoch(t, e, order, err))
+    const struct training kept = {t->ctx, {t->matrices, t->vectors}};
+    for (int64_t e = training_resume(&kept); e < t->p->epochs; e++)
+        if (!train_epoch(t, e, order, err) || !training_passed(&kept, e + 1, err))
             return false;
     return clip_save(t->m, out, err);
 }

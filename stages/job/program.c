@@ -83,6 +83,7 @@ static void child_auto(struct child *c)
 _Noreturn static void become(const struct program *p, pid_t parent, int out, int failed)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    signal(SIGXFSZ, SIG_DFL); /* which the worker ignores */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && null >= 0 &&
         dup2(null, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0 &&
         chdir(p->dir) == 0 && close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)

@@ -4,10 +4,9 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "stages/io/tokenizer.h"
+#include "stages/job/training.h"
 #include "stages/model/prompt.h"
-#include "stages/model/train.h"
 #include "stages/model/unified.h"
-#include "stages/stage.h"
 #include <omp.h>
 #include <string.h>
 
@@ -42,6 +41,11 @@ static bool check(const void *params_, struct error *err)
 {
     const struct router_params *p = params_;
     return train_check(&p->train, err);
+}
+static bool prefix(const void *params_)
+{
+    const struct router_params *p = params_;
+    return train_prefix(&p->train);
 }
 
 struct tuning {
@@ -120,14 +124,6 @@ static void add_weight(void *arg, char kind, const char *name, struct mat *w)
     else if (!optim_add(x->train.optim, w, scale, NULL))
         x->failed = true;
 }
-static void progress(void *arg, int64_t done, int64_t total)
-{
-    stage_progress(arg, (double)done, (double)total, "samples");
-}
-static void metric(void *arg, const char *name, double value, int64_t step)
-{
-    stage_metric(arg, name, value, step);
-}
 static bool train(struct tuning *x, struct error *err)
 {
     struct train *t = &x->train;
@@ -138,12 +134,9 @@ static bool train(struct tuning *x, struct error *err)
     t->sets = 1;
     t->threads = x->ctx->threads;
     t->total = t->count * x->p->train.epochs;
-    t->progress = progress;
-    t->metric = metric;
-    t->arg = x->ctx;
     t->optim = train_optim(t->params, x->ctx->arena);
     unified_each(x->model, add_weight, x);
-    return !x->failed ? train_run(t, err) : no_memory(err);
+    return !x->failed ? training_run(x->ctx, t, err) : no_memory(err);
 }
 static void report_lambda(const struct tuning *x)
 {
@@ -212,5 +205,6 @@ const struct stage stage_router = {
     .inputs = inputs,
     .outputs = outputs,
     .check = check,
+    .prefix = prefix,
     .cost = cost,
     .run = run};

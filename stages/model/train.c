@@ -29,6 +29,10 @@ bool train_check(const struct train_params *p, struct error *err)
         return error_set(err, NULL, ERROR_INPUT, "'nesterov' needs a 'momentum' above 0");
     return true;
 }
+bool train_prefix(const struct train_params *p)
+{
+    return !strcmp(p->schedule, "constant") && p->warmup == 0;
+}
 /* 1 for ViT-B/32, whose file has 600 MB, and anything larger. */
 static double model_scale(int64_t bytes)
 {
@@ -196,7 +200,8 @@ static bool epochs_run(struct runner *r, int64_t *order, struct error *err)
     arena_init(&names);
     struct rng_stream shuffle = rng_stream((uint64_t)p->seed, arena_printf(&names, "%s.order", t->name));
     int64_t batches = (t->count + p->batch - 1) / p->batch;
-    for (int64_t epoch = 0; epoch < p->epochs; epoch++) {
+    t->done = t->count * t->epoch;
+    for (int64_t epoch = t->epoch; epoch < p->epochs; epoch++) {
         struct rng rng = rng_at(shuffle, (uint64_t)epoch, 0);
         double loss = 0;
         int64_t right = 0;
@@ -208,6 +213,8 @@ static bool epochs_run(struct runner *r, int64_t *order, struct error *err)
                 return false;
         }
         report(t, loss, right, epoch);
+        if (t->passed && !t->passed(t->arg, epoch + 1, err))
+            return false;
     }
     return true;
 }

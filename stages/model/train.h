@@ -32,18 +32,23 @@ struct train {
     const float *text; /* (classes, E) unit rows */
     int64_t classes;
     struct optim *optim;
-    int threads; /* that decode */
+    int threads;   /* that decode */
+    int64_t epoch; /* passes made before train_run, whose state weights and optimiser hold */
     /* Samples seen so far of total, counted on over train_run and train_observe; the caller sets total. */
     int64_t done, total;
     void (*progress)(void *arg, int64_t done, int64_t total); /* may be NULL */
     void (*metric)(void *arg, const char *name, double value,
                    int64_t step); /* per epoch "loss", "accuracy"; may be NULL */
+    bool (*passed)(void *arg, int64_t epochs, struct error *err); /* after each pass; false ends the training;
+                                                                     may be NULL */
     void *arg;
 };
 /* An optimiser as the parameters say. */
 struct optim *train_optim(const struct train_params *p, struct arena *a);
 /* What no single parameter can say. */
 bool train_check(const struct train_params *p, struct error *err) MUST_CHECK;
+/* Is the state after n passes the same whatever 'epochs' says? */
+bool train_prefix(const struct train_params *p);
 bool train_run(struct train *t, struct error *err) MUST_CHECK;
 /* One forward pass over all samples in order, all tokens, evaluation transform: for an observer. */
 bool train_observe(struct train *t, const struct observer *o, struct error *err) MUST_CHECK;
@@ -59,8 +64,8 @@ int64_t train_peak(const struct train_params *p, int64_t bytes, double classes);
     }
 /* Rows for a struct `st` with a member `struct train_params train`. */
 #define TRAIN_PARAMS(st, epochs_, lr_, from)                                                                 \
-    TRAIN_PARAM(st, epochs, .def = epochs_, .min = 0, .max = 100000, .doc = "passes over the samples",       \
-                .source = from),                                                                             \
+    TRAIN_PARAM(st, epochs, .def = epochs_, .min = 0, .max = 100000, .flags = PARAM_EPOCHS,                  \
+                .doc = "passes over the samples", .source = from),                                           \
         TRAIN_PARAM(st, batch, .def = "128", .min = 1, .max = 65536, .unit = "images",                       \
                     .doc = "images a step", .source = from),                                                 \
         TRAIN_PARAM(st, micro_batch, .def = "0", .min = 0, .max = 65536, .unit = "images",                   \

@@ -175,3 +175,23 @@ void optim_zero(struct optim *o)
     for (struct slot *s = o->head; s; s = s->next)
         memset(s->m->g, 0, (size_t)s->n * sizeof(float));
 }
+
+bool optim_state(const struct optim *o, int i, struct optim_state *ret)
+{
+    const struct slot *s = o->head;
+    for (; s && i > 0; i--)
+        s = s->next;
+    if (s)
+        *ret = (struct optim_state){s->m->w, s->first, s->second, s->n};
+    return s != NULL;
+}
+
+int64_t optim_steps(const struct optim *o)
+{
+    return o->steps;
+}
+
+void optim_set_steps(struct optim *o, int64_t steps)
+{
+    o->steps = steps;
+}

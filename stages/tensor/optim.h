@@ -26,4 +26,15 @@ double optim_grad_norm(const struct optim *o); /* global L2, fixed order */
 void optim_clip(struct optim *o,
                 double max_norm); /* factor max / (norm + 1e-6) when norm > max; 0: nothing */
 void optim_zero(struct optim *o);
+
+/* What an optimiser has moved and remembers, to be kept and put back: its i-th matrix, in the order in which
+ * they were added. False past the last. */
+struct optim_state {
+    float *weight;         /* (n) */
+    float *first, *second; /* (n), as the update rule has them, else NULL */
+    int64_t n;
+};
+bool optim_state(const struct optim *o, int i, struct optim_state *ret);
+int64_t optim_steps(const struct optim *o); /* taken so far */
+void optim_set_steps(struct optim *o, int64_t steps);
 #endif

@@ -76,17 +76,29 @@ begin "engine killed again" && {
 "$WEFT" run "$here/slow.yaml" --json >out 2>err; exits "after the engine" 0 $?
 clean "after the engine"; digests out | diff slow.txt - || wrong "after the engine" "other digests"
 
-# -- Ctrl-C: what runs is finished and kept, nothing more starts
+# -- Ctrl-C: what keeps states stops after its next one, what keeps none is finished, nothing more starts
 begin "interrupt" --set seed=1 && {
     kill -INT $engine
     wait_until 5 grep -q "waiting for 1 running task" err || wrong "interrupt" "not taken"
     alive "$worker" || wrong "interrupt" "killed the worker"
     kill -CONT "$worker"; finish; exits "interrupt" 130 $rc
-    became "interrupt" "$(other hit skipped ran)"; clean "interrupt"
-    says "interrupt" "interrupted; what is done is kept"
+    became "interrupt" "$(other hit skipped skipped)"; clean "interrupt"
+    says "interrupt" "stop  slow, after pass"; says "interrupt" "interrupted; what is done is kept"
 }
 "$WEFT" run "$here/slow.yaml" --set seed=1 --json >out 2>err; exits "after the interrupt" 0 $?
-became "after the interrupt" "$(other hit ran hit)"
+became "after the interrupt" "$(other hit ran ran)"; says "after the interrupt" "on    slow, after pass"
+cat >whole.yaml <<'Y'
+experiment: whole
+stages:
+  many: { uses: synthetic, with: { domain: public, split: train, per_class: 800, size: 16 } }
+  features: { uses: pretrain, in: { public: many } }
+Y
+"$WEFT" run whole.yaml --json >out 2>err & engine=$!
+stop_child() { worker=$(children $engine) && [ -n "$worker" ] && kill -STOP "$worker"; }
+wait_until 10 stop_child || wrong "whole" "no worker"
+kill -INT $engine
+wait_until 5 grep -q "waiting for 1 running task" err || wrong "whole" "not taken"
+kill -CONT "$worker"; finish; exits "whole" 130 $rc; became "whole" "features=skipped many=ran"
 
 # -- Ctrl-C twice, or SIGTERM: workers die at once, and their tasks have not failed
 for how in "INT INT" TERM; do

@@ -237,8 +237,9 @@ prints "why changed input" "    input data\[0\]: [0-9a-f]\{12\} -> [0-9a-f]\{12\
 try why images.yaml features --json; cp out input.json
 
 # -- log
-try log 'expert[blobs]'; exits "log" 0; prints "log" '^loss [0-9.e-]* (step 1)$'; says "log" "^expert\[blobs\] ran at "
-try log 'expert[stripes]'; exits "log of a run before" 0; says "log of a run before" "run $first"
+try log 'expert[blobs]'; exits "log" 0; says "log" "^expert\[blobs\] ran at "
+prints "log" '^going on after pass 2$' # it was lost, and its last state was not
+try log 'expert[stripes]'; exits "log of a run before" 0; prints "log" '^loss [0-9.e-]* (step 1)$'; says "log of a run before" "run $first"
 refused 2 "was a hit in run '$(ls store/runs | sed -n 2p)': no worker, no log" log seed --run "$(ls store/runs | sed -n 2p)"
 mkdir -p broken/train/cat; echo x >broken/train/cat/x.png
 try run images.yaml -q --set data=broken -t data; exits "bad image" 2

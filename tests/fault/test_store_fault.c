@@ -5,58 +5,12 @@
 #include "base/mem.h"
 #include "cache/store.h"
 #include "tests/test.h"
+
+#include "tests/fault/fault.h"
 #include <dirent.h>
-#include <errno.h>
 #include <sys/wait.h>
 
 static char root[] = "/tmp/weft-fault-XXXXXX";
-static int countdown, fault_errno; /* fault_errno -1: die, -2: write half */
-
-static bool strike(void)
-{
-    if (--countdown != 0)
-        return false;
-    if (fault_errno == -1)
-        _exit(77);
-    if (fault_errno > 0)
-        errno = fault_errno;
-    return true;
-}
-static int f_open(const char *p, int flags, mode_t m)
-{
-    return strike() && fault_errno > 0 ? -1 : fs_real.open(p, flags, m);
-}
-static ssize_t f_read(int fd, void *p, size_t n)
-{
-    return strike() && fault_errno > 0 ? -1 : fs_real.read(fd, p, n);
-}
-static ssize_t f_write(int fd, const void *p, size_t n)
-{
-    if (strike()) {
-        if (fault_errno > 0)
-            return -1;
-        n = n > 1 ? n / 2 : n;
-    }
-    return fs_real.write(fd, p, n);
-}
-/* A call like the others, but the disk is left alone: the kernel outlives every process that dies here. */
-static int f_fsync(int fd)
-{
-    return strike() && fault_errno > 0 ? -1 : 0;
-}
-static int f_rename(const char *a, const char *b)
-{
-    return strike() && fault_errno > 0 ? -1 : fs_real.rename(a, b);
-}
-static int f_mkdir(const char *p, mode_t m)
-{
-    return strike() && fault_errno > 0 ? -1 : fs_real.mkdir(p, m);
-}
-static int f_close(int fd)
-{
-    int rc = fs_real.close(fd);
-    return strike() && fault_errno > 0 ? -1 : rc;
-}
 
 static const char content[] =
     "content of the artifact, long enough to be worth compressing, compressing, compressing";
@@ -116,8 +70,6 @@ static bool inspect(const char *path)
 
 static void campaign(int how)
 {
-    static const struct fs_ops faulty = {f_open, f_read,  f_write, f_fsync, f_close, f_rename,
-                                         link,   symlink, unlink,  f_mkdir, rmdir,   ftruncate};
     AUTO(mem) char *path = xprintf("%s/store", root);
     AUTO(mem) char *input = xprintf("%s/in", root);
     assert_true(fs_write_file(input, content, sizeof content, NULL));

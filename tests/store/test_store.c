@@ -116,8 +116,14 @@ static void fill_record(struct record *r, struct record_output *o, struct record
     f[1].source = source;
     *o = (struct record_output){.port = port, .file = f, .n = 2};
     record_tree_digest(o);
-    *r = (struct record){
-        .text = text, .stage = stage, .task = task, .seconds = 1.5, .threads = 2, .output = o, .n = 1};
+    *r = (struct record){.text = text,
+                         .stage = stage,
+                         .task = task,
+                         .seconds = 1.5,
+                         .resumed = 3,
+                         .threads = 2,
+                         .output = o,
+                         .n = 1};
     hash_bytes(text, strlen(text), &r->key);
 }
 
@@ -125,7 +131,7 @@ static bool same_record(const struct record *a, const struct record *b)
 {
     return digest_equal(&a->key, &b->key) && !strcmp(a->text, b->text) && a->n == b->n &&
            !strcmp(a->output[0].port, b->output[0].port) && a->seconds == b->seconds &&
-           digest_equal(&a->output[0].digest, &b->output[0].digest);
+           a->resumed == b->resumed && digest_equal(&a->output[0].digest, &b->output[0].digest);
 }
 
 static bool count_one(void *arg, const struct record *r)

@@ -39,6 +39,8 @@ static struct job make(const struct stage *s, int many, struct arena *a)
                     .cpuset = "0-3,8",
                     .threads = 5,
                     .parent = 4194304};
+    if (many > 1) /* the members that may be absent */
+        j.stop = "/s t/\"op\"", j.every = 2.5, j.resume = "/re sume", j.resume_step = 7;
     param_defaults(s->params, params, a);
     for (const struct param *row = s->params; row && row->name; row++) {
         AUTO_JSON v = other_value(row);
@@ -83,6 +85,12 @@ static void same(const struct job *x, const struct job *y)
     assert_string_equal(x->cpuset, y->cpuset);
     assert_int_equal(x->threads, y->threads);
     assert_int_equal(x->parent, y->parent);
+    assert_int_equal(!x->stop, !y->stop);
+    assert_int_equal(!x->resume, !y->resume);
+    if (x->stop)
+        assert_true(!strcmp(x->stop, y->stop) && x->every == y->every);
+    if (x->resume)
+        assert_true(!strcmp(x->resume, y->resume) && x->resume_step == y->resume_step);
     for (const struct param *row = s->params; row && row->name; row++) {
         AUTO(buf) struct buf u = {0};
         AUTO(buf) struct buf v = {0};
@@ -135,7 +143,7 @@ static json_t *expert_job(void)
 {
     AUTO(arena) struct arena a;
     arena_init(&a);
-    struct job j = make(stage_find("expert"), 1, &a);
+    struct job j = make(stage_find("expert"), 3, &a);
     AUTO(mem) char *text = job_write(&j);
     return json_parse(text, strlen(text), "job", NULL);
 }
@@ -150,7 +158,8 @@ static void spoiled(void **state)
     {
         AUTO_JSON o = json_copy(whole);
         json_object_del(o, name);
-        refuse(o, name);
+        if (strcmp(name, "checkpoint") != 0 && strcmp(name, "resume") != 0)
+            refuse(o, name);
         json_object_set_new(o, name, json_array());
         refuse(o, name);
         json_object_foreach(value, inner, part)
@@ -163,7 +172,7 @@ static void spoiled(void **state)
             refuse(p, inner);
         }
     }
-    assert_int_equal(json_object_size(whole), 10);
+    assert_int_equal(json_object_size(whole), 12);
 }
 
 /* With member `name` of `in` (o or a part of it) replaced, o is refused. */
@@ -193,6 +202,8 @@ static void wrong(void **state)
     set(o, params, "rank", json_integer(0), "'rank' must be an integer between 1 and 4096");
     set(o, params, "labels", json_string("other"), "'labels' must be one of");
     set(o, params, "nothing", json_integer(1), "no parameter 'nothing'");
+    set(o, json_object_get(o, "resume"), "step", json_integer(0), "step");
+    set(o, json_object_get(o, "checkpoint"), "every", json_real(-1), "every");
     set(o, inputs, "model", json_pack("[{}]"), "dir");
     set(o, inputs, "model", json_pack("[{s:i}]", "dir", 1), "dir");
     set(o, inputs, "model", json_pack("[s]", "/in"), "dir");

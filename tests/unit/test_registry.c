@@ -27,6 +27,7 @@ static void check_params(const struct stage *s)
     void *params = arena_alloc(&a, s->params_size + 1);
     param_defaults(s->params, params, &a);
     bool required = false;
+    int epochs = 0;
     for (const struct param *p = s->params; p && p->name; p++) {
         if (!p->doc || !*p->doc)
             fail_msg("stage %s: parameter %s has no doc", s->name, p->name);
@@ -35,6 +36,9 @@ static void check_params(const struct stage *s)
         if (!!p->def == !!(p->flags & PARAM_REQUIRED))
             fail_msg("stage %s: parameter %s needs a default or PARAM_REQUIRED, not both", s->name, p->name);
         required = required || (p->flags & PARAM_REQUIRED);
+        epochs += (p->flags & PARAM_EPOCHS) != 0;
+        if ((p->flags & PARAM_EPOCHS) && (p->type != PARAM_INT || (p->flags & PARAM_RUNTIME)))
+            fail_msg("stage %s: %s counts passes, as an integer that is in the key", s->name, p->name);
         if (!p->def || (p->flags & PARAM_IMPORT))
             continue;
         AUTO_JSON value = default_value(p);
@@ -42,6 +46,8 @@ static void check_params(const struct stage *s)
         if (!param_set(p, params, value, &a, &err))
             fail_msg("stage %s: the default of %s: %s", s->name, p->name, err.text);
     }
+    if (epochs > 1 || (s->prefix && !epochs))
+        fail_msg("stage %s: at most one row counts passes, and prefix() needs one", s->name);
     struct error err = {0};
     if (s->check && !required && !s->check(params, &err))
         fail_msg("stage %s refuses its defaults: %s", s->name, err.text);
