@@ -36,8 +36,10 @@ static void print_people(const struct spec *s, const struct resolver *r, const e
         AUTO(buf) struct buf detail = {0};
         count[state[i]]++;
         if (state[i] == RESOLVE_HIT) {
-            buf_printf(&detail, "made %s in %s", x->record->when, seconds_text(x->record->seconds, text));
-            saved += x->record->seconds;
+            struct record_summary made;
+            record_summary_of(x->entry, &made);
+            buf_printf(&detail, "made %s in %s", made.when, seconds_text(made.seconds, text));
+            saved += made.seconds;
         } else if (state[i] == RESOLVE_MISS) {
             buf_puts(&detail, x->lost ? "a part of the result is no longer in the store"
                                       : "no result of this key ('weft why' compares it with earlier ones)");
@@ -61,8 +63,8 @@ static json_t *plan_json(const struct spec *s, const struct resolver *r, const e
         json_t *o = json_pack("{s:s, s:s, s:s}", "task", s->task[i]->name, "stage", s->task[i]->stage->name,
                               "state", state_name[state[i]]);
         json_object_set_new(o, "key", x->has_key ? json_string(digest_hex(&x->key, hex)) : json_null());
-        if (x->record)
-            json_object_set_new(o, "seconds", json_real(x->record->seconds));
+        if (x->entry)
+            json_object_set_new(o, "seconds", json_real(x->entry->seconds));
         json_array_append_new(tasks, o);
     }
     return json_pack("{s:s, s:o}", "experiment", s->experiment, "tasks", tasks);

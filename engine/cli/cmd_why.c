@@ -18,6 +18,7 @@ struct answer { /* about one task */
     const struct task *task;
     enum resolution state;
     const struct resolved *known;
+    const struct record *record; /* of a hit */
     struct key_near near;
     const struct task *missing[8]; /* WAIT: tasks that would run first, nearest causes */
     int n_missing;
@@ -55,9 +56,12 @@ static bool answer(struct question *q, const struct task *t, struct answer *ret,
         find_missing(q, t, seen, ret);
         return true;
     }
-    const struct record *r = ret->known->record;
-    return keydiff_nearest(q->store, t->stage->name, t->name, ret->known->text, r ? r->when : NULL, &q->arena,
-                           &ret->near, err);
+    const struct record *r = ret->record = resolve_record(&q->resolver, t);
+    if (ret->state == RESOLVE_HIT && !r)
+        ret->state = RESOLVE_MISS; /* it was damaged */
+    AUTO(mem) char *text = resolve_text(&q->resolver, t, err);
+    return text && keydiff_nearest(q->store, t->stage->name, t->name, text, r ? r->when : NULL, &q->arena,
+                                   &ret->near, err);
 }
 
 /* Where a field of the key was said: a parameter in the file, an input by its task. pos->line 0: nowhere. */
@@ -111,12 +115,12 @@ static void print_near(const struct answer *a)
 {
     const struct key_near *n = &a->near;
     if (!n->text) {
-        printf("  no %srecord of stage '%s' to compare with\n", a->known->record ? "earlier " : "",
+        printf("  no %srecord of stage '%s' to compare with\n", a->record ? "earlier " : "",
                a->task->stage->name);
         return;
     }
-    printf("  compared with the nearest %srecord, of task '%s' made %s:\n",
-           a->known->record ? "earlier " : "", n->task, n->when);
+    printf("  compared with the nearest %srecord, of task '%s' made %s:\n", a->record ? "earlier " : "",
+           n->task, n->when);
     for (int i = 0; i < n->diff.n; i++)
         print_change(a->task, &n->diff.change[i]);
 }
@@ -124,7 +128,7 @@ static void print_near(const struct answer *a)
 static void print_answer(struct question *q, const struct answer *a)
 {
     char text[UNITS_MAX], size[UNITS_MAX], hex[DIGEST_HEX];
-    const struct record *r = a->known->record;
+    const struct record *r = a->record;
     if (a->state == RESOLVE_HIT)
         printf("%s is a hit: made %s on %s as task '%s' in %s on %d core%s, %s of memory (key %.12s)\n",
                a->task->name, r->when, r->host, r->task, seconds_text(r->seconds, text), r->threads,
@@ -168,7 +172,7 @@ static json_t *answer_json(const struct answer *a)
 {
     static const char *const state[] = {
         [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
-    const struct record *r = a->known->record;
+    const struct record *r = a->record;
     char hex[DIGEST_HEX];
     json_t *o = json_pack("{s:s, s:s}", "task", a->task->name, "state", state[a->state]),
            *missing = json_array();

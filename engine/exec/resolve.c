@@ -11,7 +11,6 @@ void resolver_init(struct resolver *r, const struct spec *spec, struct store *st
 
 static void forget(struct resolved *t)
 {
-    free(t->text);
     record_free(t->record);
     *t = (struct resolved){0};
 }
@@ -35,11 +34,13 @@ const struct record_output *record_find_output(const struct record *r, const cha
 static bool output_digest(void *arg, const struct task *t, int output, struct digest *ret)
 {
     const struct resolver *r = arg;
-    const struct record_output *o =
-        record_find_output(r->task[t->index].record, t->stage->outputs[output].name);
-    if (o)
-        *ret = o->digest;
-    return o != NULL;
+    const struct resolved *x = &r->task[t->index];
+    const char *port = t->stage->outputs[output].name;
+    const struct record_output *o = record_find_output(x->record, port);
+    const struct digest *d = o ? &o->digest : x->entry ? index_output(x->entry, port) : NULL;
+    if (d)
+        *ret = *d;
+    return d != NULL;
 }
 
 static bool import_digest(void *arg, const char *path, struct digest *ret, struct error *err)
@@ -56,36 +57,73 @@ static bool make_key(const struct resolver *r, const struct task *t, struct dige
     return task_key(t, &source, ret, ret_text, err) || error_at(err, &t->pos);
 }
 
-bool resolve_unchanged(const struct resolver *r, const struct task *t, struct error *err)
+bool resolve_unchanged(const struct resolver *r, const struct task *t, char **ret_text, struct error *err)
 {
     struct digest now;
     AUTO(mem) char *text = NULL;
-    return make_key(r, t, &now, &text, err) &&
-           (digest_equal(&now, &r->task[t->index].key) ||
-            error_set(err, NULL, ERROR_TASK, "outside data that it reads changed while it ran"));
+    if (!make_key(r, t, &now, &text, err))
+        return false;
+    if (!digest_equal(&now, &r->task[t->index].key))
+        return error_set(err, NULL, ERROR_TASK, "outside data that it reads changed while it ran");
+    if (ret_text) {
+        *ret_text = text;
+        text = NULL;
+    }
+    return true;
+}
+
+char *resolve_text(const struct resolver *r, const struct task *t, struct error *err)
+{
+    struct digest now;
+    char *text;
+    return make_key(r, t, &now, &text, err) ? text : NULL;
+}
+
+const struct record *resolve_record(struct resolver *r, const struct task *t)
+{
+    struct resolved *x = &r->task[t->index];
+    if (!x->record && x->entry && !store_get_record(r->store, &x->key, &x->record, NULL))
+        x->record = NULL;
+    return x->record;
 }
 
 enum resolution resolve(struct resolver *r, const struct task *t, struct error *err)
 {
     struct resolved *x = &r->task[t->index];
     struct error why = {0};
+    AUTO(mem) char *text = NULL;
     forget(x);
-    if (!make_key(r, t, &x->key, &x->text, &why)) {
+    if (!make_key(r, t, &x->key, &text, &why)) {
         if (why.code == ERROR_NONE)
             return RESOLVE_WAIT;
         *err = why;
         return RESOLVE_ERROR;
     }
     x->has_key = true;
-    if (!store_get_record(r->store, &x->key, &x->record, err)) {
+    if (!store_look_up(r->store, &x->key, &x->entry, &x->lost, err)) {
         error_context(err, "task '%s'", t->name);
         return RESOLVE_ERROR;
     }
-    if (x->record && store_record_complete(r->store, x->record))
-        return RESOLVE_HIT;
-    x->lost = x->record != NULL;
-    record_free(x->record);
-    x->record = NULL;
+    return x->entry ? RESOLVE_HIT : RESOLVE_MISS;
+}
+
+enum resolution resolve_whole(struct resolver *r, const struct task *t, struct error *err)
+{
+    struct resolved *x = &r->task[t->index];
+    enum resolution found = RESOLVE_MISS;
+    for (int i = 0; i < 2; i++) { /* a damaged record is moved away when it is read: then there is none */
+        found = resolve(r, t, err);
+        if (found != RESOLVE_HIT)
+            return found;
+        if (!store_get_record(r->store, &x->key, &x->record, err)) {
+            error_context(err, "task '%s'", t->name);
+            return RESOLVE_ERROR;
+        }
+        if (x->record)
+            return found;
+    }
+    x->entry = NULL;
+    x->lost = true;
     return RESOLVE_MISS;
 }
 
