@@ -9,6 +9,8 @@
 
 #define YOUNG 2 /* seconds: a file that was written so short a time ago may be written again unseen */
 
+#define MANY 5000 /* keys, from which on it pays to read the 256 folders of the objects */
+
 static bool is_young(const struct stat *st)
 {
     return time(NULL) - st->st_mtim.tv_sec < YOUNG;
@@ -56,6 +58,43 @@ bool store_look_up(struct store *s, const struct digest *key, const struct index
     *lost = e && !is_complete(s, e);
     *ret = *lost ? NULL : e;
     return true;
+}
+
+void store_recall_begin(struct store *s, size_t keys)
+{
+    store_index(s);
+    if (keys < MANY)
+        return;
+    s->listing = xcalloc(1, sizeof *s->listing);
+    listing_read(s->listing, s->objects);
+}
+
+void store_recall_end(struct store *s)
+{
+    if (s->listing)
+        listing_done(s->listing);
+    free(s->listing);
+    s->listing = NULL;
+}
+
+static bool is_there(const struct store *s, const struct digest *object)
+{
+    struct stat st;
+    return s->listing ? listing_has(s->listing, object) : store_stat(s->objects, object, &st);
+}
+
+const struct index_entry *store_recall(const struct store *s, const struct digest *key)
+{
+    const struct index_entry *e = s->index ? index_get(s->index, key) : NULL;
+    struct stat st;
+    if (!e || e->imports || !store_stat(s->records, key, &st) || !index_same(e, &st))
+        return NULL;
+    struct record_summary m;
+    record_summary_of(e, &m);
+    for (size_t i = 0; i < m.objects; i++)
+        if (!is_there(s, &m.object[i]))
+            return NULL;
+    return e;
 }
 
 /* Call see() with the entry of each record in one fan-out folder; *more: it wants to go on. */

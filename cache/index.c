@@ -67,8 +67,10 @@ static bool intact(const struct index_entry *e, size_t n)
 void record_summary_of(const struct index_entry *e, struct record_summary *ret)
 {
     const struct digest *d = (const struct digest *)(e + 1);
-    const char *stage = (const char *)(d + digests_of(e)), *task = stage + strlen(stage) + 1,
-               *when = task + strlen(task) + 1;
+    const char *ports = (const char *)(d + digests_of(e)), *when = ports;
+    for (size_t i = 0; i < e->outputs; i++)
+        when += strlen(when) + 1;
+    const char *stage = when + strlen(when) + 1;
     *ret = (struct record_summary){.key = &e->key,
                                    .output = d,
                                    .object = d + e->outputs,
@@ -77,9 +79,9 @@ void record_summary_of(const struct index_entry *e, struct record_summary *ret)
                                    .objects = e->objects,
                                    .imports = e->imports,
                                    .stage = stage,
-                                   .task = task,
+                                   .task = stage + strlen(stage) + 1,
                                    .when = when,
-                                   .ports = when + strlen(when) + 1,
+                                   .ports = ports,
                                    .seconds = e->seconds,
                                    .peak_rss = e->peak_rss,
                                    .threads = e->threads};
@@ -87,12 +89,11 @@ void record_summary_of(const struct index_entry *e, struct record_summary *ret)
 
 const struct digest *index_output(const struct index_entry *e, const char *port)
 {
-    struct record_summary s;
-    record_summary_of(e, &s);
-    const char *name = s.ports;
-    for (size_t i = 0; i < s.outputs; i++, name += strlen(name) + 1)
+    const struct digest *d = (const struct digest *)(e + 1);
+    const char *name = (const char *)(d + digests_of(e));
+    for (size_t i = 0; i < e->outputs; i++, name += strlen(name) + 1)
         if (strcmp(name, port) == 0)
-            return &s.output[i];
+            return &d[i];
     return NULL;
 }
 
@@ -155,11 +156,11 @@ static void make_entry(const struct record *r, const struct stat *st, struct buf
     }
     e.objects = add_files(r, false, out);
     e.imports = add_files(r, true, out);
-    add_text(out, r->stage);
-    add_text(out, r->task);
-    add_text(out, r->when);
     for (size_t i = 0; i < r->n; i++)
         add_text(out, r->output[i].port);
+    add_text(out, r->when);
+    add_text(out, r->stage);
+    add_text(out, r->task);
     while (out->len % ALIGN)
         buf_putc(out, '\0');
     e.length = (uint32_t)out->len;

@@ -2,6 +2,7 @@
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
 #include "cache/index.h"
+#include "cache/listing.h"
 #include "cache/store.h"
 
 struct store_temp { /* a folder below tmp/, held by a kernel lock on its descriptor */
@@ -14,6 +15,7 @@ struct store {
     struct store_temp *temp;
     unsigned long counter;
     int records, objects; /* the folders; -1 until they are open */
+    struct listing *listing; /* of the objects, between store_recall_begin and _end; NULL: ask for each */
     struct index *index;  /* read at the first need: store_index */
     char *scratch; /* where files are written before they are renamed into place; made at the first need */
 };

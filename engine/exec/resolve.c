@@ -127,10 +127,69 @@ enum resolution resolve_whole(struct resolver *r, const struct task *t, struct e
     return RESOLVE_MISS;
 }
 
+#define MANY 256 /* tasks that are worth several threads */
+
+static bool no_import(void *arg, const char *path, struct digest *ret, struct error *err)
+{
+    return false;
+}
+
+/* A hit that the index is enough for, where the tasks it needs are known; else nothing happens. */
+static bool recall(struct resolver *r, const struct task *t)
+{
+    const struct key_source source = {output_digest, no_import, r};
+    struct resolved *x = &r->task[t->index];
+    AUTO(mem) char *text = NULL;
+    if (!task_key(t, &source, &x->key, &text, NULL) || !(x->entry = store_recall(r->store, &x->key)))
+        return false;
+    return x->has_key = true;
+}
+
+/* How far each task is from a source, at most; how many such layers there are. */
+static int find_layers(const struct spec *spec, int *layer)
+{
+    int layers = 0;
+    for (int i = 0; i < spec->n; i++) {
+        const struct task *t = spec->task[i];
+        for (int p = 0; p < stage_port_count(t->stage->inputs); p++)
+            for (int k = 0; k < t->inputs[p].n; k++)
+                if (layer[t->inputs[p].ref[k].task->index] >= layer[i])
+                    layer[i] = layer[t->inputs[p].ref[k].task->index] + 1;
+        if (layer[i] >= layers)
+            layers = layer[i] + 1;
+    }
+    return layers;
+}
+
+/* Layer by layer, what the index is enough for: tasks of one layer do not need each other. */
+static void recall_all(struct resolver *r, const struct spec *spec, enum resolution *state)
+{
+    AUTO(mem) int *layer = xcalloc((size_t)spec->n + 1, sizeof *layer);
+    AUTO(mem) int *order = xcalloc((size_t)spec->n + 1, sizeof *order);
+    int layers = find_layers(spec, layer);
+    AUTO(mem) int *end = xcalloc((size_t)layers + 1, sizeof *end);
+    for (int i = 0; i < spec->n; i++)
+        end[layer[i] + 1]++; /* how many are before the next layer, when summed */
+    for (int i = 0; i < layers; i++)
+        end[i + 1] += end[i];
+    for (int i = 0; i < spec->n; i++)
+        order[end[layer[i]]++] = i;
+    store_recall_begin(r->store, (size_t)spec->n);
+    for (int l = 0, from = 0; l < layers; from = end[l++]) {
+#pragma omp parallel for schedule(dynamic, 64) if (end[l] - from >= MANY)
+        for (int k = from; k < end[l]; k++)
+            state[order[k]] = recall(r, spec->task[order[k]]) ? RESOLVE_HIT : RESOLVE_WAIT;
+    }
+    store_recall_end(r->store);
+}
+
 bool resolve_all(struct resolver *r, const struct spec *spec, enum resolution *state, struct error *err)
 {
+    for (int i = 0; i < spec->n; i++)
+        forget(&r->task[i]);
+    recall_all(r, spec, state);
     for (int i = 0; i < spec->n; i++) /* inputs come first in a spec */
-        if ((state[i] = resolve(r, spec->task[i], err)) == RESOLVE_ERROR)
+        if (state[i] != RESOLVE_HIT && (state[i] = resolve(r, spec->task[i], err)) == RESOLVE_ERROR)
             return false;
     return true;
 }
