@@ -192,6 +192,19 @@ static json_t *value_json(const struct param *row, const void *params)
     return NULL;
 }
 
+static void int_text(int64_t x, struct buf *out)
+{
+    char digits[24], *at = digits + sizeof digits - 1;
+    uint64_t left = x < 0 ? -(uint64_t)x : (uint64_t)x;
+    *at = '\0';
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (x < 0)
+        *--at = '-';
+    buf_puts(out, at);
+}
+
 /* Text that JSON writes as it is. */
 static bool is_plain(const char *s)
 {
@@ -207,9 +220,7 @@ void param_text(const struct param *row, const void *params, struct buf *out)
     if (row->type == PARAM_REAL) {
         real_text(*(const double *)p, out);
     } else if (row->type == PARAM_INT) {
-        char digits[24];
-        snprintf(digits, sizeof digits, "%lld", (long long)*(const int64_t *)p);
-        buf_puts(out, digits);
+        int_text(*(const int64_t *)p, out);
     } else if (row->type == PARAM_BOOL) {
         buf_puts(out, *(const bool *)p ? "true" : "false");
     } else if (*(const char *const *)p && is_plain(*(const char *const *)p)) {

@@ -1,5 +1,5 @@
-/* Which files a folder of digests holds, by reading it once: cheaper than to ask for each when many are wanted.
- * What comes or goes afterwards is not seen, so a listing must not live long. */
+/* Which files a folder of digests holds, by reading it once: cheaper than to ask for each when many are
+ * wanted. What comes or goes afterwards is not seen, so a listing must not live long. */
 #ifndef CACHE_LISTING_H
 #define CACHE_LISTING_H
 #include "base/hash.h"

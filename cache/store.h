@@ -79,9 +79,9 @@ bool store_each_record(struct store *s, bool (*see)(void *arg, const struct reco
  */
 bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret, bool *lost,
                    struct error *err) MUST_CHECK;
-/* What the index alone knows of a key, for many keys in a row: NULL: not surely a hit, ask store_look_up. Any number
- * of threads may call it at once between begin and end, while nobody calls anything else. Between these an object
- * that goes may be taken for one that is there, as it may be after any look. */
+/* What the index alone knows of a key, for many keys in a row: NULL: not surely a hit, ask store_look_up. Any
+ * number of threads may call it at once between begin and end, while nobody calls anything else. Between
+ * these an object that goes may be taken for one that is there, as it may be after any look. */
 void store_recall_begin(struct store *s, size_t keys); /* about how many */
 const struct index_entry *store_recall(const struct store *s, const struct digest *key);
 void store_recall_end(struct store *s);

@@ -14,9 +14,9 @@ struct store {
     char *path;
     struct store_temp *temp;
     unsigned long counter;
-    int records, objects; /* the folders; -1 until they are open */
+    int records, objects;    /* the folders; -1 until they are open */
     struct listing *listing; /* of the objects, between store_recall_begin and _end; NULL: ask for each */
-    struct index *index;  /* read at the first need: store_index */
+    struct index *index;     /* read at the first need: store_index */
     char *scratch; /* where files are written before they are renamed into place; made at the first need */
 };
 struct index *store_index(struct store *s);
