@@ -60,7 +60,6 @@ static void read_part(struct listing_part *p, int folder, int number)
 
 void listing_read(struct listing *l, int folder)
 {
-#pragma omp parallel for schedule(dynamic, 8)
     for (int i = 0; i < 256; i++)
         read_part(&l->part[i], folder, i);
 }

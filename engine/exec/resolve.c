@@ -1,6 +1,7 @@
 #include "engine/exec/resolve.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,6 +162,14 @@ static int find_layers(const struct spec *spec, int *layer)
     return layers;
 }
 
+/* Are there cores for more threads? Threads that wait for each other only lose where others keep the cores
+ * busy. */
+static bool is_idle(void)
+{
+    double load;
+    return getloadavg(&load, 1) == 1 && load < omp_get_num_procs();
+}
+
 /* Layer by layer, what the index is enough for: tasks of one layer do not need each other. */
 static void recall_all(struct resolver *r, const struct spec *spec, enum resolution *state)
 {
@@ -175,8 +184,9 @@ static void recall_all(struct resolver *r, const struct spec *spec, enum resolut
     for (int i = 0; i < spec->n; i++)
         order[end[layer[i]]++] = i;
     store_recall_begin(r->store, (size_t)spec->n);
+    bool idle = is_idle();
     for (int l = 0, from = 0; l < layers; from = end[l++]) {
-#pragma omp parallel for schedule(dynamic, 64) if (end[l] - from >= MANY)
+#pragma omp parallel for schedule(dynamic, 64) if (idle && end[l] - from >= MANY)
         for (int k = from; k < end[l]; k++)
             state[order[k]] = recall(r, spec->task[order[k]]) ? RESOLVE_HIT : RESOLVE_WAIT;
     }
