@@ -8,7 +8,7 @@ static void reserve(struct buf *b, size_t extra)
 {
     if (b->cap - b->len > extra && b->data)
         return;
-    size_t cap = b->cap ? b->cap : 64;
+    size_t cap = b->cap ? 2 * b->cap : 128;
     while (cap - b->len <= extra)
         cap *= 2;
     b->data = xrealloc(b->data, cap);

@@ -4,13 +4,35 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <string.h>
+
+/* Found once: to look the algorithm up costs more than to hash a short text. */
+static const EVP_MD *sha256(void)
+{
+    static _Atomic(EVP_MD *) found;
+    EVP_MD *md = atomic_load(&found), *none = NULL;
+    if (md)
+        return md;
+    md = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!md)
+        xmalloc(SIZE_MAX); /* libcrypto fails here only for want of memory */
+    if (atomic_compare_exchange_strong(&found, &none, md))
+        return md;
+    EVP_MD_free(md);
+    return none;
+}
+
+static void start(EVP_MD_CTX *ctx)
+{
+    if (!ctx || !EVP_DigestInit_ex2(ctx, sha256(), NULL))
+        xmalloc(SIZE_MAX);
+}
 
 void hasher_init(struct hasher *h)
 {
     h->ctx = EVP_MD_CTX_new();
-    if (!h->ctx || !EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL))
-        xmalloc(SIZE_MAX); /* libcrypto fails here only for want of memory */
+    start(h->ctx);
 }
 
 void hasher_add(struct hasher *h, const void *p, size_t n)

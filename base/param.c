@@ -192,36 +192,71 @@ static json_t *value_json(const struct param *row, const void *params)
     return NULL;
 }
 
-void param_text(const struct param *row, const void *params, struct buf *out)
+static void int_text(int64_t x, struct buf *out)
 {
-    if (row->type == PARAM_REAL) {
-        real_text(*(const double *)((const char *)params + row->offset), out);
-        return;
-    }
-    AUTO_JSON v = value_json(row, params);
-    AUTO(mem) char *text = json_text(v, false);
-    buf_puts(out, text);
+    char digits[24], *at = digits + sizeof digits - 1;
+    uint64_t left = x < 0 ? -(uint64_t)x : (uint64_t)x;
+    *at = '\0';
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (x < 0)
+        *--at = '-';
+    buf_puts(out, at);
 }
 
-static int by_name(const void *a, const void *b)
+/* Text that JSON writes as it is. */
+static bool is_plain(const char *s)
 {
-    return strcmp((*(const struct param *const *)a)->name, (*(const struct param *const *)b)->name);
+    for (; *s; s++)
+        if (*s < ' ' || *s == '"' || *s == '\\' || *s == 0x7f)
+            return false;
+    return true;
+}
+
+void param_text(const struct param *row, const void *params, struct buf *out)
+{
+    const void *p = (const char *)params + row->offset;
+    if (row->type == PARAM_REAL) {
+        real_text(*(const double *)p, out);
+    } else if (row->type == PARAM_INT) {
+        int_text(*(const int64_t *)p, out);
+    } else if (row->type == PARAM_BOOL) {
+        buf_puts(out, *(const bool *)p ? "true" : "false");
+    } else if (*(const char *const *)p && is_plain(*(const char *const *)p)) {
+        buf_putc(out, '"');
+        buf_puts(out, *(const char *const *)p);
+        buf_putc(out, '"');
+    } else {
+        AUTO_JSON v = value_json(row, params);
+        AUTO(mem) char *text = json_text(v, false);
+        buf_puts(out, text);
+    }
+}
+
+static bool before(const char *a, const char *b)
+{
+    return *a != *b ? (unsigned char)*a < (unsigned char)*b : strcmp(a, b) < 0;
 }
 
 void param_canonical(const struct param *table, const void *params, struct buf *out)
 {
-    size_t n = 0, cap = 0;
-    AUTO(mem) const struct param **row = NULL;
-    for (; table && table->name; table++) {
-        if (table->flags & (PARAM_RUNTIME | PARAM_IMPORT))
+    size_t n = 0, count = 0;
+    while (table && table[count].name)
+        count++;
+    AUTO(mem) const struct param **row = xcalloc(count, sizeof *row);
+    for (const struct param *r = table; r < table + count; r++) {
+        if (r->flags & (PARAM_RUNTIME | PARAM_IMPORT))
             continue;
-        row = xgrow(row, &cap, n + 1, sizeof *row);
-        row[n++] = table;
+        size_t at = n++; /* tables are short: put each row into its place */
+        for (; at > 0 && before(r->name, row[at - 1]->name); at--)
+            row[at] = row[at - 1];
+        row[at] = r;
     }
-    if (n)
-        qsort(row, n, sizeof *row, by_name);
     for (size_t i = 0; i < n; i++) {
-        buf_printf(out, "param %s = ", row[i]->name);
+        buf_puts(out, "param ");
+        buf_puts(out, row[i]->name);
+        buf_puts(out, " = ");
         param_text(row[i], params, out);
         buf_putc(out, '\n');
     }

@@ -48,8 +48,8 @@ bool store_put_file(struct store *s, const char *path, struct digest *ret, int64
 
 bool store_has(struct store *s, const struct digest *d)
 {
-    AUTO(mem) char *path = store_file(s, "objects", d);
-    return fs_exists(path);
+    struct stat st;
+    return store_stat(s->objects, d, &st);
 }
 
 static bool damaged(struct store *s, const char *object, const struct digest *d, const char *how,

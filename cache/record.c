@@ -97,7 +97,12 @@ bool store_put_record(struct store *s, const struct record *r, struct error *err
     store_seal(j);
     AUTO(mem) char *text = json_text(j, true);
     AUTO(mem) char *path = store_file(s, "records", &r->key);
-    return store_publish(s, path, text, strlen(text), err);
+    struct stat st;
+    if (!store_publish(s, path, text, strlen(text), err))
+        return false;
+    if (store_stat(s->records, &r->key, &st))
+        index_add(store_index(s), r, &st, true);
+    return true;
 }
 
 static bool read_file(const json_t *j, struct record_file *f)

@@ -8,12 +8,31 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 
 char *store_file(const struct store *s, const char *kind, const struct digest *d)
 {
     char hex[DIGEST_HEX];
     digest_hex(d, hex);
     return xprintf("%s/%s/%.2s/%s", s->path, kind, hex, hex + 2);
+}
+
+bool store_stat(int folder, const struct digest *d, struct stat *ret)
+{
+    char name[DIGEST_HEX + 1];
+    digest_hex(d, name + 1);
+    name[0] = name[1];
+    name[1] = name[2];
+    name[2] = '/';
+    return fstatat(folder, name, ret, 0) == 0;
+}
+
+struct index *store_index(struct store *s)
+{
+    AUTO(mem) char *path = xprintf("%s/index", s->path);
+    if (!s->index)
+        s->index = index_open(path);
+    return s->index;
 }
 
 bool store_make_parent(const char *file, struct error *err)
@@ -59,6 +78,13 @@ static int tmp_lock(const struct store *s, int how, struct error *err)
     return fd;
 }
 
+static bool open_folder(const struct store *s, const char *name, int *ret, struct error *err)
+{
+    AUTO(mem) char *path = xprintf("%s/%s", s->path, name);
+    *ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return *ret >= 0 || error_errno(err, "cannot open folder '%s'", path);
+}
+
 static void sweep_one(const char *path)
 {
     AUTO(fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -88,6 +114,7 @@ bool store_open(const char *path, struct store **ret, struct error *err)
     static const char *const folder[] = {"objects", "records", "imports",   "checkpoints",
                                          "tmp",     "runs",    "quarantine"};
     AUTO(store) struct store *s = xcalloc(1, sizeof *s);
+    s->records = s->objects = -1;
     if (!fs_mkdirs(path, err))
         return error_context(err, "store");
     AUTO(mem) char *absolute = realpath(path, NULL);
@@ -99,6 +126,8 @@ bool store_open(const char *path, struct store **ret, struct error *err)
         if (fs->mkdir(dir, 0777) != 0 && errno != EEXIST)
             return error_errno(err, "cannot create folder '%s'", dir);
     }
+    if (!open_folder(s, "records", &s->records, err) || !open_folder(s, "objects", &s->objects, err))
+        return false;
     sweep(s);
     *ret = s;
     s = NULL;
@@ -180,6 +209,10 @@ bool store_publish(struct store *s, const char *file, const void *p, size_t n, s
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", temp);
     bool ok = fs_write_all(fd, p, n, temp, err);
+    /* The file's time to the nanosecond: a write in the same tick of the kernel's clock then changes it. */
+    struct timespec time[2] = {{.tv_nsec = UTIME_OMIT}};
+    if (clock_gettime(CLOCK_REALTIME, &time[1]) == 0 && futimens(fd, time) != 0)
+        errno = 0; /* a file system without times: the file is as good */
     return store_commit(ok, fd, temp, file, err);
 }
 
@@ -202,6 +235,11 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
+    index_close(s->index, s);
+    if (s->records >= 0)
+        close(s->records);
+    if (s->objects >= 0)
+        close(s->objects);
     while (s->temp) {
         struct store_temp *t = s->temp;
         s->temp = t->next;

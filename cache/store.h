@@ -1,6 +1,7 @@
 /* The store: objects by content digest, records by task key. Any number of processes may share one store.
  *   objects/ab/cdef...   one zstd frame a file (`zstd -d` reads it), named by SHA-256 of its content
  *   records/ab/cdef...   JSON: what a key produced (docs/store-format.md)
+ *   index                what planning needs of the records (cache/index.h)
  *   imports/             memo of digests of outside files by (path, size, mtime, inode)
  *   tmp/                 attempts in progress; swept when their process is gone
  *   runs/                one folder a run: events, logs
@@ -10,6 +11,7 @@
 #define CACHE_STORE_H
 #include "base/error.h"
 #include "base/hash.h"
+#include "cache/index.h"
 #include <jansson.h>
 
 struct store;
@@ -72,6 +74,22 @@ void record_free(struct record *r);
 /* Call see() for every record; stop when it returns false. Damaged ones are skipped. For `weft why`. */
 bool store_each_record(struct store *s, bool (*see)(void *arg, const struct record *r), void *arg,
                        struct error *err);
+
+/* Is there a result of this key? *ret is what the index says of its record, as long as the store lives; NULL:
+ * a miss, *lost when there is a record but not all that it names. A damaged record is quarantined and a miss.
+ */
+bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret, bool *lost,
+                   struct error *err) MUST_CHECK;
+/* What the index alone knows of a key, for many keys in a row: NULL: not surely a hit, ask store_look_up. Any
+ * number of threads may call it at once between begin and end, while nobody calls anything else. Between
+ * these an object that goes may be taken for one that is there, as it may be after any look. */
+void store_recall_begin(struct store *s, size_t keys); /* about how many */
+const struct index_entry *store_recall(const struct store *s, const struct digest *key);
+void store_recall_end(struct store *s);
+/* Call see() for every record as store_each_record does, with no more of it than the index has: much faster.
+ */
+bool store_each_summary(struct store *s, bool (*see)(void *arg, const struct record_summary *m), void *arg,
+                        struct error *err) MUST_CHECK;
 
 /* -- imports: outside data by reference -- */
 /* Digest of a file, or of a folder as SHA-256 over its sorted "RELPATH\0DIGESTHEX SIZE\n" lines. Files whose

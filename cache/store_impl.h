@@ -2,6 +2,8 @@
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
 #include "cache/frame.h"
+#include "cache/index.h"
+#include "cache/listing.h"
 #include "cache/store.h"
 
 struct store_temp { /* a folder below tmp/, held by a kernel lock on its descriptor */
@@ -13,8 +15,14 @@ struct store {
     char *path;
     struct store_temp *temp;
     unsigned long counter;
+    int records, objects;    /* the folders; -1 until they are open */
+    struct listing *listing; /* of the objects, between store_recall_begin and _end; NULL: ask for each */
+    struct index *index;     /* read at the first need: store_index */
     char *scratch; /* where files are written before they are renamed into place; made at the first need */
 };
+struct index *store_index(struct store *s);
+/* Look at record or object d below the open folder; false with errno as stat. */
+bool store_stat(int folder, const struct digest *d, struct stat *ret);
 /* "STORE/KIND/ab/cdef..."; malloc'd. */
 char *store_file(const struct store *s, const char *kind, const struct digest *d);
 /* The folder of such a file, created when missing. */

@@ -14,7 +14,7 @@ static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_
 
 struct ledger {
     const struct spec *spec;
-    const struct resolver *resolver;
+    struct resolver *resolver;
     const char **label; /* of all clients, sorted */
     int n;
 };
@@ -53,7 +53,7 @@ static void find_labels(struct ledger *l, struct arena *a)
 /* Bytes of an output, -1 while it is not made. */
 static int64_t output_bytes(const struct ledger *l, const struct task *t, const char *port)
 {
-    const struct record_output *o = record_find_output(l->resolver->task[t->index].record, port);
+    const struct record_output *o = record_find_output(resolve_record(l->resolver, t), port);
     int64_t sum = 0;
     for (size_t i = 0; o && i < o->n; i++)
         sum += o->file[i].size;

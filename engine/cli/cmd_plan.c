@@ -43,12 +43,19 @@ static void add_waits_for(const struct planview *v, const struct task *t, struct
         buf_printf(out, " and %d more", n - NAMED);
 }
 
+static void add_made(const struct index_entry *entry, struct buf *out)
+{
+    struct record_summary made;
+    record_summary_of(entry, &made);
+    buf_printf(out, "made %s", made.when);
+}
+
 static void why(const struct planview *v, int i, struct buf *out)
 {
     const struct planview_task *t = &v->task[i];
     const struct task *task = v->spec->task[i];
     if (t->state == RESOLVE_HIT)
-        buf_printf(out, "made %s", t->known->record->when);
+        add_made(t->known->entry, out);
     else if (t->state == RESOLVE_WAIT)
         add_waits_for(v, task, out);
     else if (t->same)

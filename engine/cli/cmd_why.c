@@ -29,6 +29,7 @@ struct answer { /* about one task */
     const struct task *task;
     enum resolution state;
     const struct resolved *known;
+    const struct record *record; /* of a hit */
     struct key_near near;
     bool lost; /* --against: the run had the task, but what its key was is not known any more */
     const struct task *missing[8]; /* WAIT: tasks that would run first, nearest causes */
@@ -62,7 +63,8 @@ static void find_missing(const struct question *q, const struct task *t, bool *s
 }
 
 /* What the run --against had for the task: its record's key text. Only tasks that have one compare. */
-static bool compare_with_run(struct question *q, const struct task *t, struct answer *ret, struct error *err)
+static bool compare_with_run(struct question *q, const struct task *t, const char *text, struct answer *ret,
+                             struct error *err)
 {
     const struct run_task *then = NULL;
     for (int i = 0; i < q->run.n; i++)
@@ -82,7 +84,7 @@ static bool compare_with_run(struct question *q, const struct task *t, struct an
                                   .host = arena_strdup(&q->arena, r->host),
                                   .seconds = r->seconds};
     record_free(r);
-    keydiff(ret->near.text, ret->known->text, &q->arena, &ret->near.diff);
+    keydiff(ret->near.text, text, &q->arena, &ret->near.diff);
     return true;
 }
 
@@ -94,11 +96,16 @@ static bool answer(struct question *q, const struct task *t, struct answer *ret,
         find_missing(q, t, seen, ret);
         return true;
     }
+    const struct record *r = ret->record = resolve_record(&q->resolver, t);
+    if (ret->state == RESOLVE_HIT && !r)
+        ret->state = RESOLVE_MISS; /* it was damaged */
+    AUTO(mem) char *text = resolve_text(&q->resolver, t, err);
+    if (!text)
+        return false;
     if (q->against)
-        return compare_with_run(q, t, ret, err);
-    const struct record *r = ret->known->record;
-    return keydiff_nearest(q->store, t->stage->name, t->name, ret->known->text, r ? r->when : NULL, &q->arena,
-                           &ret->near, err);
+        return compare_with_run(q, t, text, ret, err);
+    return keydiff_nearest(q->store, t->stage->name, t->name, text, r ? r->when : NULL, &q->arena, &ret->near,
+                           err);
 }
 
 /* ---- for people ---- */
@@ -115,7 +122,7 @@ static void print_change(const struct question *q, const struct answer *a, const
 static void print_near(const struct question *q, const struct answer *a)
 {
     const struct key_near *n = &a->near;
-    const char *earlier = a->known->record ? "earlier " : "";
+    const char *earlier = a->record ? "earlier " : "";
     if (a->lost)
         printf("  in run %s it had another key or failed, and left no record to compare with\n", q->run.id);
     else if (!n->text && q->against)
@@ -135,7 +142,7 @@ static void print_near(const struct question *q, const struct answer *a)
 static void print_answer(struct question *q, const struct answer *a)
 {
     char text[UNITS_MAX], size[UNITS_MAX], hex[DIGEST_HEX];
-    const struct record *r = a->known->record;
+    const struct record *r = a->record;
     if (a->state == RESOLVE_HIT)
         printf("%s is a hit: made %s on %s as task '%s' in %s on %d core%s, %s of memory (key %.12s)\n",
                a->task->name, r->when, r->host, r->task, seconds_text(r->seconds, text), r->threads,
@@ -173,7 +180,7 @@ static json_t *answer_json(const struct question *q, const struct answer *a)
 {
     static const char *const state[] = {
         [RESOLVE_WAIT] = "wait", [RESOLVE_MISS] = "run", [RESOLVE_HIT] = "hit"};
-    const struct record *r = a->known->record;
+    const struct record *r = a->record;
     char hex[DIGEST_HEX];
     json_t *o = json_pack("{s:s, s:s}", "task", a->task->name, "state", state[a->state]),
            *missing = json_array();

@@ -23,9 +23,9 @@ static bool look_up(struct planview *v, const struct planview_options *o, struct
         v->miss += t->state == RESOLVE_MISS;
         v->wait += t->state == RESOLVE_WAIT;
         if (t->state == RESOLVE_HIT) {
-            t->seconds = t->known->record->seconds;
-            t->cores = t->known->record->threads;
-            t->memory = t->known->record->peak_rss;
+            t->seconds = t->known->entry->seconds;
+            t->cores = (int)t->known->entry->threads;
+            t->memory = t->known->entry->peak_rss;
             v->saved += t->seconds;
         }
     }
@@ -123,8 +123,12 @@ static bool ask(struct planview *v, struct store *store, bool all, struct error 
             v->unasked++;
             continue;
         }
+        AUTO(mem) char *text = resolve_text(&v->resolver, task, err);
+        if (!text)
+            return false;
         row[n] = t;
-        q[n++] = (struct key_query){.stage = task->stage->name, .task = task->name, .text = t->known->text};
+        q[n++] = (struct key_query){
+            .stage = task->stage->name, .task = task->name, .text = arena_strdup(&v->arena, text)};
     }
     if (!keydiff_nearest_all(store, q, n, &v->arena, err))
         return false;

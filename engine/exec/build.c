@@ -56,8 +56,8 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
     const struct resolved *x = &b->resolver.task[t->index];
     r->has_key = x->has_key;
     r->key = x->key;
-    r->record = x->record;
-    r->seconds = x->record ? x->record->seconds : 0;
+    r->record = resolve_record(&b->resolver, t);
+    r->seconds = r->record ? r->record->seconds : 0;
     b->finished++;
     left_finish(b, t->index);
     if (known || (r->state == TASK_HIT && state == TASK_HIT))
@@ -113,7 +113,7 @@ static void look_up(struct build *b, int task)
         plan_failed(b->plan, task, b->opt.keep_going);
         return;
     }
-    enum resolution found = resolve(&b->resolver, t, &err);
+    enum resolution found = resolve_whole(&b->resolver, t, &err);
     char hex[DIGEST_HEX];
     if (found == RESOLVE_ERROR) {
         fail_task(b, t, &err);

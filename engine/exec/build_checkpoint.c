@@ -44,7 +44,12 @@ void checkpoint_begin(struct build *b, struct attempt *a, struct arena *mem, str
     c->passes = stage_passes(t->stage, t->params);
     if (c->passes <= 0)
         return;
-    identify(t, b->resolver.task[t->index].text, &c->id);
+    AUTO(mem) char *text = resolve_text(&b->resolver, t, &err);
+    if (!text) { /* outside data went away: the task itself will say so */
+        c->passes = 0;
+        return;
+    }
+    identify(t, text, &c->id);
     job->stop = arena_printf(mem, "%s/stop", a->dir);
     double every = b->opt.checkpoint_every;
     job->every = every < 0 ? 0 : every > 0 ? every : EVERY;

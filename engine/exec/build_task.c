@@ -13,7 +13,7 @@ static bool input_folder(struct build *b, const struct task_ref *ref, int output
                          struct error *err)
 {
     const struct record_output *o =
-        record_find_output(b->resolver.task[ref->task->index].record, ref->task->stage->outputs[output].name);
+        record_find_output(resolve_record(&b->resolver, ref->task), ref->task->stage->outputs[output].name);
     if (artifacts_folder(b->artifacts, o, ret, err))
         return true;
     return error_context(err, "input from task '%s'", ref->task->name);
@@ -141,7 +141,6 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     gethostname(host, sizeof host - 1);
     r->key = b->resolver.task[t->index].key;
-    r->text = xstrdup(b->resolver.task[t->index].text);
     r->stage = xstrdup(t->stage->name);
     r->task = xstrdup(t->name);
     r->resumed = a->checkpoints.resumed;
@@ -164,7 +163,7 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
         if (!artifacts_collect(b->artifacts, dir, s->outputs[p].name, &r->output[p], err))
             return error_context(err, "cannot store the result");
     }
-    if (!resolve_unchanged(&b->resolver, a->task, err))
+    if (!resolve_unchanged(&b->resolver, a->task, &r->text, err))
         return false;
     return store_put_record(b->store, r, err) || error_context(err, "cannot store the result");
 }

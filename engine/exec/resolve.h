@@ -5,11 +5,11 @@
 #include "engine/spec/spec.h"
 
 struct resolved { /* of one task */
-    bool has_key;
     struct digest key;
-    char *text;            /* the canonical description; malloc'd, NULL until the key is known */
-    struct record *record; /* what the key produced; NULL: not known or a miss */
-    bool lost;             /* a miss although there is a record: the store lost what it names */
+    const struct index_entry *entry; /* what the store knows of the key's record; NULL: not known or a miss */
+    struct record *record; /* the whole of it, once somebody asked or ran the task: resolve_record */
+    bool has_key;
+    bool lost; /* a miss although there is a record: the store lost what it names */
 };
 struct resolver { /* records are found, or set by who ran the task */
     struct store *store;
@@ -24,8 +24,18 @@ enum resolution {
     RESOLVE_HIT /* there is a record and all it names is there */
 };
 enum resolution resolve(struct resolver *r, const struct task *t, struct error *err);
-/* After t ran: is its key what it was? Outside data may have changed while it was read: ERROR_TASK. */
-bool resolve_unchanged(const struct resolver *r, const struct task *t, struct error *err) MUST_CHECK;
+/* The same, and a hit has its whole record read and found intact. */
+enum resolution resolve_whole(struct resolver *r, const struct task *t, struct error *err);
+/* The record of a hit or of a task that ran; NULL: there is none, or it can no longer be read. Lives as long
+ * as the resolver, or until the task is resolved again. */
+const struct record *resolve_record(struct resolver *r, const struct task *t);
+/* The canonical description of a task whose key is known; malloc'd. NULL: outside data that it reads is gone.
+ */
+char *resolve_text(const struct resolver *r, const struct task *t, struct error *err) MUST_CHECK;
+/* After t ran: is its key what it was? Outside data may have changed while it was read: ERROR_TASK.
+ * *ret_text, if wanted, is the description of just that key; malloc'd. */
+bool resolve_unchanged(const struct resolver *r, const struct task *t, char **ret_text,
+                       struct error *err) MUST_CHECK;
 /* All tasks of the experiment in order: state[i] as far as it is known without running anything. */
 bool resolve_all(struct resolver *r, const struct spec *spec, enum resolution *state,
                  struct error *err) MUST_CHECK;

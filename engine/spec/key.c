@@ -42,19 +42,29 @@ static bool add_imports(const struct task *t, const struct key_source *src, stru
     return true;
 }
 
+static void add_line(const char *what, const char *port, int i, const struct digest *d, struct buf *out)
+{
+    char hex[DIGEST_HEX];
+    buf_puts(out, what);
+    buf_putc(out, ' ');
+    buf_puts(out, port);
+    i == 0 ? buf_puts(out, "[0] = ") : buf_printf(out, "[%d] = ", i);
+    buf_puts(out, digest_hex(d, hex));
+    buf_putc(out, '\n');
+}
+
 static bool add_input(const struct task_ref *r, const char *port, int i, const struct key_source *src,
                       struct buf *out)
 {
     struct digest d;
-    char hex[DIGEST_HEX];
     if (!src->output(src->arg, r->task, r->output, &d))
         return false;
-    buf_printf(out, "input %s[%d] = %s\n", port, i, digest_hex(&d, hex));
+    add_line("input", port, i, &d, out);
     if (r->output_also < 0)
         return true;
     if (!src->output(src->arg, r->task, r->output_also, &d))
         return false;
-    buf_printf(out, "also %s[%d] = %s\n", port, i, digest_hex(&d, hex));
+    add_line("also", port, i, &d, out);
     return true;
 }
 
@@ -66,7 +76,7 @@ static bool add_inputs(const struct task *t, const struct key_source *src, struc
     AUTO(mem) const struct port **port = xcalloc(n + 1, sizeof *port);
     for (size_t i = 0; i < n; i++)
         port[i] = &t->stage->inputs[i];
-    if (n)
+    if (n > 1)
         qsort(port, n, sizeof *port, by_port);
     for (size_t i = 0; i < n; i++) {
         const struct task_inputs *in = &t->inputs[port[i] - t->stage->inputs];
@@ -77,6 +87,14 @@ static bool add_inputs(const struct task *t, const struct key_source *src, struc
     return true;
 }
 
+static bool has_imports(const struct stage *s)
+{
+    for (const struct param *r = s->params; r && r->name; r++)
+        if (r->flags & PARAM_IMPORT)
+            return true;
+    return false;
+}
+
 bool task_key(const struct task *t, const struct key_source *src, struct digest *ret, char **ret_text,
               struct error *err)
 {
@@ -85,11 +103,15 @@ bool task_key(const struct task *t, const struct key_source *src, struct digest 
         err->code = ERROR_NONE;
     buf_printf(&b, "weft-key 1\nstage %s %d\n", t->stage->name, t->stage->version);
     param_canonical(t->stage->params, t->params, &b);
-    /* inputs first: an import may be expensive to read, and is useless while an input is not known */
-    AUTO(buf) struct buf inputs = {0};
-    if (!add_inputs(t, src, &inputs) || !add_imports(t, src, &b, err))
+    if (has_imports(t->stage)) {
+        /* inputs first: an import may be expensive to read, and is useless while an input is not known */
+        AUTO(buf) struct buf inputs = {0};
+        if (!add_inputs(t, src, &inputs) || !add_imports(t, src, &b, err))
+            return false;
+        buf_puts(&b, buf_str(&inputs));
+    } else if (!add_inputs(t, src, &b)) {
         return false;
-    buf_puts(&b, buf_str(&inputs));
+    }
     hash_bytes(b.data, b.len, ret);
     *ret_text = buf_take(&b);
     return true;

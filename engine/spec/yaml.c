@@ -1,6 +1,7 @@
 #include "engine/spec/yaml.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "engine/spec/lookup.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -9,7 +10,8 @@
 
 #define DEPTH_MAX 100
 #define NODES_MAX 1000000 /* aliases count each time they are used */
-#define KEYS_MAX  20000   /* of one map: looking for duplicates is quadratic */
+#define KEYS_MAX  20000   /* of one map */
+#define KEYS_FEW  32      /* so many are looked through one by one */
 
 struct anchor {
     const char *name;
@@ -68,7 +70,14 @@ static struct yaml_node *new_node(struct reader *r, enum yaml_kind kind, yaml_ma
 struct children {
     struct yaml_node **item, **key;
     int n, cap;
+    struct lookup seen; /* of a map with many keys: the first `entered` of them */
+    int entered;
 };
+
+static void children_auto(struct children *c)
+{
+    lookup_auto(&c->seen);
+}
 
 static void append(struct reader *r, struct children *c, struct yaml_node *key, struct yaml_node *item)
 {
@@ -80,18 +89,30 @@ static void append(struct reader *r, struct children *c, struct yaml_node *key, 
             memcpy(items, c->item, (size_t)c->n * sizeof *items);
             memcpy(keys, c->key, (size_t)c->n * sizeof *keys);
         }
-        *c = (struct children){items, keys, c->n, cap};
+        c->item = items;
+        c->key = keys;
+        c->cap = cap;
     }
     c->item[c->n] = item;
     c->key[c->n++] = key;
 }
 
-static int find_key(const struct children *c, const char *key)
+static int find_key(struct children *c, const char *key)
 {
-    for (int i = 0; i < c->n; i++)
-        if (strcmp(c->key[i]->text, key) == 0)
-            return i;
-    return -1;
+    if (c->n <= KEYS_FEW) {
+        for (int i = 0; i < c->n; i++)
+            if (strcmp(c->key[i]->text, key) == 0)
+                return i;
+        return -1;
+    }
+    if (2 * (size_t)c->n > c->seen.mask) {
+        lookup_auto(&c->seen);
+        lookup_init(&c->seen, 2 * (size_t)c->n);
+        c->entered = 0;
+    }
+    for (; c->entered < c->n; c->entered++)
+        lookup_add(&c->seen, c->key[c->entered]->text, c->entered);
+    return lookup_get(&c->seen, key);
 }
 
 static bool read_list(struct reader *r, struct yaml_node *n)
@@ -169,7 +190,8 @@ static bool read_pair(struct reader *r, struct children *c, struct children *mer
 
 static bool read_map(struct reader *r, struct yaml_node *n)
 {
-    struct children c = {0}, merged = {0};
+    AUTO(children) struct children c = {0};
+    AUTO(children) struct children merged = {0};
     for (bool end = false; !end;)
         if (!read_pair(r, &c, &merged, &end))
             return false;

@@ -1,9 +1,10 @@
-/* A big experiment with every result in the store: how long until weft, or ninja, says that there is nothing
- * to do. bench_noop data DIR WIDTH    write DIR/experiment.yaml of 10 tasks for each of WIDTH items,
- * DIR/store with a record and objects for each task, and DIR/build.ninja of the same shape bench_noop weft
- * DIR WEFT     time `weft check` and `weft plan`; one JSON line, value: their sum bench_noop ninja DIR time
- * ninja, which must have run there once Each timed program runs RUNS times after once unseen, and the median
- * counts. */
+/* A big experiment with every result in the store: how long until weft, or ninja, sees that nothing is to do.
+ *   bench_noop data DIR WIDTH   write DIR/experiment.yaml of 10 tasks for each of WIDTH items, DIR/store with
+ *                               a record and objects for each, and DIR/build.ninja of the same shape
+ *   bench_noop weft DIR WEFT    time `weft check` and `weft plan`; one JSON line, value: their sum
+ *   bench_noop ninja DIR        time ninja; it must have run there once
+ *
+ * Each program runs RUNS times after once unseen, and the median counts. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -34,7 +35,7 @@ static const char stages[] =
     "  relevance:\n"
     "    foreach: ${items}\n"
     "    uses: classifier\n"
-    "    in: { model: 'seed[${item}]', public: 'features[${item}]', private: 'data[${item}]' }\n"
+    "    in: { model: 'seed[${item}]', public: 'unseen[${item}]', private: 'data[${item}]' }\n"
     "  proxy:\n"
     "    foreach: ${items}\n"
     "    uses: dpp\n"

@@ -9,11 +9,16 @@ set -u
 obj=$1
 ROUNDS=${ROUNDS:-3} THREADS=${THREADS:-2} PYTHON=${PYTHON:-/usr/bin/python3}
 export OMP_NUM_THREADS=$THREADS BLIS_NUM_THREADS=$THREADS OPENBLAS_NUM_THREADS=$THREADS
-sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread || echo "bench: cannot install the peers" >&2
+sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build || echo "bench: cannot install the peers" >&2
 "$PYTHON" -c 'import torch, numpy' || echo "bench: no PyTorch and numpy for $PYTHON: the peers' columns stay empty" >&2
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT INT TERM
 bench=$obj/tests/bench here=tests/bench
 "$bench/bench_dpp" data "$work/dpp3000" 3000 768 && "$bench/bench_dpp" data "$work/dpp20000" 20000 768 || exit 1
+# Everything is in the store, and ninja's files are there: what is left is to see that.
+for width in 1000 10000; do
+    "$bench/bench_noop" data "$work/noop$width" $width || exit 1
+done
+ninja -C "$work/noop1000" >/dev/null || echo "bench: no ninja to compare with" >&2
 
 # The library that stands in for libblas.so.3. BLIS may take AVX2 kernels on an Intel machine with AVX-512 (see
 # stages/tensor/gemm.c); its peer is told better.
@@ -36,7 +41,12 @@ numpy greedy MAP, float32 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dp
 numpy greedy MAP, float32 on $1|$bench/bench_dpp $work/dpp20000 500|$dpp $work/dpp20000 500 float32
 ROWS
 }
-{ rows OpenBLAS "$openblas"; rows BLIS "$blis"; } >"$work/rows"
+{
+    rows OpenBLAS "$openblas"
+    rows BLIS "$blis"
+    echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
+    echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
+} >"$work/rows"
 
 round=1
 while [ "$round" -le "$ROUNDS" ]; do

@@ -28,6 +28,8 @@ def row(work, number, peer_name):
     out |= {"unit": ours[0]["unit"], "ratio": round(r, 3) if r else None}
     if "gflops" in ours[0]:
         out["gflops"] = round(statistics.median(o["gflops"] for o in ours), 1)
+    if "kib_per_task" in ours[0]:
+        out |= {k: statistics.median(o[k] for o in ours) for k in ("check", "plan", "kib_per_task")}
     # A choice that is worth less than the peer's would be no faster choice.
     if "logdet" in ours[0] and peers and ours[0]["logdet"] < peers[0]["logdet"] - 1e-3 * abs(peers[0]["logdet"]):
         sys.exit(f"bench: {out['name']}: log det {ours[0]['logdet']} is below the peer's {peers[0]['logdet']}")
@@ -43,10 +45,12 @@ def main():
         f.write("\n")
     peak = max((r.get("gflops", 0) for r in table if r["name"].startswith("gemm")), default=0)
     show = lambda x: "-" if x is None else f"{x:.4g}"
-    print(f"{'benchmark':30} {'ours':>8} {'peer':>8} {'unit':8} {'ratio':>6}  {'GFLOP/s (of gemm)':18} peer")
+    print(f"{'benchmark':30} {'ours':>8} {'peer':>8} {'unit':8} {'ratio':>6}  {'GFLOP/s (of gemm)':22} peer")
     for r in table:
         rate = f"{r['gflops']:.0f} ({r['gflops'] / peak:.0%})" if "gflops" in r and peak else ""
-        print(f"{r['name']:30} {show(r['ours']):>8} {show(r['peer']):>8} {r['unit']:8} {show(r['ratio']):>6}  {rate:18} {r['peer_name']}")
+        if "kib_per_task" in r:
+            rate = f"{r['kib_per_task']:.2f} KiB/task"
+        print(f"{r['name']:30} {show(r['ours']):>8} {show(r['peer']):>8} {r['unit']:8} {show(r['ratio']):>6}  {rate:22} {r['peer_name']}")
 
 
 main()

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "engine/spec/yaml.h"
 #include "tests/test.h"
@@ -135,6 +136,14 @@ static void bombs(void **state)
     for (int i = 0; i < 20002; i++)
         buf_printf(&keys, "k%d: 1\n", i);
     fails(buf_str(&keys), "too many keys", 20001, 1);
+    for (int i = 1; i < 1000; i += 37) { /* among few and among many */
+        buf_clear(&keys);
+        for (int k = 0; k <= i; k++)
+            buf_printf(&keys, "k%d: 1\n", k);
+        buf_printf(&keys, "k%d: 2\n", i / 2);
+        AUTO(mem) char *text = xprintf("duplicate key 'k%d'", i / 2);
+        fails(buf_str(&keys), text, i + 2, 1);
+    }
 }
 
 /* Damaged text is an error or another document, never a crash. */

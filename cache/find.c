@@ -1,0 +1,144 @@
+/* Results by key, from the index where it knows them and from the records where it does not. */
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "cache/store_impl.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#define YOUNG 2 /* seconds: a file that was written so short a time ago may be written again unseen */
+
+#define MANY 5000 /* keys, from which on it pays to read the 256 folders of the objects */
+
+static bool is_young(const struct stat *st)
+{
+    return time(NULL) - st->st_mtim.tv_sec < YOUNG;
+}
+
+/* The entry of a key whose record's file has this stat. *ret NULL: there is no intact record. */
+static bool read_entry(struct store *s, const struct digest *key, const struct stat *st,
+                       const struct index_entry **ret, struct error *err)
+{
+    struct record *r;
+    if (!store_get_record(s, key, &r, err))
+        return false;
+    *ret = r ? index_add(store_index(s), r, st, !is_young(st)) : NULL;
+    record_free(r);
+    return true;
+}
+
+/* Is all that the entry names there, and its outside data as it was? */
+static bool is_complete(struct store *s, const struct index_entry *e)
+{
+    struct record_summary m;
+    record_summary_of(e, &m);
+    for (size_t i = 0; i < m.objects; i++)
+        if (!store_has(s, &m.object[i]))
+            return false;
+    for (size_t i = 0; i < m.imports; i++) {
+        AUTO(mem) char *found = store_import_find(s, &m.import[i]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret, bool *lost,
+                   struct error *err)
+{
+    struct stat st;
+    *ret = NULL;
+    *lost = false;
+    if (!store_stat(s->records, key, &st))
+        return true;
+    const struct index_entry *e = index_get(store_index(s), key);
+    if ((!e || !index_same(e, &st)) && !read_entry(s, key, &st, &e, err))
+        return false;
+    *lost = e && !is_complete(s, e);
+    *ret = *lost ? NULL : e;
+    return true;
+}
+
+void store_recall_begin(struct store *s, size_t keys)
+{
+    store_index(s);
+    if (keys < MANY)
+        return;
+    s->listing = xcalloc(1, sizeof *s->listing);
+    listing_read(s->listing, s->objects);
+}
+
+void store_recall_end(struct store *s)
+{
+    if (s->listing)
+        listing_done(s->listing);
+    free(s->listing);
+    s->listing = NULL;
+}
+
+static bool is_there(const struct store *s, const struct digest *object)
+{
+    struct stat st;
+    return s->listing ? listing_has(s->listing, object) : store_stat(s->objects, object, &st);
+}
+
+const struct index_entry *store_recall(const struct store *s, const struct digest *key)
+{
+    const struct index_entry *e = s->index ? index_get(s->index, key) : NULL;
+    struct stat st;
+    if (!e || e->imports || !store_stat(s->records, key, &st) || !index_same(e, &st))
+        return NULL;
+    struct record_summary m;
+    record_summary_of(e, &m);
+    for (size_t i = 0; i < m.objects; i++)
+        if (!is_there(s, &m.object[i]))
+            return NULL;
+    return e;
+}
+
+/* Call see() with the entry of each record in one fan-out folder; *more: it wants to go on. */
+static void each_in(struct store *s, const char *fan, bool (*see)(void *arg, const struct record_summary *m),
+                    void *arg, bool *more)
+{
+    int fd = openat(s->records, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d && fd >= 0)
+        close(fd);
+    const struct dirent *f;
+    while (d && *more && (f = readdir(d))) {
+        char hex[DIGEST_HEX + 8];
+        struct digest key;
+        struct stat st;
+        snprintf(hex, sizeof hex, "%.2s%.70s", fan, f->d_name);
+        if (!digest_parse(hex, &key))
+            continue;
+        const struct index_entry *e = index_get(store_index(s), &key);
+        struct record_summary m;
+        if (!e && (!store_stat(s->records, &key, &st) || !read_entry(s, &key, &st, &e, NULL) || !e))
+            continue;
+        record_summary_of(e, &m);
+        *more = see(arg, &m);
+    }
+    if (d)
+        closedir(d);
+}
+
+bool store_each_summary(struct store *s, bool (*see)(void *arg, const struct record_summary *m), void *arg,
+                        struct error *err)
+{
+    int fd = openat(s->records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        error_errno(err, "cannot list the records of '%s'", s->path);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    const struct dirent *f;
+    for (bool more = true; more && (f = readdir(d));)
+        if (strlen(f->d_name) == 2 && f->d_name[0] != '.')
+            each_in(s, f->d_name, see, arg, &more);
+    closedir(d);
+    return true;
+}

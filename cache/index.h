@@ -1,0 +1,50 @@
+/* The index of a store: what planning needs of each record, in one file, so that a plan reads no record.
+ *   STORE/index   entries, appended; each with its length and a checksum (docs/store-format.md)
+ * It only remembers: an entry counts while the record's file is the one it was made from, by size, time and
+ * inode. What is not in the index, or damaged there, is read from the record and added again; the file may be
+ * deleted at any time. Nothing here can fail a caller: without an index everything is slower and the same. */
+#ifndef CACHE_INDEX_H
+#define CACHE_INDEX_H
+#include "base/hash.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct index_entry { /* as in the file; after it: digests of outputs, objects, imports; then the texts */
+    uint32_t magic, length;
+    uint64_t check; /* of all that follows */
+    struct digest key;
+    int64_t mtime, size, inode; /* of the record's file */
+    double seconds;
+    int64_t peak_rss;
+    int32_t threads;
+    uint32_t outputs, objects, imports;
+};
+struct record_summary { /* an entry spelled out; what it points to lives as long as the store */
+    const struct digest *key, *output, *object, *import;
+    size_t outputs, objects, imports; /* lengths of these; outputs in the order of the record */
+    const char *stage, *task, *when;
+    const char *ports; /* names of the outputs, one NUL-ended text after the other */
+    double seconds;
+    int64_t peak_rss;
+    int threads;
+};
+void record_summary_of(const struct index_entry *e, struct record_summary *ret);
+/* Tree digest of an output by its port's name; NULL when there is none. */
+const struct digest *index_output(const struct index_entry *e, const char *port);
+
+/* -- private to cache/ -- */
+struct record;
+struct store;
+struct index;
+struct index *index_open(const char *path);          /* reads the file; never NULL */
+void index_close(struct index *ix, struct store *s); /* appends what is new; NULL is fine */
+const struct index_entry *index_get(const struct index *ix, const struct digest *key); /* NULL: not there */
+/* A record that was read from, or written to, the file with this stat. keep: also for later, and for others.
+ */
+const struct index_entry *index_add(struct index *ix, const struct record *r, const struct stat *st,
+                                    bool keep);
+/* Is this still the file that e was made from? */
+bool index_same(const struct index_entry *e, const struct stat *st);
+#endif
