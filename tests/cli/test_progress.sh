@@ -43,7 +43,8 @@ tm resize-window -t weft -x 100 -y 24
 shows '^  slow  \['
 
 # -- dead in the middle: the next command line stands on a line of its own and works
-pkill -9 -f "^$WEFT run $here/slow.yaml" || wrong "there is no process to kill"
+pid=$(ps -o pid= --ppid "$(tm list-panes -t weft -F '#{pane_pid}')" | tr -d ' ')
+kill -9 "$pid" || wrong "there is no process to kill"
 shows '^ready>' && type_in 'echo still $((40 + 2))'
 shows '^still 42$'
 shows '^  slow  \[' 5 # what was drawn last stands above
@@ -62,6 +63,31 @@ type_in 'clear; "$WEFT" run "$SLOW" --set epochs=9999'
 shows '^  slow .*/9999 steps' && tm send-keys -t weft C-c
 shows '^interrupted: ' && tm send-keys -t weft C-c
 shows '^ready>'
+
+# -- many resizes: each event line is there once, above the block, and nothing below it
+type_in 'clear; tmux -S "$HOME/socket" clear-history; "$WEFT" run "$SLOW" --set epochs=9998'
+for width in 45 120 31 80; do
+    tm resize-window -t weft -x $width -y 24
+    shows '^  slow .*/9998 step'
+    sleep 0.7
+    tm capture-pane -p -S - -t weft >"$tmp/screen" # and what scrolled away
+    [ "$(grep -c '^\[.*hit   ' "$tmp/screen")" = 4 ] || wrong "$width columns: an event is lost or there twice"
+    [ "$(sed -n '/^  slow /,$p' "$tmp/screen" | grep -c .)" = 2 ] || wrong "$width columns: not two lines at the bottom"
+done
+
+# -- stopped, and on again: what was written meanwhile stays
+tm send-keys -t weft C-z
+shows '^ready>' && type_in 'echo mean''while; fg'
+shows '^meanwhile$' && shows '^  slow .*/9998 step'
+sleep 0.7
+shows '^meanwhile$'
+tm send-keys -t weft C-c; shows '^interrupted: ' && tm send-keys -t weft C-c
+shows '^ready>$'
+
+# -- colours: of events and warnings, on a terminal only
+type_in 'clear; "$WEFT" run "$SLOW" --set epochs=4; echo the end: $?'
+shows '^the end: 0$'
+tm capture-pane -p -e -t weft | grep -q "$(printf '\033')\[32mran" || wrong "no colours"
 
 # -- no terminal: one line an event and nothing to obey
 WEFT_STORE=$tmp/store "$WEFT" run "$here/slow.yaml" --set epochs=3 2>"$tmp/err" || wrong "the run failed"
