@@ -51,7 +51,7 @@ shows '^  slow  \[' 5 # what was drawn last stands above
 grep -q "$(printf '\033')" "$tmp/screen" && wrong "escape sequences on the screen"
 
 # -- to the end: event lines and the summary, no block
-type_in 'clear; "$WEFT" run "$SLOW" --set epochs=2000; echo the end: $?'
+type_in 'clear; "$WEFT" run "$SLOW" --set epochs=300; echo the end: $?'
 shows '^the end: 0$' 60
 grep -q '^  slow ' "$tmp/screen" && wrong "the block is still there"
 grep -q ' running, ' "$tmp/screen" && wrong "the counts are still there"
@@ -93,4 +93,13 @@ tm capture-pane -p -e -t weft | grep -q "$(printf '\033')\[32mran" || wrong "no 
 WEFT_STORE=$tmp/store "$WEFT" run "$here/slow.yaml" --set epochs=3 2>"$tmp/err" || wrong "the run failed"
 grep -q "$(printf '\033')" "$tmp/err" && wrong "escape sequences in a pipe"
 [ "$(grep -c '^\[' "$tmp/err")" = 8 ] || { wrong "not one line an event"; cat "$tmp/err"; }
+# -- what a task writes cannot steer the terminal
+cat >"$tmp/evil.yaml" <<'Y'
+experiment: evil
+stages:
+  evil: { uses: command, outputs: { x: files }, with: { argv: [sh, -c, 'printf "before\033[2J\033[31mafter\n"; exit 3'] } }
+Y
+WEFT_STORE=$tmp/store "$WEFT" run "$tmp/evil.yaml" 2>"$tmp/err"; [ $? = 1 ] || wrong "evil: exit status"
+grep -q '^    | before\[2J\[31mafter$' "$tmp/err" || { wrong "evil: its log is not shown"; cat "$tmp/err"; }
+grep -q "$(printf '\033')" "$tmp/err" && { wrong "evil: escape sequences come through"; cat -v "$tmp/err"; }
 exit $bad
