@@ -1,4 +1,5 @@
 #include "engine/cli/color.h"
+#include "base/cleanup.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ const char *color_text(enum color c)
     return wanted() ? sequence[c] : "";
 }
 
-void color_message(const char *line)
+void color_put(struct buf *out, const char *line)
 {
     static const struct {
         const char *word;
@@ -45,13 +46,19 @@ void color_message(const char *line)
             kind = i;
         }
     }
-    if (!at) {
-        fprintf(stderr, "%s\n", line);
+    if (!at || !wanted()) {
+        buf_printf(out, "%s\n", line);
         return;
     }
     const char *text = at + strlen(kinds[kind].word), *off = color_text(COLOR_OFF);
-    fprintf(stderr, "%s%.*s%s%s%.*s%s%s%s%s\n", color_text(COLOR_BOLD), (int)(at - line), line, off,
-            color_text(kinds[kind].color), (int)(text - at), at, off,
-            kinds[kind].color == COLOR_NOTE ? "" : color_text(COLOR_BOLD), text,
-            kinds[kind].color == COLOR_NOTE ? "" : off);
+    const char *bold = color_text(kinds[kind].color == COLOR_NOTE ? COLOR_OFF : COLOR_BOLD);
+    buf_printf(out, "%s%.*s%s%s%.*s%s%s%s%s\n", color_text(COLOR_BOLD), (int)(at - line), line, off,
+               color_text(kinds[kind].color), (int)(text - at), at, off, bold, text, off);
+}
+
+void color_message(const char *line)
+{
+    AUTO(buf) struct buf out = {0};
+    color_put(&out, line);
+    fputs(buf_str(&out), stderr);
 }

@@ -2,6 +2,7 @@
  * NO_COLOR. */
 #ifndef ENGINE_CLI_COLOR_H
 #define ENGINE_CLI_COLOR_H
+#include "base/buf.h"
 
 enum color {
     COLOR_OFF,
@@ -16,4 +17,6 @@ enum color {
 void color_choose(const char *when);  /* "auto", "always" or "never"; NULL changes nothing */
 const char *color_text(enum color c); /* the escape sequence, "" without colours */
 void color_message(const char *line); /* "file:1:2: error: text" and a newline; also warning and note */
+/* The same into a buffer. */
+void color_put(struct buf *out, const char *line);
 #endif

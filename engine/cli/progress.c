@@ -3,8 +3,11 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "engine/cli/color.h"
 #include "engine/cli/screen.h"
 #include "engine/cli/units.h"
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +27,7 @@ struct work { /* a running task */
 };
 struct progress {
     bool live, quiet;
-    double began, last_draw, left;
+    double began, last_draw, left, seconds; /* seconds: that the tasks took which ran */
     struct screen screen;
     struct work *work; /* in the order of their starts */
     size_t running, cap;
@@ -102,6 +105,29 @@ static char *task_line(const struct progress *p, const struct work *w, int name_
     return buf_take(&line);
 }
 
+/* Seconds to the run's end where history does not tell: tasks that wait take as long as those known so far,
+ * as many beside each other as now. Below 0: nothing to go by. */
+static double estimate(const struct progress *p, double t)
+{
+    double longest = 0, rest = 0, all = p->seconds;
+    int known = p->ran, waiting = p->count - p->finished - (int)p->running;
+    for (size_t i = 0; i < p->running; i++) {
+        const struct work *w = &p->work[i];
+        double spent = t - w->start;
+        if (w->total <= 0 || w->done <= 0 || spent <= 0.5)
+            continue;
+        double left = w->done < w->total ? spent * (w->total - w->done) / w->done : 0;
+        longest = left > longest ? left : longest;
+        rest += left;
+        all += spent + left;
+        known++;
+    }
+    if (!p->running || !known)
+        return -1;
+    double together = (rest + waiting * all / known) / (double)p->running;
+    return together > longest ? together : longest;
+}
+
 /* "[12/36] 3 hit, 9 ran, 2 running, 22 waiting; 1:23, 2:10 left" */
 static char *count_line(const struct progress *p, double t)
 {
@@ -123,8 +149,9 @@ static char *count_line(const struct progress *p, double t)
             separator = ", ";
         }
     buf_printf(&line, "; %s", seconds_text(t - p->began, text));
-    if (p->left >= 0)
-        buf_printf(&line, ", about %s left", seconds_text(p->left, text));
+    double left = p->left >= 0 ? p->left : estimate(p, t);
+    if (left >= 0)
+        buf_printf(&line, ", about %s left", seconds_text(left, text));
     return buf_take(&line);
 }
 
@@ -147,10 +174,13 @@ static void draw(struct progress *p)
     if (t - p->last_draw < REDRAW)
         return;
     screen_measure(&p->screen);
-    char **line = xcalloc(p->running + 1, sizeof *line);
-    int n = 0, columns = name_columns(p);
-    for (size_t i = 0; i < p->running; i++)
+    char **line = xcalloc(p->running + 2, sizeof *line);
+    int n = 0, columns = name_columns(p), room = screen_room(&p->screen), running = (int)p->running;
+    int shown = running < room ? running : room > 2 ? room - 2 : 0; /* beside the counts and "and more" */
+    for (int i = 0; i < shown; i++)
         line[n++] = task_line(p, &p->work[i], columns, t);
+    if (shown < running && room > 1)
+        line[n++] = xprintf("  ... and %d more", running - shown);
     line[n++] = count_line(p, t);
     screen_draw(&p->screen, (const char *const *)line, n);
     for (int i = 0; i < n; i++)
@@ -173,7 +203,12 @@ static void show_log_end(const char *path, struct buf *out)
             break;
     for (const char *c = at; *c;) {
         size_t len = strcspn(c, "\n");
-        buf_printf(out, "    | %.*s\n", (int)len, c);
+        AUTO(mem) char *line = xstrndup(c, len);
+        for (char *tab = line; (tab = strchr(tab, '\t')) != NULL;)
+            *tab = ' ';
+        buf_puts(out, "    | ");
+        screen_cut(line, INT_MAX, out);
+        buf_putc(out, '\n');
         c += len + (c[len] == '\n');
     }
     buf_printf(out, "    log: %s\n", path);
@@ -231,32 +266,58 @@ static void end_work(struct progress *p, const struct task *t)
         memmove(w, w + 1, (size_t)(&p->work[p->running--] - (w + 1)) * sizeof *w);
 }
 
+/* "[3/18] ran   seed, 1.2 s": of names and details nothing that a terminal would obey. */
+static void tell_task(const struct build_event *e, enum color color, const char *what, struct buf *out,
+                      const char *fmt, ...) PRINTF(5, 6);
+static void tell_task(const struct build_event *e, enum color color, const char *what, struct buf *out,
+                      const char *fmt, ...)
+{
+    AUTO(buf) struct buf text = {0};
+    char detail[sizeof e->result->error.text + 64];
+    const char *on = color == COLOR_OFF ? "" : color_text(color), *off = *on ? color_text(COLOR_OFF) : "";
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(detail, sizeof detail, fmt, args);
+    va_end(args);
+    buf_printf(&text, "%s%s", e->task->name, detail);
+    buf_printf(out, "[%d/%d] %s%-5s%s ", e->finished, e->count, on, what, off);
+    screen_cut(buf_str(&text), INT_MAX, out);
+    buf_putc(out, '\n');
+}
+
+static void warn(const char *task, const char *text, const char *tail, struct buf *out)
+{
+    AUTO(buf) struct buf line = {0}, clean = {0};
+    buf_printf(&line, "warning: %s%s%s%s", task, *task ? ": " : "", text, tail);
+    screen_cut(buf_str(&line), INT_MAX, &clean);
+    color_put(out, buf_str(&clean));
+}
+
 /* The event as lines; nothing for what only the block shows. */
 static void tell(struct progress *p, const struct build_event *e, struct buf *out)
 {
-    const char *name = e->task ? e->task->name : "";
     char spent[UNITS_MAX];
     switch (e->kind) {
     case BUILD_HIT:
-        buf_printf(out, "[%d/%d] hit   %s\n", e->finished, e->count, name);
+        tell_task(e, COLOR_DIM, "hit", out, "%s", "");
         break;
     case BUILD_START:
-        buf_printf(out, "[%d/%d] start %s (cores %s)\n", e->finished, e->count, name, e->text);
+        tell_task(e, COLOR_OFF, "start", out, " (cores %s)", e->text);
         break;
     case BUILD_WARN:
     case BUILD_RETRY:
-        buf_printf(out, "warning: %s: %s\n", name, e->text);
+        warn(e->task->name, e->text, "", out);
         break;
     case BUILD_DONE:
-        buf_printf(out, "[%d/%d] ran   %s, %s%s\n", e->finished, e->count, name,
-                   seconds_text(e->result->seconds, spent), e->result->resumed ? " in all" : "");
+        tell_task(e, COLOR_DONE, "ran", out, ", %s%s", seconds_text(e->result->seconds, spent),
+                  e->result->resumed ? " in all" : "");
         break;
     case BUILD_FAILED:
-        buf_printf(out, "[%d/%d] FAILED %s: %s\n", e->finished, e->count, name, e->result->error.text);
+        tell_task(e, COLOR_ERROR, "FAILED", out, ": %s", e->result->error.text);
         show_log_end(e->text, out);
         break;
     case BUILD_HEAL:
-        buf_printf(out, "warning: %s; making it again\n", e->text);
+        warn("", e->text, "; making it again", out);
         break;
     case BUILD_RESUME:
     case BUILD_STOP:
@@ -288,6 +349,7 @@ static void count(struct progress *p, const struct build_event *e)
     p->left = e->left;
     p->hits += e->kind == BUILD_HIT;
     p->ran += e->kind == BUILD_DONE;
+    p->seconds += e->kind == BUILD_DONE ? e->result->seconds : 0;
     p->failed += e->kind == BUILD_FAILED;
     if (e->kind == BUILD_START)
         begin_work(p, e);

@@ -10,10 +10,12 @@ struct screen {
     struct buf above;  /* text that waits for the next frame */
     int *width, drawn; /* of the lines that stand there now, in columns */
     int columns, rows; /* as screen_measure found them */
+    int drawn_columns; /* of the terminal when the block was drawn */
 };
 void screen_init(struct screen *s, int fd);
 void screen_done(struct screen *s); /* erases the block */
 void screen_measure(struct screen *s);
+int screen_room(const struct screen *s); /* lines that a block can have */
 /* Write what waits in `above`, then the n lines below it; each is cut to the width of the terminal, and lines
  * that do not fit its height are left out from the end of the list's middle: the last one always stays. */
 void screen_draw(struct screen *s, const char *const *line, int n);

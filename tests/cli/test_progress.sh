@@ -43,14 +43,15 @@ tm resize-window -t weft -x 100 -y 24
 shows '^  slow  \['
 
 # -- dead in the middle: the next command line stands on a line of its own and works
-pkill -9 -f "^$WEFT run $here/slow.yaml" || wrong "there is no process to kill"
+pid=$(ps -o pid= --ppid "$(tm list-panes -t weft -F '#{pane_pid}')" | tr -d ' ')
+kill -9 "$pid" || wrong "there is no process to kill"
 shows '^ready>' && type_in 'echo still $((40 + 2))'
 shows '^still 42$'
 shows '^  slow  \[' 5 # what was drawn last stands above
 grep -q "$(printf '\033')" "$tmp/screen" && wrong "escape sequences on the screen"
 
 # -- to the end: event lines and the summary, no block
-type_in 'clear; "$WEFT" run "$SLOW" --set epochs=2000; echo the end: $?'
+type_in 'clear; "$WEFT" run "$SLOW" --set epochs=300; echo the end: $?'
 shows '^the end: 0$' 60
 grep -q '^  slow ' "$tmp/screen" && wrong "the block is still there"
 grep -q ' running, ' "$tmp/screen" && wrong "the counts are still there"
@@ -63,8 +64,42 @@ shows '^  slow .*/9999 steps' && tm send-keys -t weft C-c
 shows '^interrupted: ' && tm send-keys -t weft C-c
 shows '^ready>'
 
+# -- many resizes: each event line is there once, above the block, and nothing below it
+type_in 'clear; tmux -S "$HOME/socket" clear-history; "$WEFT" run "$SLOW" --set epochs=9998'
+for width in 45 120 31 80; do
+    tm resize-window -t weft -x $width -y 24
+    shows '^  slow .*/9998 step'
+    sleep 0.7
+    tm capture-pane -p -S - -t weft >"$tmp/screen" # and what scrolled away
+    [ "$(grep -c '^\[.*hit   ' "$tmp/screen")" = 4 ] || wrong "$width columns: an event is lost or there twice"
+    [ "$(sed -n '/^  slow /,$p' "$tmp/screen" | grep -c .)" = 2 ] || wrong "$width columns: not two lines at the bottom"
+done
+
+# -- stopped, and on again: what was written meanwhile stays
+tm send-keys -t weft C-z
+shows '^ready>' && type_in 'echo mean''while; fg'
+shows '^meanwhile$' && shows '^  slow .*/9998 step'
+sleep 0.7
+shows '^meanwhile$'
+tm send-keys -t weft C-c; shows '^interrupted: ' && tm send-keys -t weft C-c
+shows '^ready>$'
+
+# -- colours: of events and warnings, on a terminal only
+type_in 'clear; "$WEFT" run "$SLOW" --set epochs=4; echo the end: $?'
+shows '^the end: 0$'
+tm capture-pane -p -e -t weft | grep -q "$(printf '\033')\[32mran" || wrong "no colours"
+
 # -- no terminal: one line an event and nothing to obey
 WEFT_STORE=$tmp/store "$WEFT" run "$here/slow.yaml" --set epochs=3 2>"$tmp/err" || wrong "the run failed"
 grep -q "$(printf '\033')" "$tmp/err" && wrong "escape sequences in a pipe"
 [ "$(grep -c '^\[' "$tmp/err")" = 8 ] || { wrong "not one line an event"; cat "$tmp/err"; }
+# -- what a task writes cannot steer the terminal
+cat >"$tmp/evil.yaml" <<'Y'
+experiment: evil
+stages:
+  evil: { uses: command, outputs: { x: files }, with: { argv: [sh, -c, 'printf "before\033[2J\033[31mafter\n"; exit 3'] } }
+Y
+WEFT_STORE=$tmp/store "$WEFT" run "$tmp/evil.yaml" 2>"$tmp/err"; [ $? = 1 ] || wrong "evil: exit status"
+grep -q '^    | before\[2J\[31mafter$' "$tmp/err" || { wrong "evil: its log is not shown"; cat "$tmp/err"; }
+grep -q "$(printf '\033')" "$tmp/err" && { wrong "evil: escape sequences come through"; cat -v "$tmp/err"; }
 exit $bad

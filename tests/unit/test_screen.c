@@ -3,6 +3,7 @@
 #include "tests/test.h"
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,8 +48,17 @@ static void test_frames(void **state)
     buf_puts(&s.above, "event\n");
     screen_draw(&s, line, 2);
     assert_string_equal(drawn(fds[0], out, sizeof out), "event\nfirst\nsecond\n");
-    screen_draw(&s, line, 1); /* two lines up, erase, one line */
-    assert_string_equal(drawn(fds[0], out, sizeof out), "\033[2A\r\033[Jfirst\n");
+    screen_draw(&s, line, 1); /* two lines up, one line over the old one, the rest is erased */
+    assert_string_equal(drawn(fds[0], out, sizeof out), "\033[2A\rfirst\033[K\n\033[J");
+    buf_puts(&s.above, "event\n"); /* may be wrapped: onto rows that were erased */
+    screen_draw(&s, line, 1);
+    assert_string_equal(drawn(fds[0], out, sizeof out), "\033[1A\r\033[Jevent\nfirst\033[K\n\033[J");
+    s.drawn_columns = 40; /* the terminal was resized: its rows are laid out anew */
+    screen_draw(&s, line, 1);
+    assert_string_equal(drawn(fds[0], out, sizeof out), "\033[1A\r\033[Jfirst\033[K\n\033[J");
+    raise(SIGCONT); /* others wrote meanwhile: nothing of theirs is drawn over */
+    screen_draw(&s, line, 1);
+    assert_string_equal(drawn(fds[0], out, sizeof out), "first\n");
     for (int i = 0; i < 40; i++)
         line[i] = i == 39 ? "last" : "x";
     screen_draw(&s, line, 40); /* higher than the terminal: the last line stays, two rows are left */
@@ -57,7 +67,7 @@ static void test_frames(void **state)
     for (const char *c = out; *c; c++)
         lines += *c == '\n';
     assert_int_equal(lines, 22);
-    assert_non_null(strstr(out, "x\nlast\n"));
+    assert_non_null(strstr(out, "x\033[K\nlast\033[K\n"));
     screen_done(&s); /* erases */
     assert_string_equal(drawn(fds[0], out, sizeof out), "\033[22A\r\033[J");
     close(fds[0]);
