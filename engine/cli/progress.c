@@ -321,8 +321,8 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         break;
     case BUILD_RESUME:
     case BUILD_STOP:
-        buf_printf(out, "[%d/%d] %s %s, after pass %.0f of %.0f\n", e->finished, e->count,
-                   e->kind == BUILD_STOP ? "stop " : "on   ", name, e->done, e->total);
+        tell_task(e, COLOR_OFF, e->kind == BUILD_STOP ? "stop" : "on", out, ", after pass %.0f of %.0f",
+                  e->done, e->total);
         break;
     case BUILD_INTERRUPT:
         buf_printf(
