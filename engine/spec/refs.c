@@ -203,6 +203,10 @@ static void resolve_port(struct experiment *e, struct instance *in, int index, c
 static void unknown_port(struct experiment *e, const struct task *t, const struct yaml_node *key)
 {
     int n = stage_port_count(t->stage->inputs);
+    if (n == 0) {
+        diag_add(e->diag, &key->pos, "stage '%s' takes no inputs", t->stage->name);
+        return;
+    }
     AUTO(mem) const char **names = xcalloc((size_t)n + 1, sizeof *names);
     for (int i = 0; i < n; i++)
         names[i] = t->stage->inputs[i].name;

@@ -11,6 +11,7 @@
 struct diag { /* all errors of a file, without exact repeats */
     struct error *item;
     size_t n, cap;
+    bool grown; /* has said that something grows too large */
 };
 bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4); /* returns false */
 bool diag_take(struct diag *d, const struct error *err, const struct pos *pos); /* an error from elsewhere */

@@ -68,7 +68,9 @@ static const struct yaml_node *look_up(const struct resolver *r, const char *pat
             ((struct yaml_node *)at)->used = true;
         return at;
     }
-    if (!s->item && (strcmp(part, "item") == 0 || strcmp(part, "key") == 0))
+    if (s->item && strcmp(path, "key") == 0)
+        diag_add(r->diag, &pos, "'${key}' has a meaning only with foreach; in a matrix write ${item.AXIS}");
+    else if (!s->item && (strcmp(copy, "item") == 0 || strcmp(copy, "key") == 0))
         diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
     else
         diag_unknown(r->diag, &pos, overlay_near(in, part), "unknown variable '${%s}'", path);
@@ -170,9 +172,11 @@ static struct yaml_node *resolve_scalar(const struct resolver *r, const struct y
 static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up)
 {
     if (r->arena->used - r->start > (r->raw ? VARS_MAX : MEMORY_MAX)) {
-        diag_add(r->diag, &n->pos,
-                 r->raw ? "the variables grow beyond %d MiB" : "the experiment grows beyond %d MiB",
-                 (r->raw ? VARS_MAX : MEMORY_MAX) >> 20);
+        if (!r->diag->grown) /* once: whatever comes now does not fit, either */
+            diag_add(r->diag, &n->pos,
+                     r->raw ? "the variables grow beyond %d MiB" : "the experiment grows beyond %d MiB",
+                     (r->raw ? VARS_MAX : MEMORY_MAX) >> 20);
+        r->diag->grown = true;
         return NULL;
     }
     if (n->kind == YAML_SCALAR && strchr(n->text, '$'))
