@@ -2,6 +2,7 @@
  * other: every parameter of every stage by its row, imported bytes, inputs, their order, the stage's version.
  */
 #include "tests/unit/key_flow.h"
+#include <math.h>
 
 /* One task a stage, called like it; all else follows from the rows. */
 static const struct {
@@ -103,18 +104,18 @@ static bool candidate(const struct param *row, int i, struct buf *out)
 {
     buf_clear(out);
     double x = row->def ? strtod(row->def, NULL) : 0, lo = row->min, hi = row->max;
-    const double number[] = {x + 1, x - 1, x * 2, x / 2, lo, hi, lo + (hi - lo) / 2};
+    const double number[] = {x + 1, x - 1, x * 2, x / 2, lo, hi, lo + (hi - lo) / 2, nextafter(x, hi)};
     if (row->type == PARAM_BOOL) {
         buf_puts(out, row->def && strcmp(row->def, "true") == 0 ? "false" : "true");
         return i == 0;
     }
     if (row->type != PARAM_STRING) {
-        if (i >= 7)
+        if (i >= 8 - (row->type == PARAM_INT))
             return false;
         if (row->type == PARAM_INT)
             buf_printf(out, "%lld", (long long)number[i]);
         else
-            buf_printf(out, "%.15g", number[i]);
+            buf_printf(out, "%.17g", number[i]);
         return true;
     }
     if (!row->choices) {
@@ -129,6 +130,22 @@ static bool candidate(const struct param *row, int i, struct buf *out)
     return c;
 }
 
+static bool same_value(const struct param *row, const void *a, const void *b)
+{
+    const char *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+    switch (row->type) {
+    case PARAM_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case PARAM_INT:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    case PARAM_REAL:
+        return *(const double *)x == *(const double *)y;
+    case PARAM_STRING:
+        return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+    }
+    return false;
+}
+
 /* How many other values of a row the stage takes; each has keys of its own, or the old ones if it is a
  * runtime row. */
 static int try_values(const struct flow *base, const struct stage *s, const struct param *row,
@@ -138,20 +155,16 @@ static int try_values(const struct flow *base, const struct stage *s, const stru
     AUTO(mem) bool *hit = reached(base, NULL, s->name), *none = xcalloc((size_t)base->spec->n, sizeof *none);
     struct digest seen[16];
     const struct task *t = spec_find(base->spec, s->name);
-    AUTO(buf) struct buf now = {0};
-    param_text(row, t->params, &now);
     int n = 0;
     seen[n++] = base->key[t->index];
     for (int i = 0; n < 16 && candidate(row, i, &value); i++) {
         struct flow f = {0};
-        AUTO(buf) struct buf text = {0};
         AUTO(mem) char *what = xprintf("stage '%s', %s: %s", s->name, row->name, buf_str(&value));
         write_text(s->name, row->name, buf_str(&value));
         if (!read_keys(&f, opt))
             continue; /* out of range, or refused by the stage's own check */
         const struct task *changed = spec_find(f.spec, s->name);
-        param_text(row, changed->params, &text);
-        bool same = strcmp(buf_str(&text), buf_str(&now)) == 0;
+        bool same = same_value(row, t->params, changed->params);
         differ(base, &f, same || (row->flags & PARAM_RUNTIME) ? none : hit, what);
         for (int k = 1; !(row->flags & PARAM_RUNTIME) && !same && k < n; k++)
             if (digest_equal(&seen[k], &f.key[changed->index]) && row->type != PARAM_INT &&
