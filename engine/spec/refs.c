@@ -44,7 +44,8 @@ static const struct decl *find_decl(struct experiment *e, const char *name, cons
     AUTO(mem) const char **names = xcalloc((size_t)e->n, sizeof *names);
     for (int i = 0; i < e->n; i++)
         names[i] = e->decl[i].name;
-    diag_unknown(e->diag, pos, nearest_name(names, (size_t)e->n, name), "there is no '%s' in stages:", name);
+    const char *near = diag_full(e->diag) ? NULL : nearest_name(names, (size_t)e->n, name);
+    diag_unknown(e->diag, pos, near, "there is no '%s' in stages:", name);
     return NULL;
 }
 

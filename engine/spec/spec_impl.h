@@ -23,7 +23,8 @@ bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, 
 void diag_warn(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4);
 /* All of `from`, which is empty afterwards. */
 void diag_move(struct diag *d, struct diag *from);
-void diag_sort(struct diag *d); /* by file, line, column */
+bool diag_full(const struct diag *d); /* takes no more, so that suggestions for it are wasted */
+void diag_sort(struct diag *d);       /* by file, line, column */
 
 /* Names a value may use: ${item} and ${key} of one instance, then the variables. */
 struct scope {
