@@ -12,7 +12,8 @@ In the files of a case {TAB} {CR} {BOM} {NUL} {xFF} are bytes that would be lost
 text repeated, in which # is the number of the repetition and § the next; in the messages tabs are {TAB} too. Every case must end with exit status 2 and print nothing on stdout.
 
 diagnostics.py FOLDER             compare; --update FOLDER writes what is printed now and shows the differences;
-diagnostics.py --coverage FOLDER  which messages of the sources no case provokes."""
+diagnostics.py --coverage FOLDER  which messages of the sources no case provokes.
+diagnostics.py --texts FOLDER TO  the case.yaml of each case as a file of its own."""
 import difflib
 import glob
 import os
@@ -111,7 +112,18 @@ def coverage(folder):
                 print(f"{path}: {text}")
 
 
-if sys.argv[1] == "--coverage":
+def texts(folder, to):
+    for path in glob.glob(os.path.join(folder, "*.txt")):
+        for i, (_, args, files, _) in enumerate(read_cases(path)):
+            text = encode(repeat(files.split("\n+++ ")[0]))
+            options = "".join(f"#{a}\n" for a in re.findall(r"--((?:set|vars) \S+)", args))
+            name = os.path.basename(path).replace(".txt", f"-{i}.yaml")
+            open(os.path.join(to, name), "wb").write(text + b"\n" + options.encode())
+
+
+if sys.argv[1] == "--texts":
+    texts(sys.argv[2], sys.argv[3])
+elif sys.argv[1] == "--coverage":
     coverage(sys.argv[2])
 else:
     sys.exit(check(sys.argv[-1], sys.argv[1] == "--update"))
