@@ -91,6 +91,7 @@ static void spelling(void **state)
         {"tags", "uses: merge", "tags: [x, y], uses: merge"},
         {"resources", "uses: merge", "resources: { cores: 2, memory: 1GiB }, uses: merge"},
         {"a range of cores", "uses: merge", "resources: { cores: \"2..4\" }, uses: merge"},
+        {"a timeout and retries", "uses: merge", "resources: { timeout: 1h, retries: 2 }, uses: merge"},
         {"a private label", "uses: images", "private: me, uses: images"},
         {"exceptions", "experiment: e", "experiment: e\nprivacy: { allow: [N_photos] }"},
         {"single quotes", "domain: public", "domain: 'public'"},
@@ -178,6 +179,21 @@ static void anchors(void **state)
     same(stage, "anchors that nobody uses");
 }
 
+static void defaults(void **state)
+{
+    AUTO(mem) char *base = whole_text();
+    AUTO(mem) char *without = replaced(base, "    with: { rank: 4, alpha: 8 }\n", "");
+    AUTO(mem)
+    char *text = replaced(
+        without, "experiment: e",
+        "experiment: e\ndefaults: { expert: { with: { rank: 4, alpha: 8 }, resources: { retries: 1 } } }");
+    same(text, "defaults of a stage");
+    AUTO(mem)
+    char *rank =
+        replaced(base, "experiment: e", "experiment: e\ndefaults: { expert: { with: { rank: 9 } } }");
+    same(rank, "a default that all its tasks replace");
+}
+
 /* foreach, matrix and stages one by one. */
 static void groups(void **state)
 {
@@ -201,6 +217,8 @@ static void groups(void **state)
         "    with: { domain: \"${item.d}\", per_class: \"${item.n}\", size: 16 }\n    private: ${item.d}\n");
     AUTO(mem) char *by_both = replaced(matrix, "N_client[${item}]", "N_client[${item},5]");
     same(by_both, "a matrix");
+    AUTO(mem) char *by_axis = replaced(matrix, "N_client[${item}]", "N_client[d=${item},n=5]");
+    same(by_axis, "a matrix, by the names of its axes");
     AUTO(mem)
     char *map = replaced(
         base, each,
@@ -236,7 +254,7 @@ static void files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(spelling), cmocka_unit_test(order),
-                                       cmocka_unit_test(anchors), cmocka_unit_test(groups),
-                                       cmocka_unit_test(files)};
+                                       cmocka_unit_test(anchors),  cmocka_unit_test(defaults),
+                                       cmocka_unit_test(groups),   cmocka_unit_test(files)};
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }
