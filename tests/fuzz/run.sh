@@ -12,7 +12,8 @@ found=$root/build/fuzz/found
 mkdir -p "$work" "$seeds" "$found" "$kept"
 cp examples/*.yaml tests/cli/*.yaml "$seeds"
 python3 tests/cli/diagnostics.py --texts tests/cli/diagnostics "$seeds"
-set -- -dict="$root/tests/fuzz/spec.dict" -timeout=10 -rss_limit_mb=4096 -max_len=4096 -artifact_prefix="$found/"
+rm -f "$seeds"/limits-* # a million tasks each: allowed, and most of a minute under these sanitizers
+set -- -dict="$root/tests/fuzz/spec.dict" -timeout=60 -rss_limit_mb=4096 -max_len=4096 -artifact_prefix="$found/"
 # allocations beyond what may be are errors that the code under test sees, as on a small machine
 export ASAN_OPTIONS=allocator_may_return_null=0:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 "$fuzz" "$@" -max_total_time="${FUZZ_SECONDS:-600}" -print_final_stats=1 "$work" "$kept" "$seeds"
