@@ -1,6 +1,7 @@
 # weft: build, test, lint, bench. One file; see docs/architecture.md for the layers.
 #   make                 build/weft            make SAN=address,undefined   the same under build/san-*
 #   make test            everything that CI runs
+#   make fuzz            libFuzzer on experiment files, FUZZ_SECONDS=600
 #   make quickstart      a real experiment, start to table        V=1: show whole commands
 SAN      ?=
 comma    := ,
@@ -19,7 +20,7 @@ LDLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lblis -lm -lpthread 
 LIB_SRC  := $(filter-out engine/cli/main.c,$(wildcard base/*.c cache/*.c stages/*.c stages/*/*.c engine/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(OBJ)/%.o)
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/sched/test_*.c tests/store/test_*.c \
-              tests/fault/test_*.c tests/golden/test_*.c)
+              tests/fault/test_*.c tests/fuzz/test_*.c tests/golden/test_*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
@@ -31,7 +32,7 @@ say       = $(if $(V),,@echo "  $(1) $@")
 
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-.PHONY: docs install all test test-oracle check-san quickstart lint format bench deps clean tests fault
+.PHONY: docs install fuzz all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: build/weft
@@ -71,7 +72,7 @@ test-oracle: deps
 	@sh tests/run.sh $(OBJ) golden
 check-san:
 	@$(MAKE) --no-print-directory SAN=address,undefined tests
-	@sh tests/run.sh build/san-address-undefined unit ops sched store fault
+	@sh tests/run.sh build/san-address-undefined unit ops sched store fault fuzz
 quickstart: deps
 	@$(MAKE) --no-print-directory all
 	build/weft run examples/quickstart.yaml
@@ -96,6 +97,13 @@ install: $(OBJ)/weft $(DOCS)
 	install -D -m 644 build/docs/weft.bash $(SHARE)/bash-completion/completions/weft
 	install -D -m 644 build/docs/_weft $(SHARE)/zsh/site-functions/_weft
 	install -D -m 644 build/docs/weft.fish $(SHARE)/fish/vendor_completions.d/weft.fish
+# Needs clang; nothing else does, so it is not among DEBS.
+FUZZ_SAN := fuzzer-no-link,address,undefined
+fuzz: deps
+	@sh tests/deps.sh clang libomp-dev
+	@$(MAKE) --no-print-directory CC=clang CFLAGS=-g SAN=$(FUZZ_SAN) build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz/fuzz_spec
+	@sh tests/fuzz/run.sh build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz/fuzz_spec
+$(OBJ)/tests/fuzz/fuzz_%: LDLIBS += -fsanitize=fuzzer
 lint:
 	@sh tests/lint/lint.sh
 format:

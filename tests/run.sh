@@ -3,7 +3,7 @@
 # tests/cli. A program passes with exit 0 and is skipped with exit 77; the last line is "N passed, N failed, N skipped".
 set -u
 obj=$1; shift
-[ $# -gt 0 ] || set -- unit ops sched store fault golden cli
+[ $# -gt 0 ] || set -- unit ops sched store fault fuzz golden cli
 WEFT=$PWD/$obj/weft; export WEFT
 pass=0; fail=0; skip=0
 mkdir -p "$obj/log"

@@ -55,13 +55,16 @@ static char *source_line(const char *path, int line)
     AUTO(file) FILE *f = fopen(path, "r");
     char *text = NULL;
     size_t cap = 0;
-    for (int i = 0; f && i < line; i++)
-        if (getline(&text, &cap, f) < 0) {
-            free(text);
-            return NULL;
-        }
-    if (!f)
+    for (int i = 1, c; f && i < line && (c = getc(f)) != EOF;) {
+        int next = c == '\r' ? getc(f) : EOF; /* YAML's lines end in LF, CR LF or CR */
+        if (next != '\n')
+            ungetc(next, f);
+        i += c == '\n' || c == '\r';
+    }
+    if (!f || getline(&text, &cap, f) < 0) {
+        free(text);
         return NULL;
+    }
     text[strcspn(text, "\r\n")] = '\0';
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' && *c != '\t')
@@ -69,12 +72,37 @@ static char *source_line(const char *path, int line)
     return text;
 }
 
+static const char *next_character(const char *c)
+{
+    for (c++; (*c & 0xC0) == 0x80; c++)
+        ;
+    return c;
+}
+
+/* What is shown of a line: of a long one what stands around the column, which moves. */
+static char *shown(const char *line, int *column)
+{
+    const char *begin = line, *end;
+    int skipped = 0, n = 0;
+    if (strncmp(line, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark is no column */
+        begin = line += 3;
+    if (strlen(line) <= 200)
+        return xstrdup(line);
+    for (; *begin && skipped + 1 < *column - 80; skipped++)
+        begin = next_character(begin);
+    for (end = begin; *end && n < 160; n++)
+        end = next_character(end);
+    *column -= skipped ? skipped - 4 : 0;
+    return xprintf("%s%.*s%s", skipped ? "... " : "", (int)(end - begin), begin, *end ? " ..." : "");
+}
+
 /* The source line and a caret below the column; tabs stay tabs so that the caret stands right. Columns count
  * characters, not bytes. */
 static void print_source(const char *file, int number, int column)
 {
-    AUTO(mem) char *line = source_line(file, number);
-    if (!line || strlen(line) > 400)
+    AUTO(mem) char *whole = source_line(file, number);
+    AUTO(mem) char *line = whole ? shown(whole, &column) : NULL;
+    if (!line)
         return;
     fprintf(stderr, "    %s\n    ", line);
     int col = 1;

@@ -29,11 +29,16 @@ bool diag_take(struct diag *d, const struct error *err, const struct pos *pos)
     for (size_t i = 0; i < d->n; i++)
         if (compare(&d->item[i], &placed) == 0)
             return false;
-    if (d->n == ERRORS_MAX)
+    if (diag_full(d))
         return false;
     d->item = xgrow(d->item, &d->cap, d->n + 1, sizeof *d->item);
     d->item[d->n++] = placed;
     return false;
+}
+
+bool diag_full(const struct diag *d)
+{
+    return d->n == ERRORS_MAX;
 }
 
 static bool add(struct diag *d, const struct pos *pos, const char *near, const struct pos *first,

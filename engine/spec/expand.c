@@ -40,8 +40,10 @@ static const char **coordinates(struct experiment *e, const struct yaml_node *of
         if (!*c[i] || strpbrk(c[i], "[],*\n") || strlen(c[i]) > 100)
             ok = diag_add(e->diag, pos, "'%.40s' cannot name a task: empty, too long or with one of [ ] , *",
                           c[i]);
-        if (ok && lookup_add(&seen, c[i], i) >= 0)
-            ok = diag_add(e->diag, pos, "'%s' is there twice", c[i]);
+        int first = ok ? lookup_add(&seen, c[i], i) : -1;
+        if (first >= 0)
+            ok = diag_again(e->diag, pos, of->kind == YAML_MAP ? &of->key[first]->pos : &of->item[first]->pos,
+                            "'%s' is there twice", c[i]);
     }
     return ok ? c : NULL;
 }

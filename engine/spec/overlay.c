@@ -59,7 +59,7 @@ static bool set_one(struct arena *a, struct diag *d, struct yaml_node *vars, con
         value = empty_text(a, pos);
     } else if (!yaml_parse(eq + 1, strlen(eq + 1), pos.file, a, &value, &err)) {
         err.file[0] = '\0'; /* the option is in the text */
-        err.line = err.col = 0;
+        err.line = err.col = err.note.line = 0;
         error_context(&err, "--set %s: the value is not valid YAML", option);
         return diag_take(d, &err, NULL);
     }

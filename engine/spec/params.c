@@ -37,8 +37,8 @@ static bool set_param(struct experiment *e, const struct decl *d, struct instanc
     const struct param *row = param_find(t->stage->params, key->text);
     if (!row) {
         const char *near = param_nearest(t->stage->params, key->text);
-        return diag_unknown(e->diag, &key->pos, near, "stage '%s' has no parameter '%s'", t->stage->name,
-                            key->text);
+        return diag_unknown(e->diag, &key->pos, near, "stage '%s' has no parameter '%s'%s", t->stage->name,
+                            key->text, near ? "" : " ('weft help STAGE' lists them)");
     }
     struct yaml_node *value = vars_resolve(e->scratch, e->diag, &in->scope, written);
     if (!value)

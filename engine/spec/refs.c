@@ -44,7 +44,8 @@ static const struct decl *find_decl(struct experiment *e, const char *name, cons
     AUTO(mem) const char **names = xcalloc((size_t)e->n, sizeof *names);
     for (int i = 0; i < e->n; i++)
         names[i] = e->decl[i].name;
-    diag_unknown(e->diag, pos, nearest_name(names, (size_t)e->n, name), "there is no '%s' in stages:", name);
+    const char *near = diag_full(e->diag) ? NULL : nearest_name(names, (size_t)e->n, name);
+    diag_unknown(e->diag, pos, near, "there is no '%s' in stages:", name);
     return NULL;
 }
 
@@ -203,6 +204,10 @@ static void resolve_port(struct experiment *e, struct instance *in, int index, c
 static void unknown_port(struct experiment *e, const struct task *t, const struct yaml_node *key)
 {
     int n = stage_port_count(t->stage->inputs);
+    if (n == 0) {
+        diag_add(e->diag, &key->pos, "stage '%s' takes no inputs", t->stage->name);
+        return;
+    }
     AUTO(mem) const char **names = xcalloc((size_t)n + 1, sizeof *names);
     for (int i = 0; i < n; i++)
         names[i] = t->stage->inputs[i].name;

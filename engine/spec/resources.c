@@ -6,6 +6,14 @@
 #define SECONDS_MAX 1e9
 #define RETRIES_MAX 100
 
+/* A value as messages show it. */
+static const char *shown(struct experiment *e, const struct yaml_node *n)
+{
+    return n->kind == YAML_LIST  ? "a list"
+           : n->kind == YAML_MAP ? "a map"
+                                 : arena_printf(e->arena, "'%.200s'", n->text);
+}
+
 static bool set_cores(struct experiment *e, struct task *t, const struct yaml_node *n)
 {
     char *end = NULL;
@@ -22,7 +30,7 @@ static bool set_cores(struct experiment *e, struct task *t, const struct yaml_no
         lo = 0;
     }
     if (end == s || lo < 1 || lo > 100000 || hi > 100000)
-        return diag_add(e->diag, &n->pos, "cores must be a number, \"2..8\" or \"4..\", not '%s'", s);
+        return diag_add(e->diag, &n->pos, "cores must be a number, \"2..8\" or \"4..\", not %s", shown(e, n));
     t->cores_min = (int)lo;
     t->cores_max = (int)hi;
     return true;
@@ -43,7 +51,7 @@ static bool set_memory(struct experiment *e, struct task *t, const struct yaml_n
             t->memory = (int64_t)(x * unit[i].bytes);
             return true;
         }
-    return diag_add(e->diag, &n->pos, "memory must be a size such as 6GiB, not '%s'", s);
+    return diag_add(e->diag, &n->pos, "memory must be a size such as 6GiB, not %s", shown(e, n));
 }
 
 /* "1h30m", "90s" or a number of seconds; units from the largest down, each once. 0: no such text. */
@@ -79,8 +87,8 @@ static bool set_timeout(struct experiment *e, struct task *t, const struct yaml_
     double x = seconds_of(s);
     if (!(x > 0 && x <= SECONDS_MAX))
         return diag_add(e->diag, &n->pos,
-                        "timeout must be a time such as 90s, 30m or 1h30m, or a number of seconds, not '%s'",
-                        s);
+                        "timeout must be a time such as 90s, 30m or 1h30m, or a number of seconds, not %s",
+                        shown(e, n));
     t->timeout = x;
     return true;
 }
@@ -91,8 +99,8 @@ static bool set_retries(struct experiment *e, struct task *t, const struct yaml_
     size_t digits = strspn(s, "0123456789");
     long x = digits > 0 && digits < 9 && !s[digits] ? strtol(s, NULL, 10) : -1;
     if (x < 0 || x > RETRIES_MAX)
-        return diag_add(e->diag, &n->pos, "retries must be a number between 0 and %d, not '%s'", RETRIES_MAX,
-                        s);
+        return diag_add(e->diag, &n->pos, "retries must be a number between 0 and %d, not %s", RETRIES_MAX,
+                        shown(e, n));
     t->retries = (int)x;
     return true;
 }

@@ -85,7 +85,9 @@ bool spec_unknown_stage(struct experiment *e, const struct pos *pos, const char 
     AUTO(mem) const char **names = xcalloc(n + 1, sizeof *names);
     for (size_t i = 0; i < n; i++)
         names[i] = stage_registry[i]->name;
-    return diag_unknown(e->diag, pos, nearest_name(names, n, name), "there is no stage '%s'", name);
+    const char *near = nearest_name(names, n, name);
+    return diag_unknown(e->diag, pos, near, "there is no stage '%s'%s", name,
+                        near ? "" : " ('weft stages' lists them)");
 }
 
 static const struct stage *read_uses(struct experiment *e, const struct decl *d)
@@ -111,7 +113,7 @@ static void read_stages(struct experiment *e)
         *d = (struct decl){.name = stages->key[i]->text, .pos = stages->key[i]->pos, .node = stages->item[i]};
         if (!is_word(d->name))
             diag_add(e->diag, &stages->key[i]->pos,
-                     "a stage's name has letters, digits, - and _ only: '%.100s'", d->name);
+                     "a stage's name has letters, digits, - and _ only, 100 at most: '%.100s'", d->name);
         if (!spec_check_map(e, d->node, stage_keys, "a stage"))
             continue;
         check_text(e, d->node);

@@ -11,6 +11,7 @@
 struct diag { /* all errors of a file, without exact repeats */
     struct error *item;
     size_t n, cap;
+    bool grown; /* has said that something grows too large */
 };
 bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4); /* returns false */
 bool diag_take(struct diag *d, const struct error *err, const struct pos *pos); /* an error from elsewhere */
@@ -22,7 +23,8 @@ bool diag_again(struct diag *d, const struct pos *pos, const struct pos *first, 
 void diag_warn(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4);
 /* All of `from`, which is empty afterwards. */
 void diag_move(struct diag *d, struct diag *from);
-void diag_sort(struct diag *d); /* by file, line, column */
+bool diag_full(const struct diag *d); /* takes no more, so that suggestions for it are wasted */
+void diag_sort(struct diag *d);       /* by file, line, column */
 
 /* Names a value may use: ${item} and ${key} of one instance, then the variables. */
 struct scope {

@@ -20,8 +20,9 @@ struct resolver {
     struct arena *arena;
     struct diag *diag;
     const struct scope *scope;
-    bool raw;     /* the scope's variables hold ${...} themselves */
-    size_t start; /* bytes of the arena before */
+    bool raw;                 /* the scope's variables hold ${...} themselves */
+    struct yaml_node **known; /* by variable, when raw: its value once that was found */
+    size_t start;             /* bytes of the arena before */
 };
 
 static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up);
@@ -68,7 +69,9 @@ static const struct yaml_node *look_up(const struct resolver *r, const char *pat
             ((struct yaml_node *)at)->used = true;
         return at;
     }
-    if (!s->item && (strcmp(part, "item") == 0 || strcmp(part, "key") == 0))
+    if (s->item && strcmp(path, "key") == 0)
+        diag_add(r->diag, &pos, "'${key}' has a meaning only with foreach; in a matrix write ${item.AXIS}");
+    else if (!s->item && (strcmp(copy, "item") == 0 || strcmp(copy, "key") == 0))
         diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
     else
         diag_unknown(r->diag, &pos, overlay_near(in, part), "unknown variable '${%s}'", path);
@@ -102,6 +105,62 @@ static bool circle(const struct resolver *r, const struct yaml_node *n, const ch
     return false;
 }
 
+/* Too large by now? */
+static bool grows(const struct resolver *r, const struct yaml_node *n)
+{
+    if (r->arena->used - r->start <= (r->raw ? VARS_MAX : MEMORY_MAX))
+        return false;
+    if (!r->diag->grown) /* once: whatever comes now does not fit, either */
+        diag_add(r->diag, &n->pos,
+                 r->raw ? "the variables grow beyond %d MiB" : "the experiment grows beyond %d MiB",
+                 (r->raw ? VARS_MAX : MEMORY_MAX) >> 20);
+    r->diag->grown = true;
+    return true;
+}
+
+/* A value that stands in a second place: as large as the first, so that lists of lists cannot hide their
+ * size. */
+static struct yaml_node *copied(const struct resolver *r, struct yaml_node *n)
+{
+    if (n->kind == YAML_SCALAR)
+        return n;
+    if (grows(r, n))
+        return NULL;
+    struct yaml_node *copy = arena_alloc(r->arena, sizeof *copy);
+    *copy = *n;
+    copy->item = arena_alloc(r->arena, (size_t)(n->n + 1) * sizeof *copy->item);
+    for (int i = 0; i < n->n; i++)
+        if (!(copy->item[i] = copied(r, n->item[i])))
+            return NULL;
+    return copy;
+}
+
+/* Where the value of a whole variable is kept, so that many users do not ask for it anew; NULL for members.
+ */
+static struct yaml_node **slot_of(const struct resolver *r, const struct yaml_node *found)
+{
+    for (int i = 0; i < r->scope->vars->n; i++)
+        if (r->scope->vars->item[i] == found)
+            return &r->known[i];
+    return NULL;
+}
+
+/* The value of the variable `found`, which itself may use others. */
+static struct yaml_node *value_of(const struct resolver *r, const struct yaml_node *n, const char *path,
+                                  const struct chain *up, const struct yaml_node *found)
+{
+    struct yaml_node **slot = strchr(path, '.') ? NULL : slot_of(r, found);
+    if (slot && *slot)
+        return copied(r, *slot);
+    if (circle(r, n, path, up, found))
+        return NULL;
+    const struct chain chain = {found, path, up, up ? up->depth + 1 : 1};
+    struct yaml_node *value = resolve(r, found, &chain);
+    if (slot)
+        *slot = value;
+    return value;
+}
+
 static struct yaml_node *substitute(const struct resolver *r, const struct yaml_node *n, const char *at,
                                     size_t len, const struct chain *up)
 {
@@ -112,10 +171,7 @@ static struct yaml_node *substitute(const struct resolver *r, const struct yaml_
     if (!found || is_broken(found))
         return NULL;
     if (is_var && r->raw) {
-        if (circle(r, n, path, up, found))
-            return NULL;
-        const struct chain chain = {found, path, up, up ? up->depth + 1 : 1};
-        found = resolve(r, found, &chain);
+        found = value_of(r, n, path, up, found);
         if (!found)
             return NULL;
     }
@@ -169,12 +225,8 @@ static struct yaml_node *resolve_scalar(const struct resolver *r, const struct y
 
 static struct yaml_node *resolve(const struct resolver *r, const struct yaml_node *n, const struct chain *up)
 {
-    if (r->arena->used - r->start > (r->raw ? VARS_MAX : MEMORY_MAX)) {
-        diag_add(r->diag, &n->pos,
-                 r->raw ? "the variables grow beyond %d MiB" : "the experiment grows beyond %d MiB",
-                 (r->raw ? VARS_MAX : MEMORY_MAX) >> 20);
+    if (grows(r, n))
         return NULL;
-    }
     if (n->kind == YAML_SCALAR && strchr(n->text, '$'))
         return resolve_scalar(r, n, up);
     struct yaml_node *copy = arena_alloc(r->arena, sizeof *copy);
@@ -206,7 +258,9 @@ struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_n
     *ready = *raw;
     ready->item = arena_alloc(a, (size_t)(raw->n + 1) * sizeof *ready->item);
     const struct scope scope = {.vars = raw};
-    const struct resolver r = {.arena = a, .diag = d, .scope = &scope, .raw = true, .start = a->used};
+    struct yaml_node **known = arena_alloc(a, (size_t)(raw->n + 1) * sizeof *known);
+    const struct resolver r = {
+        .arena = a, .diag = d, .scope = &scope, .raw = true, .known = known, .start = a->used};
     for (int i = 0; i < raw->n; i++) {
         const struct chain chain = {raw->item[i], raw->key[i]->text, NULL, 1};
         if (strchr(raw->key[i]->text, '.'))

@@ -39,22 +39,52 @@ static bool complain(struct reader *r, struct pos pos, const char *text)
     return error_set(r->err, &pos, ERROR_INPUT, "%s", text);
 }
 
+/* The place of a byte of the text: libyaml decodes ahead of what it parses, and knows no more of bad bytes.
+ */
+static struct pos pos_of_byte(const struct reader *r, size_t offset)
+{
+    struct pos pos = {r->file, 1, 1};
+    size_t i = r->size >= 3 && memcmp(r->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    for (; i < offset && i < r->size; i++) {
+        bool end = r->text[i] == '\n' || (r->text[i] == '\r' && !(i + 1 < r->size && r->text[i + 1] == '\n'));
+        pos.line += end;
+        pos.col = end ? 1 : pos.col + ((r->text[i] & 0xC0) != 0x80);
+    }
+    return pos;
+}
+
+static bool complain_of_bytes(struct reader *r)
+{
+    const struct pos pos = pos_of_byte(r, r->parser.problem_offset);
+    return error_set(r->err, &pos, ERROR_INPUT, "%s: a file is UTF-8 text", r->parser.problem);
+}
+
+/* A character that YAML keeps for itself, or a tab. */
+static bool complain_of_start(struct reader *r, struct pos pos)
+{
+    char c = (char)*r->parser.buffer.pointer;
+    return complain(r, pos,
+                    c == '\t' ? "a tab cannot stand here: YAML indents with spaces"
+                              : "this character cannot start anything here: put the value in quotes");
+}
+
 static bool next_event(struct reader *r, yaml_event_t *e)
 {
     if (yaml_parser_parse(&r->parser, e))
         return true;
     const yaml_parser_t *p = &r->parser;
-    yaml_mark_t m = p->problem_mark;
-    if (p->error == YAML_READER_ERROR)
-        m = p->mark;
-    struct pos pos = pos_of(r, m);
+    const struct pos pos = pos_of(r, p->problem_mark), begin = pos_of(r, p->context_mark);
     const char *what = p->problem ? p->problem : "not valid YAML";
+    memset(e, 0, sizeof *e);
+    if (p->error == YAML_READER_ERROR)
+        return complain_of_bytes(r);
     if (strstr(what, "cannot start any token"))
-        what = "this character cannot start anything here (a tab? YAML indents with spaces)";
+        return complain_of_start(r, pos);
     bool flow = p->context && strstr(p->context, "flow") && memmem(r->text, r->size, "${", 2);
     error_set(r->err, &pos, ERROR_INPUT, "%s%s%s%s", what, p->context ? ", " : "",
               p->context ? p->context : "", flow ? " (inside { } and [ ] write \"${x}\" with quotes)" : "");
-    memset(e, 0, sizeof *e);
+    if (p->context && (begin.line != pos.line || begin.col != pos.col))
+        error_note(r->err, &begin, "which begins here");
     return false;
 }
 

@@ -80,4 +80,9 @@ grep -q "export of 'client\[blobs\]': output 'images' carries private data of 'b
 try export --private 'client[blobs]' data; exits "export --private" 0
 [ -s data/dataset.json ] || wrong "export --private" "wrote nothing"
 try export public open; exits "export of public data" 0
+"$WEFT" run tiny.yaml -q 2>err || wrong "second run" "failed" # all hits: their events keep the labels, too
+try export 'client[stripes].images' again; exits "export of a private hit" 2
+grep -q "output 'images' carries private data of 'stripes'" err || wrong "export of a private hit" "does not say why"
+[ ! -e again ] || wrong "export of a private hit" "left a folder"
+try export table open-table; exits "export of the table" 0
 exit $bad

@@ -56,7 +56,7 @@ static void places(void **state)
                 "main.yaml:3:92 cores must be a number, \"2..8\" or \"4..\", not 'none'\n"
                 "main.yaml:4:16 with: takes a map\n"
                 "main.yaml:4:21 a stage's default has no key 'resorces'; did you mean 'resources'?\n"
-                "main.yaml:5:3 there is no stage 'sauce'\n"
+                "main.yaml:5:3 there is no stage 'sauce' ('weft stages' lists them)\n"
                 "main.yaml:6:10 a stage's default must be a map\n");
     folder_write("main.yaml", "experiment: e\ndefaults: [source]\nstages: {a: {uses: source}}\n");
     folder_read(&plain,

@@ -74,7 +74,7 @@ static void places(void **state)
                 "part.yaml:1:11 unknown variable '${nix}'; did you mean 'n'?\n"
                 "part.yaml:3:28 stage 'source' has no parameter 'sise'; did you mean 'size'?\n"
                 "part.yaml:3:43 stage 'source': 'size' must be an integer between 1 and 100, not 200\n"
-                "part.yaml:5:13 there is no stage 'sauce'\n"
+                "part.yaml:5:13 there is no stage 'sauce' ('weft stages' lists them)\n"
                 "part.yaml:6:6 a stage must be a map\n");
 }
 
