@@ -14,7 +14,7 @@ struct sweep_trial {
     int rung;             /* of successive halving: the highest one that is done, -1: none */
     const double *metric; /* by column; NAN: none */
 };
-struct sweep_view { /* owns nothing */
+struct sweep_view {                     /* owns nothing */
     const char *experiment, *objective; /* objective: "score.accuracy"; NULL when the experiment names none */
     bool maximise;
     const char *const *axis;
@@ -27,8 +27,8 @@ struct sweep_view { /* owns nothing */
     const double *rung_value; /* by rung */
     int n_rungs;
 };
-/* Ranks by objective among the trials that have one (by the highest rung first, then the value), best 1, equal
- * values share a rank; 0: none. rank: (n). */
+/* Ranks by objective among the trials that have one (by the highest rung first, then the value), best 1,
+ * equal values share a rank; 0: none. rank: (n). */
 void sweep_rank(const struct sweep_view *v, int *rank);
 void sweep_markdown(const struct sweep_view *v, struct buf *out);
 void sweep_csv(const struct sweep_view *v, struct buf *out);
