@@ -66,7 +66,7 @@ void sweep_rank(const struct sweep_view *v, int *rank)
     int *order = xcalloc((size_t)v->n + 1, sizeof *order), n = 0;
     for (int i = 0; i < v->n; i++) {
         rank[i] = 0;
-        if (!isnan(v->trial[i].objective))
+        if (v->objective && !isnan(v->trial[i].objective))
             order[n++] = i;
     }
     qsort_r(order, (size_t)n, sizeof *order, compare_order, (void *)v);
