@@ -107,6 +107,8 @@ static double room(const struct tick *a, const struct tick *b, bool horizontal, 
 
 void scale_thin(struct scale *s, double pixels, bool horizontal, double most)
 {
+    if (s->n_ticks == 0)
+        return;
     struct tick *t = s->tick, *last = t + s->n_ticks - 1, *shown = t;
     for (int i = 1; i < s->n_ticks; i++) {
         bool near = (t[i].at - shown->at) * pixels < room(shown, &t[i], horizontal, most);

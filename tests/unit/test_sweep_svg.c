@@ -62,7 +62,8 @@ static struct sample make(int n)
     for (int i = 0; i < n * AXES; i++) {
         bool word = i % AXES == 3;
         s.number[i] = word ? NAN : i % AXES == 1 ? pow(10, i / AXES % 5) : i % 13;
-        s.text[i] = word ? xprintf("a <\"rather\"> long & winding text \x01 %d", i % 4) : xprintf("%g", s.number[i]);
+        s.text[i] =
+            word ? xprintf("a <\"rather\"> long & winding text \x01 %d", i % 4) : xprintf("%g", s.number[i]);
     }
     for (int i = 0; i < n; i++)
         s.trial[i] = (struct sweep_trial){.value = (const char *const *)s.text + i * AXES,
@@ -84,14 +85,19 @@ static void done(struct sample *s, int n)
 
 static void pictures(void **state)
 {
-    static const char *const axis[] = {"a", "b<&>", "c", "d", "a.very.long.name.of.a.variable.that.is.cut", "f"};
+    static const char *const axis[] = {"a", "b<&>", "c", "d", "a.very.long.name.of.a.variable.that.is.cut",
+                                       "f"};
     static const int sizes[] = {0, 1, 2, 9, 300};
     for (int axes = 0; axes <= AXES; axes++)
         for (size_t k = 0; k < 2 * sizeof sizes / sizeof *sizes; k++) {
             int n = sizes[k / 2];
             struct sample s = make(n);
-            struct sweep_view v = {.experiment = "x & y", .objective = k % 2 ? "s.m" : NULL, .axis = axis,
-                                   .n_axes = axes,        .trial = s.trial,                  .n = n};
+            struct sweep_view v = {.experiment = "x & y",
+                                   .objective = k % 2 ? "s.m" : NULL,
+                                   .axis = axis,
+                                   .n_axes = axes,
+                                   .trial = s.trial,
+                                   .n = n};
             AUTO(buf) struct buf out = {0};
             sweep_svg(&v, &out);
             const char *text = buf_str(&out);
@@ -150,10 +156,9 @@ static void texts_and_colours(void **state)
     AUTO(buf) struct buf out = {0};
     svg_text(&out, 1, 2, "left", 80, "a<b");
     svg_text(&out, 1, 2, "left", 70, "äöü and many more words ß");
-    assert_string_equal(buf_str(&out),
-                        "<text x=\"1.0\" y=\"2.0\" class=\"left\">a&lt;b</text>\n"
-                        "<text x=\"1.0\" y=\"2.0\" class=\"left\">äöü …ds ß"
-                        "<title>äöü and many more words ß</title></text>\n");
+    assert_string_equal(buf_str(&out), "<text x=\"1.0\" y=\"2.0\" class=\"left\">a&lt;b</text>\n"
+                                       "<text x=\"1.0\" y=\"2.0\" class=\"left\">äöü …ds ß"
+                                       "<title>äöü and many more words ß</title></text>\n");
     assert_string_equal(svg_colour(0).s, "#5ec962");
     assert_string_equal(svg_colour(1).s, "#440154");
     assert_string_equal(svg_colour(7).s, "#440154");
