@@ -14,7 +14,8 @@ struct node {
     int cores_min, cores_max, cores; /* cores: held while running */
     int *next;                       /* tasks that need this one */
     size_t n_next, cap_next;
-    int waits;   /* unfinished tasks this one needs */
+    int waits; /* unfinished tasks this one needs, and holds */
+    int holds;
     double held; /* seconds of work that went ahead while this task waited for more cores */
     bool excluded;
 };
@@ -29,6 +30,7 @@ struct plan {
     struct heap missed;
     int64_t demand; /* cores that all of `missed` could use */
     double work;    /* seconds on one core of all of `missed` */
+    bool started;
     int *set_aside; /* scratch of plan_pick */
 };
 
@@ -101,6 +103,12 @@ void plan_exclude(struct plan *p, int task)
     p->node[task].excluded = true;
 }
 
+void plan_hold(struct plan *p, int task)
+{
+    p->node[task].holds++;
+    p->node[task].waits++;
+}
+
 static void set_state(struct plan *p, int task, enum task_state s)
 {
     p->count[p->node[task].state]--;
@@ -115,7 +123,7 @@ static void set_priorities(struct plan *p)
     int *waits = xcalloc((size_t)p->n, sizeof *waits);
     int n = 0;
     for (int i = 0; i < p->n; i++)
-        if ((waits[i] = p->node[i].waits) == 0)
+        if ((waits[i] = p->node[i].waits - p->node[i].holds) == 0)
             order[n++] = i;
     for (int at = 0; at < n; at++) {
         const struct node *t = &p->node[order[at]];
@@ -153,12 +161,23 @@ static void make_ready(struct plan *p, int task)
 void plan_start(struct plan *p)
 {
     set_priorities(p);
+    p->started = true;
     for (int i = 0; i < p->n; i++)
         if (p->node[i].excluded)
             set_state(p, i, TASK_SKIPPED);
     for (int i = 0; i < p->n; i++)
         if (p->node[i].waits == 0)
             make_ready(p, i);
+}
+
+void plan_release(struct plan *p, int task)
+{
+    struct node *t = &p->node[task];
+    if (t->holds == 0)
+        return;
+    t->holds--;
+    if (--t->waits == 0 && p->started)
+        make_ready(p, task);
 }
 
 int plan_next_ready(struct plan *p)
@@ -355,7 +374,7 @@ enum task_state plan_state(const struct plan *p, int task)
 
 bool plan_finished(const struct plan *p)
 {
-    return p->count[TASK_WAIT] + p->count[TASK_READY] + p->count[TASK_RUN] == 0;
+    return p->count[TASK_READY] + p->count[TASK_RUN] == 0;
 }
 
 int plan_count(const struct plan *p, enum task_state s)

@@ -20,6 +20,10 @@ void plan_estimate(struct plan *p, int task, double seconds);
 void plan_prioritize(struct plan *p);
 void plan_exclude(struct plan *p,
                   int task); /* not wanted by the targets: starts as SKIPPED without failing anything */
+/* Before plan_start: the task waits for one thing more than the tasks it needs, until plan_release, once for
+ * each hold. It and all that needs it stay WAIT until then, to the end if that never comes. */
+void plan_hold(struct plan *p, int task);
+void plan_release(struct plan *p, int task); /* one hold less; without one nothing happens */
 /* Priorities (longest remaining path in seconds) and the first ready set. */
 void plan_start(struct plan *p);
 /* A ready task that has not been looked at, highest priority first, or -1. The caller looks in the cache:
@@ -38,7 +42,8 @@ void plan_retry(struct plan *p, int task);
 /* Everything downstream becomes SKIPPED; unless keep_going, everything not running does. */
 void plan_failed(struct plan *p, int task, bool keep_going);
 enum task_state plan_state(const struct plan *p, int task);
-bool plan_finished(const struct plan *p); /* nothing runs and nothing can run */
+/* Nothing runs, nothing is ready (looked up in the cache or not): what is still WAIT waits for a hold. */
+bool plan_finished(const struct plan *p);
 int plan_count(const struct plan *p, enum task_state s);
 double plan_priority(const struct plan *p, int task);
 #endif

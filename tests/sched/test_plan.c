@@ -278,6 +278,87 @@ static void estimates_later(void **state)
     plan_free(p);
 }
 
+static int look(struct plan *p)
+{
+    int task, n = 0;
+    for (; (task = plan_next_ready(p)) >= 0; n++)
+        plan_miss(p, task);
+    return n;
+}
+
+static void run_one(struct plan *p, int want)
+{
+    int task, cores;
+    look(p);
+    assert_false(plan_finished(p));
+    assert_true(plan_pick(p, &task, &cores));
+    assert_int_equal(task, want);
+    assert_false(plan_finished(p));
+    plan_done(p, task);
+}
+
+/* 0 -> 1 -> 2 -> 3 with holds on 1 (two of them) and 3, and 4 alone. */
+static void holds(void **state)
+{
+    struct plan *p = plan_new(5, 1);
+    for (int i = 0; i < 5; i++)
+        plan_task(p, i, 10 - i, 1, 1);
+    for (int i = 0; i < 3; i++)
+        plan_edge(p, i, i + 1);
+    plan_hold(p, 0);
+    plan_release(p, 0); /* before the start already */
+    plan_hold(p, 1);
+    plan_hold(p, 1);
+    plan_hold(p, 3);
+    plan_start(p);
+    assert_true(plan_priority(p, 0) == 34 && plan_priority(p, 1) == 24); /* as without holds */
+    plan_release(p, 4);                                                  /* no hold: nothing happens */
+    run_one(p, 0);
+    run_one(p, 4);
+    assert_int_equal(look(p), 0);
+    assert_true(plan_finished(p));
+    plan_release(p, 1);
+    assert_int_equal(look(p), 0);
+    assert_int_equal(plan_state(p, 1), TASK_WAIT);
+    assert_true(plan_finished(p));
+    plan_release(p, 1);
+    run_one(p, 1);
+    run_one(p, 2);
+    assert_true(plan_finished(p));
+    assert_int_equal(plan_count(p, TASK_WAIT), 1);
+    plan_release(p, 3);
+    plan_release(p, 3);
+    run_one(p, 3);
+    assert_true(plan_finished(p));
+    assert_int_equal(plan_count(p, TASK_DONE), 5);
+    plan_free(p);
+}
+
+/* A hold that goes while what the task needs still runs; and one on a task that a failure skips. */
+static void holds_and_edges(void **state)
+{
+    struct plan *p = plan_new(3, 1);
+    int task, cores;
+    plan_edge(p, 0, 1);
+    plan_edge(p, 1, 2);
+    plan_hold(p, 1);
+    plan_hold(p, 2);
+    plan_start(p);
+    look(p);
+    assert_true(plan_pick(p, &task, &cores));
+    plan_release(p, 1);
+    assert_int_equal(look(p), 0);
+    plan_done(p, 0);
+    assert_int_equal(look(p), 1);
+    assert_true(plan_pick(p, &task, &cores));
+    plan_failed(p, 1, true);
+    plan_release(p, 2);
+    assert_int_equal(look(p), 0);
+    assert_int_equal(plan_state(p, 2), TASK_SKIPPED);
+    assert_true(plan_finished(p));
+    plan_free(p);
+}
+
 /* Many tasks, all of them waiting at once: every event costs a heap operation, not a walk. */
 static void many(void **state)
 {
@@ -310,6 +391,8 @@ int main(void)
                                        cmocka_unit_test(width_follows_work),
                                        cmocka_unit_test(waits_for_width),
                                        cmocka_unit_test(estimates_later),
-                                       cmocka_unit_test(many)};
+                                       cmocka_unit_test(many),
+ cmocka_unit_test(holds),
+ cmocka_unit_test(holds_and_edges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
