@@ -8,6 +8,7 @@
 #include "stages/stage.h"
 
 struct task;
+struct sweep;
 struct task_ref { /* one edge: an input of a task */
     struct task *task;
     int output;      /* index of the producer's output port of port->type */
@@ -39,6 +40,8 @@ struct spec {
     int n;
     const char *const *allow; /* privacy.allow: stages of the file that may see several clients' data */
     int n_allow;
+    bool has_sweep;            /* the file has one */
+    const struct sweep *sweep; /* engine/spec/sweep.h; NULL unless its graph was wanted */
     struct error *warning; /* sorted by position */
     int n_warnings;
     struct arena arena; /* owns everything above but the warnings */
@@ -48,6 +51,7 @@ struct spec_options {
     int n_set;
     const char *const *vars; /* files of --vars: laid over the experiment's variables, below --set */
     int n_vars;
+    bool sweep;     /* the graph of all points of sweep:, in place of the experiment's own */
     bool pedantic;                                 /* warn of values that equal their default, too */
     const struct stage *(*find)(const char *name); /* NULL: stage_find; tests bring their own */
 };
