@@ -38,6 +38,7 @@ static void begin(struct search *s, const json_t *o)
     r->cwd = arena_strdup(s->arena, json_string_or(o, "cwd", ""));
     r->set = texts(s->arena, o, "set", &r->n_set);
     r->vars = texts(s->arena, o, "vars", &r->n_vars);
+    r->sweep = json_bool_or(o, "sweep", false);
 }
 
 /* {"PORT": [labels]}: outputs that carry private data. */

@@ -28,6 +28,8 @@ struct progress {
     struct work *work; /* in the order of their starts */
     size_t running, cap;
     int finished, count, hits, ran, failed;
+    char **board; /* lines below them */
+    int n_board;
 };
 
 struct progress *progress_new(bool quiet)
@@ -52,6 +54,7 @@ void progress_free(struct progress *p)
     if (!p)
         return;
     screen_done(&p->screen);
+    progress_board(p, NULL, 0);
     free(p->work);
     free(p);
 }
@@ -145,16 +148,43 @@ static void draw(struct progress *p)
     if (t - p->last_draw < REDRAW)
         return;
     screen_measure(&p->screen);
-    char **line = xcalloc(p->running + 1, sizeof *line);
+    char **line = xcalloc(p->running + (size_t)p->n_board + 1, sizeof *line);
     int n = 0, columns = name_columns(p);
     for (size_t i = 0; i < p->running; i++)
         line[n++] = task_line(p, &p->work[i], columns, t);
+    for (int i = 0; i < p->n_board; i++)
+        line[n++] = xstrdup(p->board[i]);
     line[n++] = count_line(p, t);
     screen_draw(&p->screen, (const char *const *)line, n);
     for (int i = 0; i < n; i++)
         free(line[i]);
     free(line);
     p->last_draw = t;
+}
+
+static void flush(struct progress *p)
+{
+    if (p->live)
+        draw(p);
+    else if (p->screen.above.len)
+        screen_draw(&p->screen, NULL, 0);
+}
+
+void progress_say(struct progress *p, const char *text)
+{
+    buf_printf(&p->screen.above, "%s\n", text);
+    flush(p);
+}
+
+void progress_board(struct progress *p, char *const *line, int n)
+{
+    for (int i = 0; i < p->n_board; i++)
+        free(p->board[i]);
+    free(p->board);
+    p->board = n ? xcalloc((size_t)n, sizeof *p->board) : NULL;
+    p->n_board = n;
+    for (int i = 0; i < n; i++)
+        p->board[i] = xstrdup(line[i]);
 }
 
 /* ---- one line an event ---- */
@@ -283,8 +313,5 @@ void progress_see(void *arg, const struct build_event *e)
     else if (!p->quiet || e->kind == BUILD_FAILED || e->kind == BUILD_RETRY || e->kind == BUILD_WARN ||
              e->kind == BUILD_HEAL)
         tell(p, e, out);
-    if (p->live)
-        draw(p);
-    else if (out->len)
-        screen_draw(&p->screen, NULL, 0);
+    flush(p);
 }

@@ -102,11 +102,13 @@ void report_begin(struct build *b)
 {
     b->began = clock_seconds();
     char cwd[4096];
-    runlog_event(b->log, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
+    json_t *o = b->spec->sweep ? json_pack("{s:b}", "sweep", 1) : json_object();
+    json_object_update_new(o, json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:I}", "event", "begin", "experiment",
                                    b->spec->experiment, "file", b->spec->file, "set",
                                    texts(b->opt.set, b->opt.n_set), "vars", texts(b->opt.vars, b->opt.n_vars),
                                    "cwd", getcwd(cwd, sizeof cwd) ? cwd : "", "cores", b->cores, "pid",
                                    (json_int_t)getpid()));
+    runlog_event(b->log, o);
 }
 
 void report_end(struct build *b, bool ok)
