@@ -15,6 +15,7 @@
 /* Every command, in the order of the help. One line here, one file cmd_NAME.c. */
 #define COMMANDS(X)                                                                                          \
     X(run)                                                                                                   \
+    X(sweep)                                                                                                 \
     X(plan)                                                                                                  \
     X(graph)                                                                                                 \
     X(check)                                                                                                 \

@@ -1,4 +1,5 @@
 #include "engine/cli/cmd.h"
+#include "engine/cli/sweep_run.h"
 #include "engine/spec/spec.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static json_t *entries(const struct error *list, int n, bool warnings)
     return all;
 }
 
-static json_t *describe(const struct spec *s)
+static json_t *tasks_json(const struct spec *s)
 {
     json_t *tasks = json_array();
     for (int i = 0; i < s->n; i++) {
@@ -47,32 +48,61 @@ static json_t *describe(const struct spec *s)
                               json_pack("{s:s, s:s, s:s, s:i, s:o}", "task", t->name, "stage", t->stage->name,
                                         "file", t->pos.file, "line", t->pos.line, "private", labels));
     }
-    return json_pack("{s:s, s:o, s:o}", "experiment", s->experiment, "tasks", tasks, "warnings",
-                     entries(s->warning, s->n_warnings, true));
+    return tasks;
+}
+
+static int fail(const struct error *errors, int n, bool json)
+{
+    int status = cmd_print_all(errors, n);
+    if (json && cmd_print_json(json_pack("{s:o, s:o}", "errors", entries(errors, n, false), "warnings",
+                                         entries(errors, n, true))) != 0)
+        status = 1;
+    return status;
+}
+
+/* The experiment, and its sweep where it has one: NULL in *sweep where not. */
+static int read_both(const struct cmd_args *a, bool json, struct spec **ret, struct spec **sweep)
+{
+    struct error *errors = NULL;
+    int n, status = 0;
+    struct spec_options opt = cmd_spec_options(a);
+    opt.pedantic = cmd_opt(a, "pedantic")->set;
+    *ret = *sweep = NULL;
+    bool ok = spec_read(a->arg[0], &opt, ret, &errors, &n);
+    opt.sweep = true;
+    if (ok && (*ret)->has_sweep)
+        ok = spec_read(a->arg[0], &opt, sweep, &errors, &n);
+    if (!ok)
+        status = fail(errors, n, json);
+    free(errors);
+    return status;
+}
+
+static int print(const struct spec *s, const struct spec *sweep, bool json)
+{
+    cmd_print_all(s->warning, s->n_warnings);
+    if (json) {
+        json_t *o = json_pack("{s:s, s:o, s:o}", "experiment", s->experiment, "tasks", tasks_json(s),
+                              "warnings", entries(s->warning, s->n_warnings, true));
+        if (sweep)
+            json_object_set_new(o, "sweep", sweep_counts_json(sweep));
+        return cmd_print_json(o);
+    }
+    printf("%s: %d task%s, ok\n", s->experiment, s->n, s->n == 1 ? "" : "s");
+    if (sweep)
+        sweep_counts_print(sweep, stdout);
+    return 0;
 }
 
 static int run(const struct cmd_args *a)
 {
-    struct spec *s;
-    struct error *errors;
-    int n, status = 0;
+    struct spec *s, *sweep;
     bool json = cmd_opt(a, "json")->set;
-    struct spec_options opt = cmd_spec_options(a);
-    opt.pedantic = cmd_opt(a, "pedantic")->set;
-    if (!spec_read(a->arg[0], &opt, &s, &errors, &n)) {
-        status = cmd_print_all(errors, n);
-        if (json && cmd_print_json(json_pack("{s:o, s:o}", "errors", entries(errors, n, false), "warnings",
-                                             entries(errors, n, true))) != 0)
-            status = 1;
-        free(errors);
-        return status;
-    }
-    cmd_print_all(s->warning, s->n_warnings);
-    if (json)
-        status = cmd_print_json(describe(s));
-    else
-        printf("%s: %d task%s, ok\n", s->experiment, s->n, s->n == 1 ? "" : "s");
+    int status = read_both(a, json, &s, &sweep);
+    if (status == 0)
+        status = print(s, sweep, json);
     spec_free(s);
+    spec_free(sweep);
     return status;
 }
 

@@ -1,12 +1,12 @@
+#include "engine/cli/cmd_run.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/cli/cmd.h"
-#include "engine/cli/progress.h"
 #include "engine/cli/units.h"
 #include "engine/exec/build.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -63,7 +63,7 @@ static int print_json(const struct spec *s, const struct build *b, double second
 }
 
 /* "quickstart: 28 tasks: 3 hit, 25 ran in 2:31" */
-static void print_summary(const struct spec *s, const struct build *b, double seconds)
+void run_summary(const struct spec *s, const struct build *b, double seconds)
 {
     static const enum task_state shown[] = {TASK_HIT, TASK_DONE, TASK_FAILED, TASK_SKIPPED};
     char spent[UNITS_MAX];
@@ -80,6 +80,8 @@ static void print_summary(const struct spec *s, const struct build *b, double se
             fprintf(stderr, "%s%d %s", separator, count[shown[i]], task_state_name(shown[i]));
             separator = ", ";
         }
+    if (count[TASK_WAIT])
+        fprintf(stderr, "%s%d paused", separator, count[TASK_WAIT]);
     fprintf(stderr, " in %s\n", seconds_text(seconds, spent));
 }
 
@@ -90,47 +92,60 @@ static char *self_path(void)
     return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("weft");
 }
 
+bool run_setup(const struct cmd_args *a, struct run_setup *ret, struct error *err)
+{
+    const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
+                           *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars"),
+                           *every = cmd_opt(a, "checkpoint-every");
+    *ret = (struct run_setup){.interrupts = -1};
+    if (cores->set && (cores->number < 1 || cores->number > 100000))
+        return error_set(err, NULL, ERROR_INPUT, "--cores takes a number from 1 on");
+    if (every->number < 0)
+        return error_set(err, NULL, ERROR_INPUT, "--checkpoint-every takes a number of seconds from 0 on");
+    signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
+    ret->self = self_path();
+    ret->interrupts = open_interrupts();
+    ret->progress = progress_new(cmd_opt(a, "quiet")->set);
+    ret->opt =
+        (struct build_options){.cores = (int)cores->number,
+                               .checkpoint_every = every->set && !every->number ? -1 : (double)every->number,
+                               .keep_going = cmd_opt(a, "keep-going")->set,
+                               .targets = targets->list,
+                               .n_targets = targets->n,
+                               .set = set->list,
+                               .n_set = set->n,
+                               .vars = vars->list,
+                               .n_vars = vars->n,
+                               .self = ret->self,
+                               .interrupts = ret->interrupts,
+                               .tick = progress_is_live(ret->progress) ? 200 : 0,
+                               .see = progress_see,
+                               .arg = ret->progress};
+    return true;
+}
+
+void run_setup_done(struct run_setup *s)
+{
+    progress_free(s->progress);
+    if (s->interrupts >= 0)
+        close(s->interrupts);
+    free(s->self);
+    *s = (struct run_setup){.interrupts = -1};
+}
+
 static int run_spec(const struct cmd_args *a, const struct spec *s, struct store *store)
 {
     struct build *b = NULL;
+    struct run_setup setup;
     struct error err = {0};
     double start = clock_seconds();
-    signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
-    bool quiet = cmd_opt(a, "quiet")->set;
-    const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
-                           *every = cmd_opt(a, "checkpoint-every"), *set = cmd_opt(a, "set"),
-                           *vars = cmd_opt(a, "vars");
-    if (cores->set && (cores->number < 1 || cores->number > 100000)) {
-        error_set(&err, NULL, ERROR_INPUT, "--cores takes a number from 1 on");
+    if (!run_setup(a, &setup, &err))
         return cmd_fail(&err);
-    }
-    if (every->number < 0) {
-        error_set(&err, NULL, ERROR_INPUT, "--checkpoint-every takes a number of seconds from 0 on");
-        return cmd_fail(&err);
-    }
-    AUTO(mem) char *self = self_path();
-    AUTO(fd) int interrupts = open_interrupts();
-    struct progress *p = progress_new(quiet);
-    const struct build_options opt = {.cores = (int)cores->number,
-                                      .checkpoint_every =
-                                          every->set && !every->number ? -1 : (double)every->number,
-                                      .keep_going = cmd_opt(a, "keep-going")->set,
-                                      .targets = targets->list,
-                                      .n_targets = targets->n,
-                                      .set = set->list,
-                                      .n_set = set->n,
-                                      .vars = vars->list,
-                                      .n_vars = vars->n,
-                                      .self = self,
-                                      .interrupts = interrupts,
-                                      .tick = progress_is_live(p) ? 200 : 0,
-                                      .see = progress_see,
-                                      .arg = p};
-    bool ok = build_run(s, store, &opt, &b, &err);
-    progress_free(p);
+    bool ok = build_run(s, store, &setup.opt, &b, &err);
+    run_setup_done(&setup);
     int status = ok ? 0 : cmd_fail(&err);
-    if (b && !quiet)
-        print_summary(s, b, clock_seconds() - start);
+    if (b && !cmd_opt(a, "quiet")->set)
+        run_summary(s, b, clock_seconds() - start);
     if (b && cmd_opt(a, "json")->set) {
         int printed = print_json(s, b, clock_seconds() - start);
         status = status ? status : printed;

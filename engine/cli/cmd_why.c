@@ -295,7 +295,8 @@ static int ask_last(const struct cmd_args *args, struct store *store, const char
     const struct spec_options options = {.set = both(last.set, last.n_set, set, &mem),
                                          .n_set = last.n_set + set->n,
                                          .vars = both(last.vars, last.n_vars, vars, &mem),
-                                         .n_vars = last.n_vars + vars->n};
+                                         .n_vars = last.n_vars + vars->n,
+                                         .sweep = last.sweep};
     int status = cmd_read_spec_with(last.file, &options, &s);
     if (status)
         return status;
@@ -313,7 +314,9 @@ static int run(const struct cmd_args *a)
         return cmd_fail(&err);
     if (a->n == 1)
         return ask_last(a, store, a->arg[0]);
-    int status = cmd_read_spec(a, a->arg[0], &s);
+    struct spec_options opt = cmd_spec_options(a);
+    opt.sweep = strchr(a->arg[1], '@'); /* a task of a point */
+    int status = cmd_read_spec_with(a->arg[0], &opt, &s);
     if (status)
         return status;
     status = ask(a, store, s, a->arg[1]);

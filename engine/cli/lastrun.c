@@ -40,6 +40,7 @@ static void begin(struct search *s, const json_t *o)
     r->vars = texts(s->arena, o, "vars", &r->n_vars);
     AUTO(mem) char *reference = json_text(json_object_get(o, "reference"), false);
     r->reference = arena_strdup(s->arena, reference); /* "null" in logs of runs that did not keep it */
+    r->sweep = json_bool_or(o, "sweep", false);
 }
 
 /* {"PORT": [labels]}: outputs that carry private data. */

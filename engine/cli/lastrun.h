@@ -13,6 +13,7 @@ struct lastrun {                           /* strings in the arena */
     int n_set;
     const char **vars; /* its --vars files, relative to cwd */
     int n_vars;
+    bool sweep;              /* it ran the graph of all points */
     struct lastrun_private { /* an output that carries private data, and whose: "pets, flowers" */
         const char *port, *labels;
     } * private;

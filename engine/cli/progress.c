@@ -32,6 +32,8 @@ struct progress {
     struct work *work; /* in the order of their starts */
     size_t running, cap;
     int finished, count, hits, ran, failed;
+    char **board; /* lines below them */
+    int n_board;
 };
 
 struct progress *progress_new(bool quiet)
@@ -56,6 +58,7 @@ void progress_free(struct progress *p)
     if (!p)
         return;
     screen_done(&p->screen);
+    progress_board(p, NULL, 0);
     free(p->work);
     free(p);
 }
@@ -174,19 +177,46 @@ static void draw(struct progress *p)
     if (t - p->last_draw < REDRAW)
         return;
     screen_measure(&p->screen);
-    char **line = xcalloc(p->running + 2, sizeof *line);
+    char **line = xcalloc(p->running + (size_t)p->n_board + 2, sizeof *line);
     int n = 0, columns = name_columns(p), room = screen_room(&p->screen), running = (int)p->running;
     int shown = running < room ? running : room > 2 ? room - 2 : 0; /* beside the counts and "and more" */
     for (int i = 0; i < shown; i++)
         line[n++] = task_line(p, &p->work[i], columns, t);
     if (shown < running && room > 1)
         line[n++] = xprintf("  ... and %d more", running - shown);
+    for (int i = 0; i < p->n_board && n + 1 < room; i++)
+        line[n++] = xstrdup(p->board[i]);
     line[n++] = count_line(p, t);
     screen_draw(&p->screen, (const char *const *)line, n);
     for (int i = 0; i < n; i++)
         free(line[i]);
     free(line);
     p->last_draw = t;
+}
+
+static void flush(struct progress *p)
+{
+    if (p->live)
+        draw(p);
+    else if (p->screen.above.len)
+        screen_draw(&p->screen, NULL, 0);
+}
+
+void progress_say(struct progress *p, const char *text)
+{
+    buf_printf(&p->screen.above, "%s\n", text);
+    flush(p);
+}
+
+void progress_board(struct progress *p, char *const *line, int n)
+{
+    for (int i = 0; i < p->n_board; i++)
+        free(p->board[i]);
+    free(p->board);
+    p->board = n ? xcalloc((size_t)n, sizeof *p->board) : NULL;
+    p->n_board = n;
+    for (int i = 0; i < n; i++)
+        p->board[i] = xstrdup(line[i]);
 }
 
 /* ---- one line an event ---- */
@@ -370,8 +400,5 @@ void progress_see(void *arg, const struct build_event *e)
     else if (!p->quiet || e->kind == BUILD_FAILED || e->kind == BUILD_RETRY || e->kind == BUILD_WARN ||
              e->kind == BUILD_HEAL)
         tell(p, e, out);
-    if (p->live)
-        draw(p);
-    else if (out->len)
-        screen_draw(&p->screen, NULL, 0);
+    flush(p);
 }

@@ -11,5 +11,8 @@ struct progress *progress_new(bool quiet);
 /* Does it draw? Then it wants a BUILD_TICK now and then. */
 bool progress_is_live(const struct progress *p);
 void progress_see(void *progress, const struct build_event *e);
+/* A line of one's own among the events, and lines below the tasks at work (copied; on a terminal only). */
+void progress_say(struct progress *p, const char *text);
+void progress_board(struct progress *p, char *const *line, int n);
 void progress_free(struct progress *p); /* clears the block */
 #endif

@@ -42,12 +42,25 @@ static void make_plan(struct build *b)
             plan_edge(b->plan, ref->task->index, i);
         if (!b->result[i].wanted)
             plan_exclude(b->plan, i);
+        else if (b->held && b->held[i])
+            plan_hold(b->plan, i);
     }
     plan_start(b->plan);
     b->predicted = false;
 }
 
 /* ---- what becomes of a task ---- */
+
+/* A task came to an end: are others to start because of it? */
+static void release_held(struct build *b)
+{
+    for (int task; b->held && (task = b->opt.release(b->opt.arg)) >= 0;)
+        if (b->held[task]) {
+            b->held[task] = false;
+            if (b->result[task].wanted)
+                plan_release(b->plan, task);
+        }
+}
 
 static void finish(struct build *b, const struct task *t, enum task_state state)
 {
@@ -65,6 +78,7 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
     r->state = state;
     r->resumed = state == TASK_DONE ? x->record->resumed : 0;
     report(b, state == TASK_HIT ? BUILD_HIT : BUILD_DONE, t, NULL);
+    release_held(b);
 }
 
 static void fail_task(struct build *b, const struct task *t, const struct error *why)
@@ -84,6 +98,7 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     left_finish(b, t->index);
     plan_failed(b->plan, t->index, b->opt.keep_going);
     report(b, BUILD_FAILED, t, log);
+    release_held(b);
 }
 
 /* After an attempt that failed by no fault of its input: once more, if the task may and the run goes on. */
@@ -305,7 +320,8 @@ static bool run_passes(struct build *b, struct error *err)
             return error_set(err, NULL, ERROR_DAMAGE, "the store keeps losing results: is its disk failing?");
     }
     for (int i = 0; i < b->spec->n; i++)
-        if (b->result[i].wanted && b->result[i].state != TASK_FAILED && !b->result[i].record) {
+        if (b->result[i].wanted && b->result[i].state != TASK_FAILED && !b->result[i].record &&
+            !(b->held && b->held[i])) {
             b->result[i].state = TASK_SKIPPED;
             report(b, BUILD_SKIPPED, b->spec->task[i], NULL);
         }
@@ -350,6 +366,10 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     *ret = b;
     b->running = xcalloc((size_t)b->cores + 1, sizeof *b->running);
     b->artifacts = artifacts_new(store, b->dir);
+    if (opt->held) {
+        b->held = xcalloc((size_t)spec->n + 1, sizeof *b->held);
+        memcpy(b->held, opt->held, (size_t)spec->n * sizeof *b->held);
+    }
     report_begin(b);
     bool ok = run_passes(b, err);
     report_end(b, ok);
@@ -382,6 +402,7 @@ void build_free(struct build *b)
     free(b->cost);
     free(b->running);
     free(b->parked);
+    free(b->held);
     free(b->result);
     free(b->dir);
     free(b);

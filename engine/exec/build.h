@@ -58,7 +58,11 @@ struct build_options {
                        one or SIGTERM kills them; -1: none */
     int tick;       /* milliseconds without an event after which see() gets a TICK; 0: none */
     void (*see)(void *arg, const struct build_event *e);
-    void *arg;
+    /* Successive halving: tasks that do not start, by index, before release() has named them, which is asked
+     * after each task's end until it says -1. What is never released stays in the state WAIT. NULL: none. */
+    const bool *held;
+    int (*release)(void *arg);
+    void *arg; /* of both */
 };
 struct build;
 /* Runs to the end. False with the first failure when a task failed (its own code, ERROR_INPUT for bad data),

@@ -57,6 +57,7 @@ struct build {
     json_t *pending; /* a set: keys that tasks missed and are to compute */
     int *parked;     /* tasks whose key is pending because of another task */
     int n_parked;
+    bool *held;    /* what still waits for its release; NULL: nothing ever did */
     bool stopping; /* start nothing more */
     bool again;    /* an input was damaged: plan anew when all workers are done */
     int interrupts;

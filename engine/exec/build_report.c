@@ -159,6 +159,8 @@ void report_begin(struct build *b)
                                         files(b->spec), "variables", yaml_json(b->spec->vars)));
     json_object_update_new(o, json_pack("{s:i, s:i, s:I, s:s}", "cores", b->cores, "tasks", b->count, "pid",
                                         (json_int_t)getpid(), "host", host));
+    if (b->spec->sweep)
+        json_object_set_new(o, "sweep", json_true());
     runlog_event(b->log, o);
 }
 

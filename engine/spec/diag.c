@@ -26,6 +26,11 @@ bool diag_take(struct diag *d, const struct error *err, const struct pos *pos)
 {
     struct error placed = *err;
     error_at(&placed, pos);
+    if (d->point && !placed.note.line && placed.code != ERROR_WARNING) {
+        char text[sizeof placed.note.text];
+        snprintf(text, sizeof text, "at the sweep's point %s", d->point);
+        error_note(&placed, d->at, text);
+    }
     for (size_t i = 0; i < d->n; i++)
         if (compare(&d->item[i], &placed) == 0)
             return false;

@@ -48,6 +48,11 @@ static const char **coordinates(struct experiment *e, const struct yaml_node *of
     return ok ? c : NULL;
 }
 
+static const struct yaml_node *vars_of(const struct experiment *e, const struct decl *d)
+{
+    return d->vars ? d->vars : e->vars;
+}
+
 static struct instance *add(struct experiment *e, struct decl *d, const char **coord, int n)
 {
     struct instance *in = &d->instance[d->n++];
@@ -60,14 +65,16 @@ static struct instance *add(struct experiment *e, struct decl *d, const char **c
     }
     if (n)
         buf_putc(&name, ']');
+    if (d->suffix)
+        buf_puts(&name, d->suffix);
     *t = (struct task){.name = arena_strdup(e->arena, buf_str(&name)), .stage = d->stage, .pos = d->pos};
-    *in = (struct instance){.task = t, .coord = coord, .n_coord = n, .scope = {.vars = e->vars}};
+    *in = (struct instance){.task = t, .coord = coord, .n_coord = n, .scope = {.vars = vars_of(e, d)}};
     return in;
 }
 
 static void expand_foreach(struct experiment *e, struct decl *d, const struct yaml_node *over)
 {
-    const struct scope s = {.vars = e->vars};
+    const struct scope s = {.vars = vars_of(e, d)};
     struct yaml_node *items = vars_resolve(e->arena, e->diag, &s, over);
     const char **coord = items ? coordinates(e, items, "foreach") : NULL;
     if (!coord)
@@ -129,7 +136,7 @@ static const char ***axis_names(struct experiment *e, const struct yaml_node *ax
 
 static void expand_matrix(struct experiment *e, struct decl *d, const struct yaml_node *over)
 {
-    const struct scope s = {.vars = e->vars};
+    const struct scope s = {.vars = vars_of(e, d)};
     struct yaml_node *matrix = vars_resolve(e->arena, e->diag, &s, over);
     if (!matrix)
         return;

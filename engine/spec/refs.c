@@ -36,15 +36,17 @@ static bool parse(struct arena *a, const char *text, struct parsed *p)
     return *p->name && !*s;
 }
 
-static const struct decl *find_decl(struct experiment *e, const char *name, const struct pos *pos)
+/* The declaration that `from` means by a name: in a sweep the variant that belongs to its own. */
+static const struct decl *find_decl(struct experiment *e, const struct decl *from, const char *name,
+                                    const struct pos *pos)
 {
     int at = lookup_get(&e->decls, name);
     if (at >= 0)
-        return &e->decl[at];
-    AUTO(mem) const char **names = xcalloc((size_t)e->n, sizeof *names);
-    for (int i = 0; i < e->n; i++)
-        names[i] = e->decl[i].name;
-    const char *near = diag_full(e->diag) ? NULL : nearest_name(names, (size_t)e->n, name);
+        return &e->decl[from->row ? from->row[at] : at];
+    AUTO(mem) const char **names = xcalloc((size_t)e->bases, sizeof *names);
+    for (int i = 0; i < e->bases; i++)
+        names[i] = e->base[i];
+    const char *near = diag_full(e->diag) ? NULL : nearest_name(names, (size_t)e->bases, name);
     diag_unknown(e->diag, pos, near, "there is no '%s' in stages:", name);
     return NULL;
 }
@@ -52,8 +54,8 @@ static const struct decl *find_decl(struct experiment *e, const char *name, cons
 /* The instance whose coordinates are spelled out; NULL: there is a * among them, or it does not exist. */
 static const struct instance *exact(const struct experiment *e, const struct decl *d, const struct parsed *p)
 {
-    char name[256];
-    int n = snprintf(name, sizeof name, "%s[%s]", p->name, p->coord);
+    char name[512];
+    int n = snprintf(name, sizeof name, "%s[%s]%s", p->name, p->coord, d->suffix ? d->suffix : "");
     int at = n > 0 && n < (int)sizeof name ? lookup_get(&e->instances, name) : -1;
     return at < 0 ? NULL : &d->instance[at];
 }
@@ -141,15 +143,15 @@ static void list_instances(const struct decl *d, struct buf *out)
 }
 
 /* All tasks that one reference names; false after a diagnostic, here or where the named stage is declared. */
-static bool add_reference(struct experiment *e, const struct task *t, const struct port *in,
-                          const struct yaml_node *node, struct refs *refs)
+static bool add_reference(struct experiment *e, const struct decl *from, const struct task *t,
+                          const struct port *in, const struct yaml_node *node, struct refs *refs)
 {
     struct parsed p = {0};
     bool ok = node->kind == YAML_SCALAR && parse(e->scratch, node->text, &p);
     if (!ok)
         return diag_add(e->diag, &node->pos,
                         "a reference looks like name, name[item], name[*] or name.output");
-    const struct decl *d = find_decl(e, p.name, &node->pos);
+    const struct decl *d = find_decl(e, from, p.name, &node->pos);
     if (!d || !d->stage || !d->n)
         return false;
     bool group = d->instance[0].n_coord > 0;
@@ -177,8 +179,8 @@ static bool add_reference(struct experiment *e, const struct task *t, const stru
     return diag_add(e->diag, &node->pos, "'%s' matches no task: there is %s", node->text, buf_str(&there));
 }
 
-static void resolve_port(struct experiment *e, struct instance *in, int index, const struct yaml_node *key,
-                         const struct yaml_node *written)
+static void resolve_port(struct experiment *e, const struct decl *d, struct instance *in, int index,
+                         const struct yaml_node *key, const struct yaml_node *written)
 {
     struct task *t = in->task;
     const struct port *port = &t->stage->inputs[index];
@@ -188,7 +190,7 @@ static void resolve_port(struct experiment *e, struct instance *in, int index, c
     struct refs refs = {0};
     bool ok = true, list = value->kind == YAML_LIST;
     for (int i = 0; i < (list ? value->n : 1); i++)
-        ok = add_reference(e, t, port, list ? value->item[i] : value, &refs) && ok;
+        ok = add_reference(e, d, t, port, list ? value->item[i] : value, &refs) && ok;
     if (!port->many && refs.n > 1)
         diag_add(e->diag, &written->pos, "input '%s' of stage %s takes one artifact, not %zu", port->name,
                  t->stage->name, refs.n);
@@ -232,7 +234,7 @@ void refs_resolve(struct experiment *e, const struct decl *d, struct instance *i
         if (index < 0)
             unknown_port(e, t, node->key[i]);
         else
-            resolve_port(e, in, index, node->key[i], node->item[i]);
+            resolve_port(e, d, in, index, node->key[i], node->item[i]);
     }
     for (int i = 0; i < n; i++)
         if (!t->stage->inputs[i].optional && !(node && yaml_get(node, t->stage->inputs[i].name)))

@@ -2,7 +2,7 @@
 #include "engine/spec/spec.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/spec/spec_impl.h"
+#include "engine/spec/sweep_impl.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,9 @@
 #define TASKS_MAX  1000000
 #define MEMORY_MAX (1 << 30) /* bytes of all tasks */
 
-static const char *const top_keys[] = {"experiment", "description", "include", "reference", "vars",
-                                       "defaults",   "privacy",     "stages",  NULL};
+static const char *const top_keys[] = {"experiment", "description", "include", "reference",
+                                       "vars",       "defaults",    "privacy", "stages",
+                                       "sweep",      "objective",   "search",  NULL};
 static const char *const stage_keys[] = {"uses",      "with", "in",          "foreach", "matrix", "private",
                                          "resources", "tags", "description", "outputs", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
@@ -154,12 +155,30 @@ static void read_privacy(struct experiment *e, const struct yaml_node *root)
     }
 }
 
-static void index_names(struct experiment *e)
+/* The names of the declarations as written, before a sweep makes variants of them. */
+static void index_decls(struct experiment *e)
 {
     lookup_init(&e->decls, (size_t)e->n);
+    e->bases = e->n;
+    e->base = arena_alloc(e->arena, ((size_t)e->n + 1) * sizeof *e->base);
+    for (int i = 0; i < e->n; i++) {
+        e->base[i] = e->decl[i].name;
+        lookup_add(&e->decls, e->decl[i].name, i);
+    }
+}
+
+/* What goes wrong from here on goes wrong at this point of the sweep. */
+static void look_at(struct experiment *e, const struct decl *d)
+{
+    bool point = d && d->suffix && *d->suffix;
+    e->diag->point = point ? d->suffix + 1 : NULL;
+    e->diag->at = point ? &d->sweep_pos : NULL;
+}
+
+static void index_names(struct experiment *e)
+{
     lookup_init(&e->instances, (size_t)e->tasks);
     for (int i = 0; i < e->n; i++) {
-        lookup_add(&e->decls, e->decl[i].name, i);
         for (int k = 0; k < e->decl[i].n; k++)
             lookup_add(&e->instances, e->decl[i].instance[k].task->name, k);
     }
@@ -169,6 +188,7 @@ static void index_names(struct experiment *e)
 static void build(struct experiment *e, struct spec *s)
 {
     for (int i = 0; i < e->n; i++) {
+        look_at(e, &e->decl[i]);
         expand_decl(e, &e->decl[i]);
         e->tasks += e->decl[i].n;
         if (e->tasks > TASKS_MAX) {
@@ -185,6 +205,7 @@ static void build(struct experiment *e, struct spec *s)
             command_declare(e, &e->decl[i], &e->decl[i].instance[k]);
     for (int i = 0; i < e->n; i++)
         for (int k = 0; e->decl[i].stage && k < e->decl[i].n; k++) {
+            look_at(e, &e->decl[i]);
             params_set(e, &e->decl[i], &e->decl[i].instance[k]);
             refs_resolve(e, &e->decl[i], &e->decl[i].instance[k]);
             if (e->decl[i].stage->command)
@@ -195,8 +216,47 @@ static void build(struct experiment *e, struct spec *s)
                 return;
             }
         }
+    look_at(e, NULL);
     if (graph_order(e, s))
         labels_flow(e, s);
+}
+
+/* The graph of all points: variants in place of the declarations, then each cell's tasks. */
+static void build_sweep(struct experiment *e, struct sweep_plan *p, struct spec *s)
+{
+    int **row;
+    if (!sweep_variants(e, p, &row))
+        return;
+    build(e, s);
+    if (e->diag->n)
+        return;
+    sweep_cells(e, p, row);
+    struct sweep *sweep = arena_alloc(e->arena, sizeof *sweep);
+    *sweep = p->sweep;
+    s->sweep = sweep;
+}
+
+/* A sweep is looked at whenever there is one; its graph is built only when it is wanted. */
+static void read_sweep(struct experiment *e, const struct yaml_node *root, const struct spec_options *opt,
+                       struct spec *s)
+{
+    static const char *const also[] = {"objective", "search"};
+    struct sweep_plan p = {0};
+    bool wanted = opt && opt->sweep;
+    s->has_sweep = yaml_get(root, "sweep") != NULL;
+    for (size_t i = 0; !s->has_sweep && i < sizeof also / sizeof *also; i++) {
+        int at = yaml_find(root, also[i]);
+        if (at >= 0)
+            diag_add(e->diag, &root->key[at]->pos, "'%s:' belongs to a sweep, and the file has none",
+                     also[i]);
+    }
+    if (!s->has_sweep && wanted)
+        diag_add(e->diag, &root->pos, "the file has no 'sweep:', which says what to vary");
+    bool ok = s->has_sweep && sweep_read(e, root, &p);
+    if (!wanted)
+        build(e, s);
+    else if (ok)
+        build_sweep(e, &p, s);
 }
 
 static void read_experiment(struct experiment *e, const struct yaml_node *root,
@@ -218,8 +278,9 @@ static void read_experiment(struct experiment *e, const struct yaml_node *root,
     s->vars = e->vars;
     s->files = e->files;
     s->n_files = e->n_files;
-    build(e, s);
-    if (e->diag->n == 0)
+    index_decls(e);
+    read_sweep(e, root, opt, s);
+    if (e->diag->n == 0 && !s->sweep) /* a sweep's own variables are used in copies */
         warn_all(e, s, root);
 }
 

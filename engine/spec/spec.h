@@ -9,6 +9,7 @@
 
 struct task;
 struct yaml_node; /* engine/spec/yaml.h */
+struct sweep;
 struct task_ref { /* one edge: an input of a task */
     struct task *task;
     int output;      /* index of the producer's output port of port->type */
@@ -54,7 +55,9 @@ struct spec {
     const struct yaml_node *vars; /* a map: the variables after --vars and --set */
     const char **files;           /* the experiment's own, then those that it includes */
     int n_files;
-    struct error *warning; /* sorted by position */
+    bool has_sweep;            /* the file has one */
+    const struct sweep *sweep; /* engine/spec/sweep.h; NULL unless its graph was wanted */
+    struct error *warning;     /* sorted by position */
     int n_warnings;
     struct arena arena; /* owns everything above but the warnings */
 };
@@ -63,7 +66,8 @@ struct spec_options {
     int n_set;
     const char *const *vars; /* files of --vars: laid over the experiment's variables, below --set */
     int n_vars;
-    bool pedantic;                                 /* warn of values that equal their default, too */
+    bool sweep;    /* the graph of all points of sweep:, in place of the experiment's own */
+    bool pedantic; /* warn of values that equal their default, too */
     const struct stage *(*find)(const char *name); /* NULL: stage_find; tests bring their own */
 };
 /* Read, interpolate, expand foreach and matrix, resolve references, check parameters and ports. On failure

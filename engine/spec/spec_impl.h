@@ -11,7 +11,9 @@
 struct diag { /* all errors of a file, without exact repeats */
     struct error *item;
     size_t n, cap;
-    bool grown; /* has said that something grows too large */
+    bool grown;           /* has said that something grows too large */
+    const char *point;    /* what is being looked at is this point of a sweep; NULL: none */
+    const struct pos *at; /* where the sweep is */
 };
 bool diag_add(struct diag *d, const struct pos *pos, const char *fmt, ...) PRINTF(3, 4); /* returns false */
 bool diag_take(struct diag *d, const struct error *err, const struct pos *pos); /* an error from elsewhere */
@@ -42,6 +44,8 @@ const char *overlay_near(const struct yaml_node *map, const char *name);
  * *ret_raw: before anything in it is replaced. */
 struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
                             const struct spec_options *opt, const struct yaml_node **ret_raw);
+/* The variables `raw` with every ${...} in them replaced. */
+struct yaml_node *vars_ready(struct arena *a, struct diag *d, const struct yaml_node *raw);
 /* A copy of n with every ${...} replaced; NULL after adding a diagnostic. */
 struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct scope *s,
                                const struct yaml_node *n);
@@ -63,6 +67,11 @@ struct decl { /* one entry of stages: */
     int n;
     const struct yaml_node *axes; /* of its matrix: a map of lists or maps; NULL without one */
     const char ***axis;           /* [axis][i]: the coordinate's text */
+    /* of a sweep: one of several variants of a declaration */
+    const char *suffix;           /* of its tasks' names: "@lambda=0.3"; NULL: none */
+    const struct yaml_node *vars; /* of its points; NULL: the experiment's */
+    const int *row;       /* by declaration as written: the variant that it refers to; NULL: as written */
+    struct pos sweep_pos; /* where its values come from */
 };
 struct experiment {
     struct arena *arena;
@@ -77,7 +86,8 @@ struct experiment {
     const char **files;                      /* the experiment's own, then those that it includes */
     int n_files;
     struct decl *decl;
-    int n;
+    const char **base;       /* their names as written */
+    int n, bases;            /* bases: declarations as written; n: with all variants of a sweep */
     int tasks;               /* of all declarations */
     struct lookup decls;     /* by name, to the index in decl */
     struct lookup instances; /* by a task's name, to the index in its declaration */

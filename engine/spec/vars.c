@@ -250,10 +250,8 @@ struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct sco
     return resolve(&r, n, NULL);
 }
 
-struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
-                            const struct spec_options *opt, const struct yaml_node **ret_raw)
+struct yaml_node *vars_ready(struct arena *a, struct diag *d, const struct yaml_node *raw)
 {
-    struct yaml_node *raw = overlay_vars(a, d, vars, opt);
     struct yaml_node *ready = arena_alloc(a, sizeof *ready);
     *ready = *raw;
     ready->item = arena_alloc(a, (size_t)(raw->n + 1) * sizeof *ready->item);
@@ -269,6 +267,12 @@ struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_n
         if (!ready->item[i])
             ready->item[i] = text_node(a, NULL, raw->item[i]->pos, false);
     }
-    *ret_raw = raw;
     return ready;
+}
+
+struct yaml_node *vars_read(struct arena *a, struct diag *d, const struct yaml_node *vars,
+                            const struct spec_options *opt, const struct yaml_node **ret_raw)
+{
+    *ret_raw = overlay_vars(a, d, vars, opt);
+    return vars_ready(a, d, *ret_raw);
 }

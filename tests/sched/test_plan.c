@@ -392,7 +392,7 @@ int main(void)
                                        cmocka_unit_test(waits_for_width),
                                        cmocka_unit_test(estimates_later),
                                        cmocka_unit_test(many),
- cmocka_unit_test(holds),
- cmocka_unit_test(holds_and_edges)};
+                                       cmocka_unit_test(holds),
+                                       cmocka_unit_test(holds_and_edges)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
