@@ -2,6 +2,7 @@
  * no schema can say (does a reference name a task, do private labels stay apart) is left to `weft check`. */
 #include "engine/cli/cmd.h"
 #include "engine/cli/manual.h"
+#include "engine/cli/schema_sweep.h"
 #include "stages/command.h"
 #include <stdio.h>
 #include <string.h>
@@ -337,6 +338,7 @@ json_t *schema_experiment(void)
         json_pack("{s:s, s:i, s:{s:s}, s:o}", "type", "object", "minProperties", 1, "propertyNames",
                   "pattern", "^[A-Za-z0-9_-]{1,100}$", "additionalProperties", DEF("stage"));
     json_object_set_new(p, "stages", described(stages, "what there is to do, by name"));
+    schema_sweep(p);
     json_t *o = map_of(p, json_pack("[s]", "experiment"));
     json_object_set_new(o, "anyOf", json_pack("[o, o]", needs("stages"), needs("include")));
     json_object_set_new(o, "if",

@@ -295,6 +295,7 @@ bool spec_read(const char *path, const struct spec_options *opt, struct spec **r
                            .diag = &diag,
                            .warnings = &warnings,
                            .file = s->file,
+                           .opt = opt,
                            .pedantic = opt && opt->pedantic,
                            .find = opt && opt->find ? opt->find : stage_find};
     struct yaml_node *root;

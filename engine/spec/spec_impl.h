@@ -76,7 +76,8 @@ struct decl { /* one entry of stages: */
 struct experiment {
     struct arena *arena;
     struct diag *diag, *warnings;
-    const char *file; /* the main one */
+    const char *file;               /* the main one */
+    const struct spec_options *opt; /* may be NULL */
     bool pedantic;
     const struct stage *(*find)(const char *name);
     struct yaml_node *all_vars, *all_stages; /* as written in the file and in all that it includes */

@@ -56,9 +56,16 @@ static bool read_method(struct experiment *e, const struct yaml_node *search, st
 static bool read_where(struct experiment *e, const struct yaml_node *search, struct sweep_plan *p)
 {
     const struct yaml_node *n = yaml_get(search, "where");
-    bool ok = !n || n->kind == YAML_LIST;
+    bool ok = !n || n->kind != YAML_MAP;
     for (int i = 0; n && ok && i < n->n; i++)
         ok = n->item[i]->kind == YAML_SCALAR;
+    if (ok && n && n->kind == YAML_SCALAR) { /* one condition is a list of one */
+        struct yaml_node *list = arena_alloc(e->arena, sizeof *list);
+        *list = (struct yaml_node){.kind = YAML_LIST, .pos = n->pos, .n = 1};
+        list->item = arena_alloc(e->arena, sizeof *list->item);
+        list->item[0] = (struct yaml_node *)(uintptr_t)n;
+        n = list;
+    }
     p->where = n && n->n ? n : NULL;
     return ok || diag_add(e->diag, &n->pos, "where: takes a list of conditions: [\"proxies >= 200\"]");
 }
@@ -153,9 +160,13 @@ static bool read_objective(struct experiment *e, const struct yaml_node *n, stru
 bool sweep_options(struct experiment *e, const struct yaml_node *root, struct sweep_plan *p)
 {
     const struct yaml_node *search = yaml_get(root, "search"), *objective = yaml_get(root, "objective");
+    const struct scope scope = {.vars = e->vars};
     bool ok = true;
     p->objective_decl = -1;
     p->sweep.n_rungs = 1;
+    if ((search && !(search = vars_resolve(e->arena, e->diag, &scope, search))) ||
+        (objective && !(objective = vars_resolve(e->arena, e->diag, &scope, objective))))
+        return false;
     if (objective)
         ok = read_objective(e, objective, p);
     if (search && !spec_check_map(e, search, search_keys, "search"))

@@ -224,6 +224,25 @@ static bool read_names(struct experiment *e, struct sweep_plan *p, struct axis *
     return ok;
 }
 
+/* A variable that --set fixes is no axis in this call: "a" fixes "a.b", too. */
+static bool is_fixed(const struct experiment *e, const char *axis)
+{
+    for (int i = 0; e->opt && i < e->opt->n_set; i++) {
+        size_t n = strcspn(e->opt->set[i], "=");
+        if (strncmp(e->opt->set[i], axis, n) == 0 && (!axis[n] || axis[n] == '.'))
+            return true;
+    }
+    return false;
+}
+
+static bool any_fixed(const struct experiment *e, const struct sweep_plan *p, const struct axis *x)
+{
+    for (int i = 0; i < x->n_names; i++)
+        if (is_fixed(e, p->name[x->first + i]))
+            return true;
+    return false;
+}
+
 bool sweep_axes(struct experiment *e, const struct yaml_node *written, struct sweep_plan *p)
 {
     const struct scope scope = {.vars = e->vars};
@@ -240,6 +259,10 @@ bool sweep_axes(struct experiment *e, const struct yaml_node *written, struct sw
         *x = (struct axis){.pos = node->key[i]->pos, .first = p->n_names};
         ok = read_names(e, p, x, node->key[i]) && ok;
         ok = read_values(e, x, node->item[i]) && ok;
+        if (any_fixed(e, p, x)) {
+            p->n_names = x->first;
+            p->n_axes--;
+        }
     }
-    return ok;
+    return ok && (p->n_axes || diag_add(e->diag, &node->pos, "--set fixes every variable of the sweep"));
 }

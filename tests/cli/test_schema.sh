@@ -82,6 +82,18 @@ for name, stage in {
     case(name, one(stage), True)
 case("coordinates by name", one('{ matrix: { d: [blobs, rings], s: [1, 2] }, uses: synthetic, with: { domain: "${item.d}", seed: "${item.s}" } }\n'
                                 '  y: { uses: pretrain, in: { public: "x[s=1, d=blobs]" } }'), True)
+axes = "sweep: { n: [1, 2], list: { choice: [[a], [a, b]] } }\n"
+case("sweep", one(synthetic % ("", ""), axes + "search: { where: n > 1, method: grid }\n"), True)
+case("random sweep", one(synthetic % ("", ""), "sweep: { n: { integer: [1, 9] } }\nsearch: { method: random, count: 4, seed: 1, "
+     "where: [n > 1] }\n"), True)
+case("halving", one("{ uses: pretrain, in: { public: public }, with: { epochs: '${n}' } }\n  z: { uses: evaluate, in: { model: x, data: public } }",
+     "sweep: { list: [[a], [b]] }\nobjective: 'z.average, max'\nsearch: { halving: { over: n, rungs: [1, 2], keep: 0.5, wait: true } }\n"), True)
+for name, more in {"halving": axes + "search: { halving: { over: n, rungs: [1], keep: 2 } }\n", "sweep of nothing": "sweep: {}\n", "range of two": "sweep: { n: { range: [1, 2] } }\n",
+                   "unknown range": "sweep: { n: { rang: [1, 2, 3] } }\n", "scalar axis": "sweep: { n: 3 }\n",
+                   "method": axes + "search: { method: magic }\n", "search key": axes + "search: { metod: grid }\n",
+                   "count": "sweep: { n: { integer: [1, 9] } }\nsearch: { method: lhs, count: 0 }\n",
+                   "objective": axes + "objective: x\n"}.items():
+    case("sweep, " + name, one(synthetic % ("", ""), more), False)
 case("privacy", one(synthetic % ("", ""), "privacy: { allow: [x] }\n"), True)
 for name, stage in {
         "unknown parameter": synthetic % (", per_clas: 3", ""),

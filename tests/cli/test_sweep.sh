@@ -17,7 +17,7 @@ check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; 
 # -- a real pipeline: four points, one seed model a seed, one table
 sed 's/^stages:/objective: "score.average, max"\nsweep: { lambda: [0, 1], seed: [0, 1] }\nstages:/' "$here/tiny.yaml" >exp.yaml
 try check exp.yaml; exits check 0
-prints check '^sweep: 4 points: 72 tasks, of which 43 exist and 29 are shared$'
+prints check '^sweep: 4 points: 72 tasks, of which 41 exist and 31 are shared$'
 try sweep exp.yaml --dry-run; exits "dry run" 0
 printf 'lambda=0,seed=0\nlambda=0,seed=1\nlambda=1,seed=0\nlambda=1,seed=1\n' | cmp -s - out || wrong "dry run" "other points"
 try sweep exp.yaml --out whole; exits sweep 0; cp out table.md
@@ -26,23 +26,24 @@ check "shared tasks run once" <<'E'
 import collections, glob, json
 events = [json.loads(l) for l in open(glob.glob('store/runs/*/events.jsonl')[0])]
 ran = collections.Counter(e['task'] for e in events if e['event'] == 'ran')
-assert len(ran) == 43 and set(ran.values()) == {1}, ran
+assert len(ran) == 41 and set(ran.values()) == {1}, ran
 kinds = collections.Counter(name.split('@')[0].split('[')[0] for name in ran)
 # two seeds: seed model, features, relevance, proxies, experts; four points: unified, router, scores, table
 assert kinds == {'public': 1, 'client': 2, 'test': 2, 'seed': 2, 'features': 2, 'relevance': 4, 'proxy': 4, 'expert': 4,
-                 'unified': 4, 'router': 4, 'score': 8, 'table': 4} or sum(kinds.values()) == 43, kinds
+                 'unified': 4, 'router': 4, 'score': 8, 'table': 4}, kinds
 E
 for f in md csv json svg; do [ -s "whole/sweep.$f" ] || wrong sweep "no sweep.$f"; done
 cmp -s table.md whole/sweep.md || wrong sweep "stdout is not sweep.md"
 python3 -c 'import sys, xml.dom.minidom as x; x.parse("whole/sweep.svg")' || wrong sweep "the picture is no XML"
-try sweep exp.yaml --out again; exits "again" 0; says "again" ': 43 tasks: 43 hit in '
+try sweep exp.yaml --out again; exits "again" 0; says "again" ': 41 tasks: 41 hit in '
 diff -r whole again >out || wrong "again" "another table"
 try why 'unified@lambda=1,seed=0'; exits "why of a point" 0; prints "why of a point" ' is a hit: '
 try show 'table@lambda=1,seed=0'; exits "show of a point" 0
 
 # -- killed half way, in another store; then it goes on and ends alike
+: >killed
 WEFT_STORE=$tmp/other "$WEFT" sweep exp.yaml >out 2>killed & pid=$!
-while kill -0 $pid 2>/dev/null && [ "$(grep -c '\] ran ' killed)" -lt 20 ]; do sleep 0.05; done
+while kill -0 $pid 2>/dev/null && [ "$(grep -c '\] ran ' killed)" -lt 15 ]; do sleep 0.01; done
 kill -9 $pid 2>/dev/null || wrong killed "it was too quick to be killed"
 wait $pid 2>/dev/null
 WEFT_STORE=$tmp/other "$WEFT" sweep exp.yaml --out resumed >out 2>err || wrong resumed "exit $?"
@@ -92,9 +93,12 @@ assert sorted(int(float(p['x']) * 20) for p in points) == list(range(20)), point
 assert sorted(int(p['epochs']) for p in points) == list(range(1, 21)), points
 E
 
+try sweep exp.yaml --dry-run --set seed=5; exits "an axis fixed" 0
+printf 'lambda=0\nlambda=1\n' | cmp -s - out || wrong "an axis fixed" "other points"
+
 # -- what is wrong is said, all of it, where it is
 refused() { sweep "$2" "${3:-}" >s.yaml; try check s.yaml; exits "$2" 2; says "$2" "$1"; }
-refused "s.yaml:10:10: error: the experiment has no variable 'xx' to sweep; did you mean 'x'?" '{ xx: [1] }'
+refused "s.yaml:9:10: error: the experiment has no variable 'xx' to sweep; did you mean 'x'?" '{ xx: [1] }'
 refused "error: this range never gets from 1 to 3 in steps of -1" '{ x: { range: [1, 3, -1] } }'
 refused "error: a sweep has no 'rang'; did you mean 'range'?" '{ x: { rang: [1, 3, 1] } }'
 refused "error: 'x' has a whole interval: give values" '{ x: { uniform: [0, 1] } }'
@@ -111,9 +115,9 @@ sed '/^objective/d' own.yaml >plain.yaml
 try sweep plain.yaml; exits "no sweep" 2; says "no sweep" "the file has no 'sweep:'"
 { sed 's/trial.error, min/trail.error, min/' own.yaml; echo 'sweep: { x: [1] }'; } >s.yaml
 try check s.yaml; exits objective 2; says objective "objective: there is no 'trail' in stages:; did you mean 'trial'?"
-{ sed 's/epochs: 1/epochs: 0/; s/uses: command/uses: dpp/; /outputs:/d; s/with: .*/with: { size: "${x}" }/' own.yaml
-  echo 'sweep: { x: [5, -1] }'; } >s.yaml
-try check s.yaml; exits "bad value" 2; says "bad value" "note: at the sweep's point x=-1"
+sed 's/^stages:/sweep: { lambda: [0, 7] }\nstages:/' "$here/tiny.yaml" >s.yaml
+try check s.yaml; exits "bad value" 2; says "bad value" "'lambda' must be a number between 0 and 1, not 7"
+says "bad value" "^s.yaml:4:10: note: at the sweep's point lambda=7$"
 
 # -- a point that fails costs that point, with --keep-going
 sweep '{ x: [2, 3], y: [a, bad] }' >s.yaml
@@ -151,17 +155,18 @@ for d in got['decisions']:
 ran = len(got['decisions'])
 assert ran == sum(len(r) for r in done)
 reached = [max(k for k in range(4) if p in done[k]) for p in range(9)]
-assert [p['rung'] for p in got['points']] == [rungs[r] for r in reached], (reached, got['points'])
+assert [p['rung'] for p in got['points']] == reached, (reached, got['points'])
 print(epochs, [len(r) for r in done])
 E
 python3 asha.py asha.json >out 2>err || wrong "ASHA" "decisions differ"
-try sweep asha.yaml --json; exits "ASHA again" 0; says "ASHA again" ' hit, [0-9]* paused in '
+try sweep asha.yaml --json; exits "ASHA again" 0; cp out asha.json # hits come in another order: others may go on
+python3 asha.py asha.json >out 2>err || wrong "ASHA again" "decisions differ"
 sed 's/keep: 0.5/keep: 0.5, wait: true/' asha.yaml >sha.yaml
 try sweep sha.yaml --json; exits "halving that waits" 0; cp out sha.json
 check "halving that waits: 9, 4, 2, 1" <<'E'
 import json
 points = json.load(open('sha.json'))['points']
-assert sorted((p['rung'] for p in points), reverse=True) == [8, 4, 2, 2, 1, 1, 1, 1, 1], points
+assert sorted((p['rung'] for p in points), reverse=True) == [3, 2, 1, 1, 0, 0, 0, 0, 0], points
 best = max(points, key=lambda p: p['rung'])
 assert best['values'] == {'x': 3} and best['rank'] == 1, best
 E
