@@ -156,7 +156,11 @@ bool cmd_open_store(const struct cmd_args *a, struct store **ret, struct error *
 struct spec_options cmd_spec_options(const struct cmd_args *a)
 {
     const struct opt_value *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars");
-    return (struct spec_options){.set = set->list, .n_set = set->n, .vars = vars->list, .n_vars = vars->n};
+    return (struct spec_options){.set = set->list,
+                                 .n_set = set->n,
+                                 .vars = vars->list,
+                                 .n_vars = vars->n,
+                                 .sweep = cmd_opt(a, "sweep")->set};
 }
 
 int cmd_print_all(const struct error *list, int n)

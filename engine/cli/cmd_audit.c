@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+static const struct opt opts[] = {OPT_ROW_SET, OPT_ROW_VARS, OPT_ROW_STORE, OPT_ROW_SWEEP, OPT_ROW_JSON, {0}};
 
 struct ledger {
     const struct spec *spec;

@@ -17,6 +17,7 @@ static const struct opt opts[] = {
     OPT_ROW_SET,
     OPT_ROW_VARS,
     OPT_ROW_STORE,
+    OPT_ROW_SWEEP,
     OPT_ROW_JSON,
     {0}};
 

@@ -4,6 +4,7 @@
 #include "engine/cli/cmd.h"
 #include "engine/cli/planview.h"
 #include "engine/cli/reason.h"
+#include "engine/cli/sweep_run.h"
 #include "engine/cli/units.h"
 #include "engine/exec/targets.h"
 #include <stdio.h>
@@ -18,6 +19,7 @@ static const struct opt opts[] = {
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "predict for a machine of N cores instead of this one"},
     {"all", 'a', OPT_FLAG, NULL, "compare every miss with earlier results, not just the first 50"},
+    OPT_ROW_SWEEP,
     OPT_ROW_JSON,
     {0}};
 
@@ -122,6 +124,8 @@ static void print_people(const struct planview *v)
             print_row(v, i, width);
     printf("%s: %d task%s: %d hit (worth %s), %d to run, %d waiting for these\n", v->spec->experiment, n,
            n == 1 ? "" : "s", v->hit, seconds_text(v->saved, saved), v->miss, v->wait);
+    if (v->spec->sweep)
+        sweep_counts_print(v->spec, stdout);
     if (v->miss)
         print_forecast(v);
     if (v->unasked)
@@ -178,7 +182,11 @@ static json_t *plan_json(const struct planview *v)
                   v->wait, "saved_seconds", v->saved, "cores", v->cores, "seconds", v->run.makespan,
                   "core_hours", v->run.core_seconds / 3600, "memory", (json_int_t)v->run.memory,
                   "longest_path", path, "longest_path_seconds", v->run.path_seconds);
-    return json_pack("{s:s, s:o, s:o}", "experiment", v->spec->experiment, "tasks", tasks, "totals", totals);
+    json_t *o =
+        json_pack("{s:s, s:o, s:o}", "experiment", v->spec->experiment, "tasks", tasks, "totals", totals);
+    if (v->spec->sweep)
+        json_object_set_new(o, "sweep", sweep_counts_json(v->spec));
+    return o;
 }
 
 /* ---- the command ---- */

@@ -46,9 +46,9 @@ static json_t *halving(void)
 {
     json_t *rungs = json_pack("{s:[{s:s, s:i, s:{s:s}}, o], s:s}", "anyOf", "type", "array", "minItems", 2,
                               "items", "type", "number", variable(), "description", "its values, rising");
-    json_t *keep =
-        json_pack("{s:[{s:s, s:i, s:i}, o], s:s}", "anyOf", "type", "number", "exclusiveMinimum", 0,
-                  "exclusiveMaximum", 1, variable(), "description", "the part of a rung that goes on; default 0.5");
+    json_t *keep = json_pack("{s:[{s:s, s:i, s:i}, o], s:s}", "anyOf", "type", "number", "exclusiveMinimum",
+                             0, "exclusiveMaximum", 1, variable(), "description",
+                             "the part of a rung that goes on; default 0.5");
     json_t *wait = json_pack("{s:[{s:s}, o], s:s}", "anyOf", "type", "boolean", variable(), "description",
                              "until all of a rung are done");
     json_t *over =

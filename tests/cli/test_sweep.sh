@@ -18,6 +18,8 @@ check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; 
 sed 's/^stages:/objective: "score.average, max"\nsweep: { lambda: [0, 1], seed: [0, 1] }\nstages:/' "$here/tiny.yaml" >exp.yaml
 try check exp.yaml; exits check 0
 prints check '^sweep: 4 points: 72 tasks, of which 41 exist and 31 are shared$'
+try plan exp.yaml --sweep; exits "plan --sweep" 0
+prints "plan --sweep" '^sweep: 4 points: 72 tasks, of which 41 exist and 31 are shared$'
 try sweep exp.yaml --dry-run; exits "dry run" 0
 printf 'lambda=0,seed=0\nlambda=0,seed=1\nlambda=1,seed=0\nlambda=1,seed=1\n' | cmp -s - out || wrong "dry run" "other points"
 try sweep exp.yaml --out whole; exits sweep 0; cp out table.md
