@@ -143,6 +143,11 @@ static bool list(struct experiment *e, struct axis *x, const struct yaml_node *n
         if (x->n_names > 1 && (v->kind != YAML_LIST || v->n != x->n_names))
             ok =
                 diag_add(e->diag, &v->pos, "a list of %d values is missing here, one a variable", x->n_names);
+        for (int k = 0; k < i && v->kind == YAML_SCALAR; k++)
+            if (n->item[k]->kind == YAML_SCALAR && strcmp(n->item[k]->text, v->text) == 0) {
+                ok = diag_again(e->diag, &v->pos, &n->item[k]->pos, "this value is there twice");
+                break;
+            }
         for (int k = 0; ok && k < x->n_names; k++)
             x->item[i * x->n_names + k] = x->n_names > 1 ? v->item[k] : v;
     }
@@ -200,6 +205,13 @@ static bool check_variable(struct experiment *e, const char *name, const struct 
     return true;
 }
 
+/* Is one the other, or in it? */
+static bool overlap(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b), least = n < m ? n : m;
+    return strncmp(a, b, least) == 0 && (n == m || (n < m ? b : a)[least] == '.');
+}
+
 /* "a, b": the variables of one entry. */
 static bool read_names(struct experiment *e, struct sweep_plan *p, struct axis *x,
                        const struct yaml_node *key)
@@ -213,9 +225,9 @@ static bool read_names(struct experiment *e, struct sweep_plan *p, struct axis *
         if (p->n_names == SWEEP_AXES_MAX - 1)
             return diag_add(e->diag, &key->pos, "a sweep of more than %d variables", SWEEP_AXES_MAX - 1);
         for (int i = 0; i < p->n_names; i++)
-            if (strcmp(p->name[i], part) == 0)
-                ok =
-                    diag_again(e->diag, &key->pos, &p->path_of[i]->pos, "variable '%s' is swept twice", part);
+            if (overlap(p->name[i], part))
+                ok = diag_again(e->diag, &key->pos, &p->path_of[i]->pos,
+                                "'%s' and '%s' set the same variable", p->name[i], part);
         ok = check_variable(e, part, &key->pos) && ok;
         p->path_of[p->n_names] = key;
         p->name[p->n_names++] = part;
