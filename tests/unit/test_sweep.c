@@ -222,14 +222,16 @@ static void errors(void **state)
          "main.yaml:5:12 objective: there is no 'mm' in stages:; did you mean 'm'?\n"},
         {"sweep: {size: [], other: 3, word: {rang: [1]}}\nsearch: {method: gird}\n",
          "main.yaml:3:15 a list of values is missing here\n"
-         "main.yaml:3:26 a variable of a sweep takes a list, or one of range, logrange, choice, uniform, loguniform, "
+         "main.yaml:3:26 a variable of a sweep takes a list, or one of range, logrange, choice, uniform, "
+         "loguniform, "
          "integer: {range: [1, 9, 2]}\n"
          "main.yaml:3:36 a sweep has no 'rang'; did you mean 'range'?\n"
          "main.yaml:4:18 method: takes grid, zip, random or lhs; did you mean 'grid'?\n"},
         {"sweep: {size: [1, 2, 1], other: {range: [1, 5, -1]}, deep: [1], deep.rate: [1]}\n",
          "main.yaml:3:22 this value is there twice\n  main.yaml:3:16 first defined here\n"
          "main.yaml:3:41 this range never gets from 1 to 5 in steps of -1\n"
-         "main.yaml:3:65 'deep' and 'deep.rate' set the same variable\n  main.yaml:3:54 first defined here\n"},
+         "main.yaml:3:65 'deep' and 'deep.rate' set the same variable\n  main.yaml:3:54 first defined "
+         "here\n"},
         {"sweep: {size: [1, 2], other: [1, 2, 3]}\nsearch: {method: zip}\n",
          "main.yaml:3:23 a zip needs lists of equal length: 'other' has 3 values, 'size' 2\n"},
         {"sweep: {'size, other': [[1, 2], 3, [4]]}\n",
