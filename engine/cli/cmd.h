@@ -68,10 +68,8 @@ struct cmd {
     const char *group;                    /* its heading in the help */
     const char *doc;                      /* one sentence */
     const char *details;                  /* paragraphs, an empty line between two; may be NULL */
-    const struct arg *args;               /* {0}-ended; NULL: none, or usage and counts say it */
+    const struct arg *args;               /* {0}-ended; NULL: none */
     const struct example *examples;       /* {0}-ended, may be NULL */
-    const char *usage;                    /* without args rows: "EXPERIMENT [options]" */
-    int args_min, args_max;               /* without args rows: positional; max -1: any */
     const struct opt *opts;               /* {0}-ended, may be NULL */
     int (*run)(const struct cmd_args *a); /* exit status: 0 done, 1 a task failed, 2 wrong command or file,
                                              130 interrupted */

@@ -141,12 +141,8 @@ static bool letters(struct parser *p, const char *word)
 /* How many positional arguments: *max -1: any number. */
 static void range(const struct cmd *c, int *min, int *max)
 {
-    *min = c->args_min;
-    *max = c->args_max;
-    if (!c->args)
-        return;
     *min = *max = 0;
-    for (const struct arg *a = c->args; a->name; a++) {
+    for (const struct arg *a = c->args; a && a->name; a++) {
         *min += !a->optional;
         *max = a->many ? -1 : *max + 1;
     }

@@ -13,9 +13,7 @@ void cmd_usage(const struct cmd *c, struct buf *out)
     for (const struct arg *a = c->args; a && a->name; a++)
         buf_printf(out, " %s%s%s%s", a->optional ? "[" : "", a->name, a->optional ? "]" : "",
                    a->many ? "..." : "");
-    if (!c->args && c->usage && *c->usage)
-        buf_printf(out, " %s", c->usage);
-    else if (c->opts && c->opts->name)
+    if (c->opts && c->opts->name)
         buf_puts(out, " [options]");
 }
 

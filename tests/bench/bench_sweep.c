@@ -16,6 +16,13 @@ static const char sweep[] = "sweep:\n"
                             "  seed: { range: [0, 9, 1] }\n"
                             "objective: score.average, max\n";
 
+/* Where the example's own sweep begins. */
+static size_t own_sweep(const char *text)
+{
+    const char *at = strstr(text, "\nsweep:");
+    return at ? (size_t)(at + 1 - text) : strlen(text);
+}
+
 int main(int argc, char **argv)
 {
     char *text, path[] = "/tmp/weft-sweep-XXXXXX";
@@ -23,7 +30,8 @@ int main(int argc, char **argv)
     struct error err = {0};
     int fd = mkstemp(path);
     if (fd < 0 || !fs_read_file("examples/quickstart.yaml", &text, &n, &err) ||
-        !fs_write_all(fd, text, n, path, &err) || !fs_write_all(fd, sweep, strlen(sweep), path, &err)) {
+        !fs_write_all(fd, text, own_sweep(text), path, &err) ||
+        !fs_write_all(fd, sweep, strlen(sweep), path, &err)) {
         fprintf(stderr, "bench_sweep: %s\n", err.text);
         return 1;
     }
@@ -38,10 +46,9 @@ int main(int argc, char **argv)
             fprintf(stderr, "bench_sweep: %s\n", errors[0].text);
             return 1;
         }
-        printf("{\"name\": \"sweep of %d points: %ld tasks, %d exist\", \"value\": %.1f, \"unit\": \"ms\", "
+        printf("{\"name\": \"expand a sweep of %d points\", \"value\": %.4f, \"unit\": \"s\", "
                "\"points\": %d, \"tasks\": %d, \"shared\": %ld}\n",
-               s->sweep->n, (long)s->sweep->tasks, s->n, 1e3 * (clock_seconds() - start), s->sweep->n, s->n,
-               (long)s->sweep->tasks - s->n);
+               s->sweep->n, clock_seconds() - start, s->sweep->n, s->n, (long)s->sweep->tasks - s->n);
         spec_free(s);
     }
     unlink(path);

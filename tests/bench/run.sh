@@ -46,6 +46,7 @@ ROWS
     rows BLIS "$blis"
     echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
     echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
+    echo "none|$bench/bench_sweep 1|true"
 } >"$work/rows"
 
 round=1

@@ -16,7 +16,11 @@ static const struct opt opts[] = {{"keep-going", 'k', OPT_FLAG, NULL, "flag"},
                                   {"when", 'w', OPT_STRING, "now|later", "choice"},
                                   {0}};
 static const struct cmd cmd = {
-    .name = "go", .usage = "FILE...", .doc = "", .args_min = 1, .args_max = 2, .opts = opts, .run = nothing};
+    .name = "go",
+    .doc = "",
+    .args = (const struct arg[]){{.name = "FILE"}, {.name = "OTHER", .optional = true}, {0}},
+    .opts = opts,
+    .run = nothing};
 
 #define PARSE(a, err, ...)                                                                                   \
     opt_parse(&cmd, sizeof((char *[]){__VA_ARGS__}) / sizeof(char *), (char *[]){__VA_ARGS__}, a, err)
@@ -74,7 +78,7 @@ static void fails(int argc, char **argv, const char *want)
 
 static void refused(void **state)
 {
-    fails(0, NULL, "something is missing: weft go FILE...");
+    fails(0, NULL, "something is missing: weft go FILE [OTHER] [options]");
     FAILS("'z' is too much", "x", "y", "z");
     FAILS("no option '--keep-goign'; did you mean '--keep-going'?", "x", "--keep-goign");
     FAILS("option '--s' may mean any of --store, --set", "x", "--s");
