@@ -231,6 +231,8 @@ static void build_sweep(struct experiment *e, struct sweep_plan *p, struct spec 
     if (e->diag->n)
         return;
     sweep_cells(e, p, row);
+    if (e->diag->n)
+        return;
     struct sweep *sweep = arena_alloc(e->arena, sizeof *sweep);
     *sweep = p->sweep;
     s->sweep = sweep;

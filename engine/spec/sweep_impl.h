@@ -5,7 +5,9 @@
 #include "engine/spec/sweep.h"
 
 #define SWEEP_POINTS_MAX 10000
-#define SWEEP_AXES_MAX   60 /* a declaration's axes are bits of a word */
+#define SWEEP_CELLS_MAX  4000000  /* declarations of all points at all rungs */
+#define SWEEP_TASKS_MAX  10000000 /* of all points at all rungs, each counted for itself */
+#define SWEEP_AXES_MAX   60       /* a declaration's axes are bits of a word */
 
 enum axis_kind { AXIS_LIST, AXIS_UNIFORM, AXIS_LOGUNIFORM, AXIS_INTEGER };
 struct axis { /* one entry of sweep: */

@@ -164,6 +164,9 @@ static int variant(struct experiment *e, const struct sweep_plan *p, struct vari
 bool sweep_variants(struct experiment *e, struct sweep_plan *p, int ***cell_row)
 {
     int rungs = p->sweep.n_rungs, cells = p->n * rungs;
+    if ((int64_t)cells * e->n > SWEEP_CELLS_MAX)
+        return diag_add(e->diag, &p->axis[0].pos, "the sweep is too large: %d points, %d rungs and %d stages",
+                        p->n, rungs, e->n);
     AUTO(mem) axis_set *var = xcalloc((size_t)e->raw_vars->n + 1, sizeof *var);
     AUTO(mem) axis_set *decl = xcalloc((size_t)e->n + 1, sizeof *decl);
     AUTO(mem) unsigned char *var_state = xcalloc((size_t)e->raw_vars->n + 1, 1);
@@ -222,6 +225,14 @@ static void take_objective(struct experiment *e, const struct sweep_plan *p, con
 void sweep_cells(struct experiment *e, struct sweep_plan *p, int **cell_row)
 {
     int cells = p->n * p->sweep.n_rungs;
+    for (int k = 0; k < cells; k++)
+        for (int i = 0; i < e->bases; i++)
+            p->sweep.tasks += e->decl[cell_row[k][i]].n;
+    if (p->sweep.tasks > SWEEP_TASKS_MAX) {
+        diag_add(e->diag, &p->axis[0].pos, "the points of the sweep have %lld tasks in all: at most %d",
+                 (long long)p->sweep.tasks, SWEEP_TASKS_MAX);
+        return;
+    }
     p->sweep.cell = arena_alloc(e->arena, ((size_t)cells + 1) * sizeof *p->sweep.cell);
     for (int k = 0; k < cells; k++) {
         struct sweep_cell *c = &p->sweep.cell[k];
@@ -234,7 +245,6 @@ void sweep_cells(struct experiment *e, struct sweep_plan *p, int **cell_row)
             for (int t = 0; t < d->n; t++)
                 c->task[at++] = d->instance[t].task;
         }
-        p->sweep.tasks += c->n;
         take_objective(e, p, cell_row[k], c);
     }
 }

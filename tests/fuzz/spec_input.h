@@ -113,25 +113,34 @@ static inline void input_options(char *text, const char **set, const char **vars
     }
 }
 
-static inline void input_run(const uint8_t *data, size_t size)
+static inline bool input_read(const struct spec_options *opt)
 {
-    const char *set[INPUT_OPTIONS], *vars[INPUT_OPTIONS];
-    struct spec_options opt = {.set = set, .vars = vars};
     struct spec *s;
     struct error *errors;
     int n;
-    AUTO(buf) struct buf text = {0};
-    buf_add(&text, data, size);
-    input_options(text.data, set, vars, &opt);
-    input_write("main.yaml", data, size);
-    bool ok = spec_read("main.yaml", &opt, &s, &errors, &n);
+    bool ok = spec_read("main.yaml", opt, &s, &errors, &n);
     if (ok != (n == 0) || ok != (s != NULL))
         abort();
     if (ok)
         input_keys(s);
     else
         input_errors(errors, n);
+    bool sweep = ok && s->has_sweep;
     free(errors);
     spec_free(s);
+    return sweep;
+}
+
+static inline void input_run(const uint8_t *data, size_t size)
+{
+    const char *set[INPUT_OPTIONS], *vars[INPUT_OPTIONS];
+    struct spec_options opt = {.set = set, .vars = vars};
+    AUTO(buf) struct buf text = {0};
+    buf_add(&text, data, size);
+    input_options(text.data, set, vars, &opt);
+    input_write("main.yaml", data, size);
+    opt.sweep = input_read(&opt);
+    if (opt.sweep)
+        input_read(&opt);
 }
 #endif
