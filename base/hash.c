@@ -97,20 +97,20 @@ const char *digest_hex(const struct digest *d, char out[DIGEST_HEX])
     return out;
 }
 
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* One more than the value of a hexadecimal digit, 0 for all else: lists of many names are read through this.
+ */
+static const uint8_t nibble[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
 
 bool digest_parse(const char *hex, struct digest *ret)
 {
     struct digest d;
     for (int i = 0; i < 32; i++) {
-        int hi = nibble(hex[2 * i]);
-        int lo = hi < 0 ? -1 : nibble(hex[2 * i + 1]);
-        if (lo < 0)
+        int hi = nibble[(uint8_t)hex[2 * i]], lo = hi ? nibble[(uint8_t)hex[2 * i + 1]] : 0;
+        if (!lo)
             return false;
-        d.byte[i] = (uint8_t)(hi << 4 | lo);
+        d.byte[i] = (uint8_t)((hi - 1) << 4 | (lo - 1));
     }
     if (hex[64])
         return false;

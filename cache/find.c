@@ -9,7 +9,8 @@
 
 #define YOUNG 2 /* seconds: a file that was written so short a time ago may be written again unseen */
 
-#define MANY 5000 /* keys, from which on it pays to read the 256 folders of the objects */
+#define MANY 5000 /* keys, from which on it pays to read the 256 folders of the objects and of the records   \
+                   */
 
 static bool is_young(const struct stat *st)
 {
@@ -65,14 +66,15 @@ void store_recall_begin(struct store *s, size_t keys)
     store_index(s);
     if (keys < MANY)
         return;
-    s->listing = xcalloc(1, sizeof *s->listing);
-    listing_read(s->listing, s->objects);
+    s->listing = xcalloc(2, sizeof *s->listing);
+    listing_read(&s->listing[LIST_OBJECTS], s->objects, false);
+    listing_read(&s->listing[LIST_RECORDS], s->records, true);
 }
 
 void store_recall_end(struct store *s)
 {
-    if (s->listing)
-        listing_done(s->listing);
+    for (int i = 0; s->listing && i < 2; i++)
+        listing_done(&s->listing[i]);
     free(s->listing);
     s->listing = NULL;
 }
@@ -80,14 +82,23 @@ void store_recall_end(struct store *s)
 static bool is_there(const struct store *s, const struct digest *object)
 {
     struct stat st;
-    return s->listing ? listing_has(s->listing, object) : store_stat(s->objects, object, &st);
+    return s->listing ? listing_has(&s->listing[LIST_OBJECTS], object, 0)
+                      : store_stat(s->objects, object, &st);
+}
+
+/* Is the record's file the one that the entry tells of? A listing knows its inode alone: records are
+ * replaced, never written to, and whoever needs more of one than the index has reads and checks it. */
+static bool is_same(const struct store *s, const struct index_entry *e)
+{
+    struct stat st;
+    return s->listing ? listing_has(&s->listing[LIST_RECORDS], &e->key, (uint64_t)e->inode)
+                      : store_stat(s->records, &e->key, &st) && index_same(e, &st);
 }
 
 const struct index_entry *store_recall(const struct store *s, const struct digest *key)
 {
     const struct index_entry *e = s->index ? index_get(s->index, key) : NULL;
-    struct stat st;
-    if (!e || e->imports || !store_stat(s->records, key, &st) || !index_same(e, &st))
+    if (!e || e->imports || !is_same(s, e))
         return NULL;
     struct record_summary m;
     record_summary_of(e, &m);

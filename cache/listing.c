@@ -5,11 +5,12 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* 64 bits of the digest behind its first byte, which the folder's name says; never 0. */
-static uint64_t tag_of(const struct digest *d)
+/* 64 bits of the digest behind its first byte, which the folder's name says, and the inode; never 0. */
+static uint64_t tag_of(const struct digest *d, uint64_t inode)
 {
     uint64_t tag;
     memcpy(&tag, d->byte + 1, sizeof tag);
+    tag ^= inode * UINT64_C(0x9E3779B97F4A7C15);
     return tag ? tag : 1;
 }
 
@@ -31,7 +32,7 @@ static void build(struct listing_part *p, const uint64_t *tag, size_t n)
         insert(p, tag[i]);
 }
 
-static void read_part(struct listing_part *p, int folder, int number)
+static void read_part(struct listing_part *p, int folder, int number, bool inodes)
 {
     char fan[8], hex[DIGEST_HEX + 2];
     snprintf(fan, sizeof fan, "%02x", (unsigned)number & 0xff);
@@ -51,23 +52,24 @@ static void read_part(struct listing_part *p, int folder, int number)
         if (!digest_parse(hex, &digest))
             continue;
         tag = xgrow(tag, &cap, n + 1, sizeof *tag);
-        tag[n++] = tag_of(&digest);
+        tag[n++] = tag_of(&digest, inodes ? f->d_ino : 0);
     }
     if (d)
         closedir(d);
     build(p, tag, n);
 }
 
-void listing_read(struct listing *l, int folder)
+void listing_read(struct listing *l, int folder, bool inodes)
 {
+#pragma omp parallel for schedule(dynamic, 8)
     for (int i = 0; i < 256; i++)
-        read_part(&l->part[i], folder, i);
+        read_part(&l->part[i], folder, i, inodes);
 }
 
-bool listing_has(const struct listing *l, const struct digest *d)
+bool listing_has(const struct listing *l, const struct digest *d, uint64_t inode)
 {
     const struct listing_part *p = &l->part[d->byte[0]];
-    uint64_t tag = tag_of(d);
+    uint64_t tag = tag_of(d, inode);
     size_t i = tag & p->mask;
     while (p->slot[i] && p->slot[i] != tag)
         i = (i + 1) & p->mask;

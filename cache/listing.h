@@ -8,12 +8,15 @@
 #include <stdint.h>
 
 struct listing {
-    struct listing_part { /* of one of the 256 folders: a hash table of 64 bits of each digest; 0: free */
+    struct listing_part { /* of one of the 256 folders: a hash table of 64 bits of digest and inode; 0: free
+                           */
         uint64_t *slot;
         size_t mask;
     } part[256];
 };
-void listing_read(struct listing *l, int folder); /* the open folder objects/ or records/ */
-bool listing_has(const struct listing *l, const struct digest *d);
+/* The open folder objects/ or records/. inodes: a file counts with its inode, so that one that was replaced
+ * is another. */
+void listing_read(struct listing *l, int folder, bool inodes);
+bool listing_has(const struct listing *l, const struct digest *d, uint64_t inode); /* 0: without inodes */
 void listing_done(struct listing *l);
 #endif

@@ -11,12 +11,13 @@ struct store_temp { /* a folder below tmp/, held by a kernel lock on its descrip
     int fd;
     struct store_temp *next;
 };
+enum { LIST_OBJECTS, LIST_RECORDS };
 struct store {
     char *path;
     struct store_temp *temp;
     unsigned long counter;
     int records, objects;    /* the folders; -1 until they are open */
-    struct listing *listing; /* of the objects, between store_recall_begin and _end; NULL: ask for each */
+    struct listing *listing; /* two, between store_recall_begin and _end; NULL: ask for each file */
     struct index *index;     /* read at the first need: store_index */
     char *scratch; /* where files are written before they are renamed into place; made at the first need */
 };
