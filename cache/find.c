@@ -9,8 +9,9 @@
 
 #define YOUNG 2 /* seconds: a file that was written so short a time ago may be written again unseen */
 
-#define MANY 5000 /* keys, from which on it pays to read the 256 folders of the objects and of the records   \
-                   */
+#define MANY                                                                                                 \
+    5000 /* keys, from which on it pays to read the 256 folders of the objects and of the records            \
+          */
 
 static bool is_young(const struct stat *st)
 {
