@@ -104,6 +104,8 @@ static bool read_halving(struct experiment *e, const struct yaml_node *n, struct
     for (int i = 0; i < p->n_names; i++)
         if (strcmp(p->name[i], over->text) == 0)
             return diag_again(e->diag, &over->pos, &p->path_of[i]->pos, "'%s' is swept already", over->text);
+    if (sweep_is_fixed(e, over->text))
+        return diag_add(e->diag, &over->pos, "'%s' is what halving raises: --set cannot fix it", over->text);
     p->sweep.over = over->text;
     p->sweep.keep = keep && keep->kind == YAML_SCALAR ? strtod(keep->text, &end) : 0.5;
     if (keep && (keep->kind != YAML_SCALAR || *end || !(p->sweep.keep > 0 && p->sweep.keep < 1)))

@@ -236,10 +236,9 @@ static bool read_names(struct experiment *e, struct sweep_plan *p, struct axis *
     return ok;
 }
 
-/* A variable that --set fixes is no axis in this call: "a" fixes "a.b", too. */
-static bool is_fixed(const struct experiment *e, const char *axis)
+bool sweep_is_fixed(const struct experiment *e, const char *axis)
 {
-    for (int i = 0; e->opt && i < e->opt->n_set; i++) {
+    for (int i = 0; e->opt && e->opt->sweep && i < e->opt->n_set; i++) {
         size_t n = strcspn(e->opt->set[i], "=");
         if (strncmp(e->opt->set[i], axis, n) == 0 && (!axis[n] || axis[n] == '.'))
             return true;
@@ -250,7 +249,7 @@ static bool is_fixed(const struct experiment *e, const char *axis)
 static bool any_fixed(const struct experiment *e, const struct sweep_plan *p, const struct axis *x)
 {
     for (int i = 0; i < x->n_names; i++)
-        if (is_fixed(e, p->name[x->first + i]))
+        if (sweep_is_fixed(e, p->name[x->first + i]))
             return true;
     return false;
 }

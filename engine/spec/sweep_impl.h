@@ -38,6 +38,8 @@ struct sweep_plan {
 };
 /* sweep:, objective: and search: of the file -> points. False after diagnostics. */
 bool sweep_read(struct experiment *e, const struct yaml_node *root, struct sweep_plan *p);
+/* A variable that --set fixes is no axis in this call of weft sweep: "a" fixes "a.b", too. */
+bool sweep_is_fixed(const struct experiment *e, const char *axis);
 /* sweep: -> axes. */
 bool sweep_axes(struct experiment *e, const struct yaml_node *node, struct sweep_plan *p);
 /* objective: and search:. */

@@ -272,6 +272,10 @@ static void set_fixes(void **state)
     folder_write("main.yaml", HEAD "sweep: {size: [1, 2]}\n" STAGES);
     folder_read(&(struct spec_options){.sweep = true, .set = set, .n_set = 2},
                 "main.yaml:3:8 --set fixes every variable of the sweep\n");
+    s = folder_read(&(struct spec_options){.set = set, .n_set = 2},
+                    ""); /* of no importance without a sweep */
+    assert_int_equal(folder_params(s, "data[p]")->size, 7);
+    spec_free(s);
 }
 
 int main(void)
