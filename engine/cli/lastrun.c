@@ -138,6 +138,18 @@ static const char *split_port(struct arena *a, const char *text, char **ret_task
     return dot + 1;
 }
 
+/* A point's values may hold a dot themselves, "score@lambda=0.3": the whole text comes first. */
+static bool find_with_port(struct store *store, const char *run, const char *text, struct arena *a,
+                           struct lastrun *ret, char **ret_task, const char **ret_port, struct error *err)
+{
+    *ret_task = arena_strdup(a, text);
+    *ret_port = NULL;
+    if (strchr(text, '@') && lastrun_find(store, run, text, false, a, ret, NULL))
+        return true;
+    *ret_port = split_port(a, text, ret_task);
+    return lastrun_find(store, run, *ret_task, false, a, ret, err);
+}
+
 static bool check_port(const struct record *r, const char *port, struct error *err)
 {
     AUTO(mem) const char **names = xcalloc(r->n + 1, sizeof *names);
@@ -157,8 +169,7 @@ bool lastrun_record(struct store *store, const char *run, const char *task, stru
     struct lastrun own, *found = ret_run ? ret_run : &own;
     char *name;
     *ret = NULL;
-    *ret_port = split_port(a, task, &name);
-    if (!lastrun_find(store, run, name, false, a, found, err))
+    if (!find_with_port(store, run, task, a, found, &name, ret_port, err))
         return false;
     if (strcmp(found->state, "failed") == 0 || !found->has_key)
         return error_set(err, NULL, ERROR_TASK, "task '%s' failed in run %s ('weft log' has its last words)",

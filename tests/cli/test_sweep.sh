@@ -76,6 +76,10 @@ points() { sweep "$@" >s.yaml; try sweep s.yaml --dry-run; [ "$rc" = 0 ] || wron
 is() { # EXPECTED (words): the points
     [ "$(tr '\n' ' ' <out)" = "$1 " ] || wrong "points" "not $1"
 }
+sweep '{ x: [1, 2.5] }' >s.yaml
+try sweep s.yaml -q; exits "a value with a dot" 0
+try show 'trial@x=2.5' --json; exits "show of a name with a dot" 0; prints "show of a name with a dot" '"value": 1.25'
+try export 'trial@x=2.5.metrics' dotted; exits "export of its output" 0; [ -s dotted/metrics.json ] || wrong dotted "no file"
 points '{ x: { range: [0, 0.5, 0.1] } }'; is 'x=0 x=0.1 x=0.2 x=0.3 x=0.4 x=0.5'
 points '{ x: { range: [5, 1, -2] } }'; is 'x=5 x=3 x=1'
 points '{ x: { logrange: [0.001, 1, 4] } }'; is 'x=0.001 x=0.01 x=0.1 x=1'
