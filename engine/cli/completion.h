@@ -10,12 +10,24 @@ void completion_zsh(struct buf *out);
 void completion_fish(struct buf *out);
 
 /* ---- shared by the shells ---- */
-/* The word by which a script knows what a value names: "experiment", "task", or the choices themselves. */
-const char *completion_kind(const char *arg);
-/* What may stand as positional argument i, separated by blanks; false when there is none. */
-bool completion_kinds_at(const struct cmd *c, int i, struct buf *out);
-/* The positions that differ: of 0 to n-1, or with *many also of all behind. */
-int completion_positions(const struct cmd *c, bool *many);
-/* 'text' in single quotes; `escape` stands for one inside them. */
-void completion_quote(struct buf *out, const char *text, const char *escape);
+/* A function whose answer depends on its arguments: its head, what stands between the pattern and the answer
+ * of a case, and what follows the last case. */
+struct completion_cases {
+    const char *head, *then, *tail;
+};
+/* How a shell writes the tables. */
+struct completion_syntax {
+    const char *quote; /* a quote inside quotes */
+    const char *item;  /* before each item of a list */
+    /* Heads of the functions that print "NAME<tab>TEXT" lines, and how those end. */
+    const char *commands, *stages, *end;
+    /* Of a case: before its patterns, between them, behind its answer. */
+    const char *pattern, *between, *answer;
+    struct completion_cases options;     /* COMMAND: its list; that of all commands comes behind */
+    struct completion_cases option_kind; /* COMMAND OPTION: what its value names */
+    struct completion_cases arg_kinds;   /* COMMAND POSITION: what the argument may name */
+};
+/* The functions that tell the script of commands, stages, options and arguments. What a value names is a word
+ * such as "experiment" or "task", or the choices themselves. */
+void completion_tables(const struct completion_syntax *s, struct buf *out);
 #endif

@@ -1,88 +1,27 @@
-/* fish: the tables of completion_sh.c in its own language. */
-#include "base/buf.h"
-#include "base/cleanup.h"
+/* fish: the tables of completion.c and the reading of the words in its own language. */
 #include "engine/cli/completion.h"
-#include "stages/stage.h"
 
-#define ESCAPE "\\'"
-
-static void put_pair(struct buf *out, const char *dashes, const char *name, const char *doc)
-{
-    AUTO(buf) struct buf pair = {0};
-    buf_printf(&pair, "%s%s\t%s", dashes, name, doc);
-    buf_puts(out, " \\\n        ");
-    completion_quote(out, buf_str(&pair), ESCAPE);
-}
-
-static void put_names(struct buf *out)
-{
-    buf_puts(out, "function __weft_commands\n    printf '%s\\n'");
-    for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (!(*c)->hidden)
-            put_pair(out, "", (*c)->name, (*c)->doc);
-    buf_puts(out, "\nend\nfunction __weft_stages\n    printf '%s\\n'");
-    for (const struct stage *const *s = stage_registry; *s; s++)
-        put_pair(out, "", (*s)->name, (*s)->doc);
-    buf_puts(out, "\nend\n");
-}
-
-static void put_options(struct buf *out)
-{
-    buf_puts(out, "function __weft_options # COMMAND\n    switch \"$argv[1]\"\n");
-    for (const struct cmd *const *c = cmd_table; *c; c++) {
-        if ((*c)->hidden || !(*c)->opts || !(*c)->opts->name)
-            continue;
-        buf_printf(out, "        case %s\n            printf '%%s\\n'", (*c)->name);
-        for (const struct opt *o = (*c)->opts; o->name; o++)
-            put_pair(out, "--", o->name, o->doc);
-        buf_puts(out, "\n");
-    }
-    buf_puts(out, "    end\n    printf '%s\\n'");
-    for (const struct opt *o = cmd_global; o->name; o++)
-        put_pair(out, "--", o->name, o->doc);
-    buf_puts(out, "\nend\n");
-}
-
-static void put_option_kinds(struct buf *out, const char *command, const struct opt *o)
-{
-    for (; o && o->name; o++) {
-        if (o->type == OPT_FLAG)
-            continue;
-        buf_printf(out, "        case '%s:--%s'", command, o->name);
-        if (o->letter)
-            buf_printf(out, " '%s:-%c'", command, o->letter);
-        buf_printf(out, "\n            echo '%s'\n", completion_kind(o->arg));
-    }
-}
-
-static void put_kinds(struct buf *out)
-{
-    buf_puts(out,
+static const struct completion_syntax syntax = {
+    .quote = "\\'",
+    .item = " \\\n        ",
+    .commands = "function __weft_commands\n    printf '%s\\n'",
+    .stages = "function __weft_stages\n    printf '%s\\n'",
+    .end = "\nend\n",
+    .pattern = "        case '",
+    .between = "' '",
+    .answer = "\n",
+    .options = {.head = "function __weft_options # COMMAND\n    switch \"$argv[1]\"\n",
+                .then = "'\n            printf '%s\\n'",
+                .tail = "    end\n    printf '%s\\n'"},
+    .option_kind =
+        {.head =
              "function __weft_option_kind # COMMAND OPTION: of its value; nothing for one that takes none\n"
-             "    switch \"$argv[1]:$argv[2]\"\n");
-    for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (!(*c)->hidden)
-            put_option_kinds(out, (*c)->name, (*c)->opts);
-    put_option_kinds(out, "*", cmd_global);
-    buf_puts(
-        out,
-        "    end\nend\nfunction __weft_arg_kinds # COMMAND POSITION\n    switch \"$argv[1]:$argv[2]\"\n");
-    for (const struct cmd *const *c = cmd_table; *c; c++) {
-        bool many;
-        int n = completion_positions(*c, &many);
-        for (int i = 0; i < n + many && !(*c)->hidden; i++) {
-            AUTO(buf) struct buf kinds = {0};
-            if (!completion_kinds_at(*c, i, &kinds))
-                continue;
-            if (i < n)
-                buf_printf(out, "        case '%s:%d'\n", (*c)->name, i);
-            else
-                buf_printf(out, "        case '%s:*'\n", (*c)->name);
-            buf_printf(out, "            string split ' ' -- '%s'\n", buf_str(&kinds));
-        }
-    }
-    buf_puts(out, "    end\nend\n");
-}
+             "    switch \"$argv[1]:$argv[2]\"\n",
+         .then = "'\n            echo ",
+         .tail = "    end\nend\n"},
+    .arg_kinds = {.head = "function __weft_arg_kinds # COMMAND POSITION\n    switch \"$argv[1]:$argv[2]\"\n",
+                  .then = "'\n            string split ' ' -- ",
+                  .tail = "    end\nend\n"}};
 
 static const char body[] =
     "function __weft_scan # WORDS: sets what the other functions go by\n"
@@ -166,8 +105,6 @@ static const char body[] =
 void completion_fish(struct buf *out)
 {
     buf_puts(out, "# fish completion of weft; written by 'weft completion fish'\n");
-    put_names(out);
-    put_options(out);
-    put_kinds(out);
+    completion_tables(&syntax, out);
     buf_puts(out, body);
 }

@@ -1,90 +1,27 @@
 /* bash and zsh: the same tables and the same reading of the words before the cursor, in what both understand;
  * each presents the candidates by its own means. */
-#include "base/buf.h"
-#include "base/cleanup.h"
 #include "engine/cli/completion.h"
-#include "stages/stage.h"
 
-#define ESCAPE "'\\''" /* a quote inside quotes */
-
-/* ---- tables ---- */
-
-/* A function that prints "NAME<tab>TEXT" lines. */
-static void put_pair(struct buf *out, const char *dashes, const char *name, const char *doc)
-{
-    AUTO(buf) struct buf pair = {0};
-    buf_printf(&pair, "%s%s\t%s", dashes, name, doc);
-    buf_puts(out, " \\\n    ");
-    completion_quote(out, buf_str(&pair), ESCAPE);
-}
-
-static void put_names(struct buf *out)
-{
-    buf_puts(out, "_weft_commands() {\n  printf '%s\\n'");
-    for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (!(*c)->hidden)
-            put_pair(out, "", (*c)->name, (*c)->doc);
-    buf_puts(out, "\n}\n_weft_stages() {\n  printf '%s\\n'");
-    for (const struct stage *const *s = stage_registry; *s; s++)
-        put_pair(out, "", (*s)->name, (*s)->doc);
-    buf_puts(out, "\n}\n");
-}
-
-static void put_options(struct buf *out)
-{
-    buf_puts(out, "_weft_options() { # COMMAND\n  case $1 in\n");
-    for (const struct cmd *const *c = cmd_table; *c; c++) {
-        if ((*c)->hidden || !(*c)->opts || !(*c)->opts->name)
-            continue;
-        buf_printf(out, "  %s) printf '%%s\\n'", (*c)->name);
-        for (const struct opt *o = (*c)->opts; o->name; o++)
-            put_pair(out, "--", o->name, o->doc);
-        buf_puts(out, " ;;\n");
-    }
-    buf_puts(out, "  esac\n  printf '%s\\n'");
-    for (const struct opt *o = cmd_global; o->name; o++)
-        put_pair(out, "--", o->name, o->doc);
-    buf_puts(out, "\n}\n");
-}
-
-static void put_option_kinds(struct buf *out, const char *command, const struct opt *o)
-{
-    for (; o && o->name; o++) {
-        if (o->type == OPT_FLAG)
-            continue;
-        buf_printf(out, "  %s:--%s", command, o->name);
-        if (o->letter)
-            buf_printf(out, "|%s:-%c", command, o->letter);
-        buf_printf(out, ") _weft_kind='%s' ;;\n", completion_kind(o->arg));
-    }
-}
-
-/* What an option's value names, and what a positional argument does. */
-static void put_kinds(struct buf *out)
-{
-    buf_puts(out, "_weft_option_kind() { # COMMAND OPTION: of its value; fails for one that takes none\n"
-                  "  _weft_kind=\n  case $1:$2 in\n");
-    for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (!(*c)->hidden)
-            put_option_kinds(out, (*c)->name, (*c)->opts);
-    put_option_kinds(out, "*", cmd_global);
-    buf_puts(out, "  esac\n  [ -n \"$_weft_kind\" ]\n}\n"
-                  "_weft_arg_kinds() { # COMMAND POSITION\n  _weft_kinds=\n  case $1:$2 in\n");
-    for (const struct cmd *const *c = cmd_table; *c; c++) {
-        bool many;
-        int n = completion_positions(*c, &many);
-        for (int i = 0; i < n + many && !(*c)->hidden; i++) {
-            AUTO(buf) struct buf kinds = {0};
-            if (!completion_kinds_at(*c, i, &kinds))
-                continue;
-            if (i < n)
-                buf_printf(out, "  %s:%d) _weft_kinds='%s' ;;\n", (*c)->name, i, buf_str(&kinds));
-            else
-                buf_printf(out, "  %s:*) _weft_kinds='%s' ;;\n", (*c)->name, buf_str(&kinds));
-        }
-    }
-    buf_puts(out, "  esac\n}\n");
-}
+static const struct completion_syntax syntax = {
+    .quote = "'\\''",
+    .item = " \\\n    ",
+    .commands = "_weft_commands() {\n  printf '%s\\n'",
+    .stages = "_weft_stages() {\n  printf '%s\\n'",
+    .end = "\n}\n",
+    .pattern = "  ",
+    .between = "|",
+    .answer = " ;;\n",
+    .options = {.head = "_weft_options() { # COMMAND\n  case $1 in\n",
+                .then = ") printf '%s\\n'",
+                .tail = "  esac\n  printf '%s\\n'"},
+    .option_kind =
+        {.head = "_weft_option_kind() { # COMMAND OPTION: of its value; fails for one that takes none\n"
+                 "  _weft_kind=\n  case $1:$2 in\n",
+         .then = ") _weft_kind=",
+         .tail = "  esac\n  [ -n \"$_weft_kind\" ]\n}\n"},
+    .arg_kinds = {.head = "_weft_arg_kinds() { # COMMAND POSITION\n  _weft_kinds=\n  case $1:$2 in\n",
+                  .then = ") _weft_kinds=",
+                  .tail = "  esac\n}\n"}};
 
 /* ---- the words before the cursor, and lists ---- */
 
@@ -269,9 +206,7 @@ static const char zsh[] = "_weft_show() { # TITLE LINES...: offer what stands be
 
 static void put_shared(struct buf *out)
 {
-    put_names(out);
-    put_options(out);
-    put_kinds(out);
+    completion_tables(&syntax, out);
     buf_puts(out, shared);
 }
 
