@@ -4,12 +4,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cache/checkpoint.h"
-#include "tests/test.h"
+#include "tests/fault/campaign.h"
 
-#include "tests/fault/fault.h"
 #include <sys/wait.h>
 
-static char root[] = "/tmp/weft-fault-XXXXXX";
 static const char content[2][64] = {"state after the first pass", "state after the second pass"};
 
 static struct digest id_of(void)
@@ -138,30 +136,9 @@ static void campaign(int how)
     assert_true(calls > 5);
 }
 
-static void io_error(void **state)
-{
-    campaign(EIO);
-}
-static void no_space(void **state)
-{
-    campaign(ENOSPC);
-}
-static void interrupted(void **state)
-{
-    campaign(EINTR);
-}
-static void short_write(void **state)
-{
-    campaign(-2);
-}
-static void death(void **state)
-{
-    campaign(-1);
-}
-
 static int setup(void **state)
 {
-    if (!mkdtemp(root))
+    if (make_root(state))
         return -1;
     for (int64_t step = 1; step <= 2; step++) {
         AUTO(mem) char *path = input(step);
@@ -170,15 +147,8 @@ static int setup(void **state)
     }
     return 0;
 }
-static int teardown(void **state)
-{
-    return fs_remove_tree(root, NULL) ? 0 : -1;
-}
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(io_error), cmocka_unit_test(no_space),
-                                       cmocka_unit_test(interrupted), cmocka_unit_test(short_write),
-                                       cmocka_unit_test(death)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return run_campaigns(setup);
 }

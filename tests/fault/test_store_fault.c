@@ -4,13 +4,10 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cache/store.h"
-#include "tests/test.h"
+#include "tests/fault/campaign.h"
 
-#include "tests/fault/fault.h"
 #include <dirent.h>
 #include <sys/wait.h>
-
-static char root[] = "/tmp/weft-fault-XXXXXX";
 
 static const char content[] =
     "content of the artifact, long enough to be worth compressing, compressing, compressing";
@@ -96,40 +93,7 @@ static void campaign(int how)
     assert_true(calls > 15);
 }
 
-static void io_error(void **state)
-{
-    campaign(EIO);
-}
-static void no_space(void **state)
-{
-    campaign(ENOSPC);
-}
-static void interrupted(void **state)
-{
-    campaign(EINTR);
-}
-static void short_write(void **state)
-{
-    campaign(-2);
-}
-static void death(void **state)
-{
-    campaign(-1);
-}
-
-static int setup(void **state)
-{
-    return mkdtemp(root) ? 0 : -1;
-}
-static int teardown(void **state)
-{
-    return fs_remove_tree(root, NULL) ? 0 : -1;
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(io_error), cmocka_unit_test(no_space),
-                                       cmocka_unit_test(interrupted), cmocka_unit_test(short_write),
-                                       cmocka_unit_test(death)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return run_campaigns(make_root);
 }
