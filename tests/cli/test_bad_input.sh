@@ -1,10 +1,6 @@
 #!/bin/sh
 # Bad input: one clear error, exit status 2 (3rd column pattern must be in the message), nothing written to the store.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-bad=0
+. "$(dirname "$0")/lib.sh"
 # check NAME PATTERN: runs case.yaml, whether the mistake is seen before anything runs or by the task that reads the data
 check() {
     "$WEFT" run case.yaml --store "$tmp/store" >out 2>err; rc=$?

@@ -1,18 +1,7 @@
 #!/bin/sh
 # States that tasks keep: a run that was killed or interrupted goes on where it was, more epochs go on from fewer, and
 # nothing of that changes a bit of a result, nor does a state that is damaged or cannot be kept.
-set -u
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-bad=0
-wrong() { echo "$1: $2"; cat err; bad=1; } # NAME WHAT
-exits() { [ "$2" = "$3" ] || wrong "$1" "exit $3, wanted $2"; } # NAME WANTED GOT
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
-wait_until() { # SECONDS COMMAND...
-    n=$(($1 * 50)); shift
-    until "$@"; do n=$((n - 1)); [ $n -gt 0 ] || return 1; sleep 0.02; done
-}
+. "$(dirname "$0")/lib.sh"
 cat >train.yaml <<'Y'
 experiment: train
 vars: { epochs: 60, schedule: constant, passes: 1, retries: 0 }
@@ -31,13 +20,11 @@ stages:
     resources: { cores: 1, retries: "${retries}" }
   unified: { uses: merge, in: { model: seed, experts: [expert] } }
 Y
-digests() { python3 -c 'import json, sys
-for t in json.load(open(sys.argv[1]))["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))' "$1"; }
 # "ran 10" of task expert: its state and the pass after which it went on
-became() { python3 -c 'import json
+outcome() { python3 -c 'import json
 t = {t["task"]: t for t in json.load(open("out"))["tasks"]}["expert"]
 print(t["state"], t.get("resumed", 0))'; }
-want() { [ "$(became)" = "$2" ] || wrong "$1" "became '$(became)', wanted '$2'"; } # NAME "STATE PASS"
+want() { [ "$(outcome)" = "$2" ] || wrong "$1" "became '$(outcome)', wanted '$2'"; } # NAME "STATE PASS"
 run() { # NAME ARGS...: it must succeed
     name=$1; shift
     "$WEFT" run train.yaml --json "$@" >out 2>err; exits "$name" 0 $?
@@ -47,8 +34,7 @@ same() { digests out | diff "$2" - >diff || wrong "$1" "other digests: $(cat dif
 steps() { find "$WEFT_STORE/checkpoints" -type f 2>/dev/null | sed 's|.*/||' | sort -n | tr '\n' ' '; }
 highest() { steps | awk '{ print $NF }'; } # killed between one and the next: both are there
 kept() { [ "$(cat "$WEFT_STORE"/runs/*/events.jsonl 2>/dev/null | grep -c '"event":"checkpoint".*expert')" -ge "$1" ]; }
-child() { cat /proc/[0-9]*/stat 2>/dev/null |
-    awk -v p="$1" '{ id = $1; sub(/.*\) /, ""); if ($2 == p && $1 != "Z" && $1 != "X") print id }' | head -n 1; }
+child() { children "$1" | head -n 1; } # PID
 # Begin a run in a fresh store, in the background; its worker of task expert stands still after two passes or more, before
 # its last. Sets engine and worker.
 catch() { # NAME ARGS...
@@ -108,7 +94,7 @@ WEFT_STORE=$tmp/retried
 catch "retried" --set retries=1
 kill -9 "$worker"; wait $engine; exits "retried" 0 $?; same "retried" pure.txt
 says "retried" "attempt 1 of 2 failed"; says "retried" "on    expert, after pass"
-[ "$(became)" != "ran 0" ] || wrong "retried" "began anew"
+[ "$(outcome)" != "ran 0" ] || wrong "retried" "began anew"
 
 # -- more epochs go on from fewer; what others may go on from stays
 WEFT_STORE=$tmp/raised

@@ -1,17 +1,7 @@
 #!/bin/sh
 # uses: command: programs of others as stages: hits and reruns, what they see, how they fail, and that none outlives its run.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+. "$(dirname "$0")/lib.sh"
 mkdir "$tmp/a" && cd "$tmp/a" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-exits() { [ "$2" = "$3" ] || wrong "$1" "exit $3, wanted $2"; } # NAME WANTED GOT
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
-states() { python3 -c 'import json
-print(" ".join(sorted("%s=%s" % (t["task"], t["state"]) for t in json.load(open("out"))["tasks"])))'; }
-became() { [ "$(states)" = "$2" ] || wrong "$1" "became '$(states)', wanted '$2'"; } # NAME STATES
 weft() { "$WEFT" "$@" >out 2>err; }
 # one NAME ARGV [MORE-WITH]: an experiment whose only task of interest is a command with this argv
 one() {
@@ -166,11 +156,6 @@ sed -i 's/allow: \[\]/allow: [one]/' private.yaml
 weft run private.yaml; exits "released" 0 $?
 
 # -- no program outlives its run: the engine killed, interrupted twice, the worker killed; a child of the program's too
-alive() { [ -n "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | grep -v '^[ZX]')" ]; }
-wait_until() { # SECONDS COMMAND...
-    n=$(($1 * 50)); shift
-    until "$@"; do n=$((n - 1)); [ $n -gt 0 ] || return 1; sleep 0.02; done
-}
 gone() { ! alive "$1" && ! alive "$2"; }
 long=$(printf '[sh, -c, "sleep 600 & echo $$ $! $PPID >%s/pids.new; mv %s/pids.new %s/pids; wait"]' "$tmp" "$tmp" "$tmp")
 one "$long"
@@ -204,11 +189,10 @@ stages:
     resources: { cores: 1 }
   late: { uses: embedding, in: { model: slow, data: data } }
 Y
-digests() { python3 -c 'import json
-for t in json.load(open("out"))["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))' | grep -v '^spoil '; }
-WEFT_STORE=$tmp/pure; weft run spoil.yaml --json --target late; exits "not spoilt" 0 $?; digests >pure
+kept() { digests | grep -v '^spoil '; }
+WEFT_STORE=$tmp/pure; weft run spoil.yaml --json --target late; exits "not spoilt" 0 $?; kept >pure
 WEFT_STORE=$tmp/spoilt; weft run spoil.yaml --json --keep-going; exits "spoilt" 1 $?
-became "spoilt" "data=ran late=ran slow=ran spoil=failed"; digests | diff pure - || wrong "spoilt" "other digests"
+became "spoilt" "data=ran late=ran slow=ran spoil=failed"; kept | diff pure - || wrong "spoilt" "other digests"
 says "spoilt" "FAILED spoil: its inputs were changed while it ran"
 WEFT_STORE=$tmp/store
 

@@ -1,14 +1,9 @@
 #!/bin/sh
 # Completion in real shells: a line and a tab, typed on a pseudo terminal, give the command the right arguments,
 # whatever characters are in the names; the lists that are offered; nothing of the line is run.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-bad=0
-fail() { echo "$1"; bad=1; }
+. "$(dirname "$0")/lib.sh"
 mkdir bin home folder && ln -s "$WEFT" bin/weft && cp "$here/names.yaml" . && echo text >notes.txt
-PATH=$tmp/bin:$PATH HOME=$tmp/home WEFT_STORE=$tmp/store; export PATH HOME WEFT_STORE
+PATH=$tmp/bin:$PATH HOME=$tmp/home; export PATH HOME
 
 # what the scripts ask of weft
 weft tasks names.yaml >out 2>err || fail "tasks: exit $?"

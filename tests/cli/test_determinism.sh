@@ -1,12 +1,9 @@
 #!/bin/sh
 # The same key gives the same bits: one core against two, and a run killed with -9 at three random moments and resumed.
-set -eu
-here=$(dirname "$0")
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-digests() { python3 -c 'import json,sys
-for t in json.load(sys.stdin)["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))'; }
-"$WEFT" run "$here/tiny.yaml" --store "$tmp/one" --cores 1 --json 2>"$tmp/log1" | digests >"$tmp/one.txt"
-"$WEFT" run "$here/tiny.yaml" --store "$tmp/two" --cores 2 --json 2>"$tmp/log2" | digests >"$tmp/two.txt"
+. "$(dirname "$0")/lib.sh"
+set -e
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/one" --cores 1 --json 2>"$tmp/log1" | digests /dev/stdin >"$tmp/one.txt"
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/two" --cores 2 --json 2>"$tmp/log2" | digests /dev/stdin >"$tmp/two.txt"
 [ "$(wc -l <"$tmp/one.txt")" = 18 ] || { echo "expected 18 tasks"; cat "$tmp/one.txt"; exit 1; }
 diff "$tmp/one.txt" "$tmp/two.txt"
 for i in 1 2 3; do
@@ -15,7 +12,7 @@ for i in 1 2 3; do
     kill -9 $pid 2>/dev/null || :
     wait $pid 2>/dev/null || :
 done
-"$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>"$tmp/log3" | digests >"$tmp/kill.txt"
+"$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>"$tmp/log3" | digests /dev/stdin >"$tmp/kill.txt"
 diff "$tmp/one.txt" "$tmp/kill.txt"
 # Nothing is left over: no worker, no temporary folder.
 "$WEFT" run "$here/tiny.yaml" --store "$tmp/kill" --json 2>/dev/null >"$tmp/hits.json"

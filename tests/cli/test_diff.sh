@@ -1,16 +1,7 @@
 #!/bin/sh
 # weft diff: configuration, tasks, results of two runs.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
+. "$(dirname "$0")/lib.sh"
 cp "$here/tiny.yaml" tiny.yaml
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
-prints() { grep -q -- "$2" out || wrong "$1" "does not print '$2'"; }
 last() { ls store/runs | sort | tail -n 1; }
 
 try diff last last; exits "no runs" 2

@@ -1,35 +1,14 @@
 #!/bin/sh
 # The engine when things go wrong: workers and engines killed, interrupts, damage, no space, two runs at once; what the
 # next run makes of it. A worker that was stopped (kill -STOP) is sure to be at work when the test acts.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); mounted=
+. "$(dirname "$0")/lib.sh"
+mounted=
 trap '[ -z "$mounted" ] || umount "$mounted"; chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat err; bad=1; } # NAME WHAT
-exits() { [ "$2" = "$3" ] || wrong "$1" "exit $3, wanted $2"; } # NAME WANTED GOT
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
 quiet() { ! grep -q -- "$2" err || wrong "$1" "says '$2'"; }
 clean() { [ "$(ls -A "$WEFT_STORE/tmp")" = .lock ] || wrong "$1" "left in tmp: $(ls -A "$WEFT_STORE/tmp")"; }
-# "slow=ran data=hit ..." of the JSON in a file, in order of names; and the same with digests and without states
-states() { python3 -c 'import json, sys
-print(" ".join(sorted("%s=%s" % (t["task"], t["state"]) for t in json.load(open(sys.argv[1]))["tasks"])))' "$1"; }
-digests() { python3 -c 'import json, sys
-for t in json.load(open(sys.argv[1]))["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))' "$1"; }
-became() { [ "$(states out)" = "$2" ] || wrong "$1" "became '$(states out)', wanted '$2'"; } # NAME STATES
 quicks="quick[blobs]=X quick[rings]=X quick[stripes]=X"
 other() { echo "data=$1 features=$2 $(echo "$quicks" | sed "s/X/$1/g") slow=$3"; } # QUICK FEATURES SLOW
 
-# Is a process there and no zombie? (pid 1 of a container may reap late or never)
-alive() { [ -n "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | grep -v '^[ZX]')" ]; }
-children() { cat /proc/[0-9]*/stat 2>/dev/null |
-    awk -v p="$1" '{ id = $1; sub(/.*\) /, ""); if ($2 == p && $1 != "Z" && $1 != "X") print id }'; }
-wait_until() { # SECONDS COMMAND...
-    n=$(($1 * 50)); shift
-    until "$@"; do n=$((n - 1)); [ $n -gt 0 ] || return 1; sleep 0.02; done
-}
 # Sets worker: the child of engine $1 whose log is that of task $2, once it has begun to work; it is stopped then.
 at_work() {
     worker=

@@ -1,16 +1,6 @@
 #!/bin/sh
 # weft graph: dot, mermaid and SVG; groups, states, targets; names that need escaping.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
-same() { diff - out || wrong "$1" "not as expected"; } # NAME, text on stdin
+. "$(dirname "$0")/lib.sh"
 
 cat >g.yaml <<'Y'
 experiment: g

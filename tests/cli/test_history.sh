@@ -1,14 +1,6 @@
 #!/bin/sh
 # weft history: runs that ended well, failed, were interrupted or killed; their counts; limits.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
+. "$(dirname "$0")/lib.sh"
 
 try history; exits "empty store" 0; [ ! -s out ] || wrong "empty store" "prints"
 try history --json; exits "empty store" 0; tr -d ' \n' <out | grep -q '^{"runs":\[\]}$' || wrong "empty store" "JSON"

@@ -1,10 +1,6 @@
 #!/bin/sh
 # What holds for every command: options of everybody, their short forms, colours, help and version.
-set -u
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-bad=0
-fail() { echo "$1"; bad=1; }
+. "$(dirname "$0")/lib.sh"
 unset NO_COLOR
 printf 'experiment: e\nstages: { a: { uses: tabel } }\n' >wrong.yaml
 

@@ -1,10 +1,6 @@
 #!/bin/sh
 # The manual pages: sound mdoc, and all that the rows have is in them.
-set -u
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-bad=0
-fail() { echo "$1"; bad=1; }
+. "$(dirname "$0")/lib.sh"
 for page in weft.1 weft-experiment.5; do
     "$WEFT" man $page >$page || fail "$page: exit $?"
 done

@@ -1,19 +1,17 @@
 #!/bin/sh
 # The pipeline end to end: run, hits, one changed variable, why, show, export and an independent reader.
-set -eu
-here=$(dirname "$0")
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-WEFT_STORE=$tmp/store; export WEFT_STORE
-states() { python3 -c 'import json,sys,collections
+. "$(dirname "$0")/lib.sh"
+set -e
+counts() { python3 -c 'import json,sys,collections
 r = json.load(sys.stdin); print(" ".join("%s=%d" % kv for kv in sorted(collections.Counter(t["state"] for t in r["tasks"]).items())))'; }
 expect() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1' ($3)"; exit 1; }; }
 
-expect "$("$WEFT" run "$here/tiny.yaml" --json 2>"$tmp/log" | states)" "ran=18" "first run"
-expect "$("$WEFT" run "$here/tiny.yaml" --json 2>"$tmp/log" | states)" "hit=18" "second run"
+expect "$("$WEFT" run "$here/tiny.yaml" --json 2>"$tmp/log" | counts)" "ran=18" "first run"
+expect "$("$WEFT" run "$here/tiny.yaml" --json 2>"$tmp/log" | counts)" "hit=18" "second run"
 "$WEFT" show table >"$tmp/table1"
 grep -q unified "$tmp/table1"
 "$WEFT" plan "$here/tiny.yaml" --set lambda=0.25 >"$tmp/plan"
-expect "$("$WEFT" run "$here/tiny.yaml" --set lambda=0.25 --json 2>"$tmp/log" | states)" "hit=13 ran=5" "another lambda"
+expect "$("$WEFT" run "$here/tiny.yaml" --set lambda=0.25 --json 2>"$tmp/log" | counts)" "hit=13 ran=5" "another lambda"
 "$WEFT" run "$here/tiny.yaml" >/dev/null 2>&1
 "$WEFT" show table | diff "$tmp/table1" -
 

@@ -1,16 +1,7 @@
 #!/bin/sh
 # Private labels: what weft refuses, with the path it would take; the ledger of what leaves a client; exports.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
+. "$(dirname "$0")/lib.sh"
 cp "$here/tiny.yaml" tiny.yaml
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
-check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; } # NAME, Python on stdin
 
 # -- private data at a port that is not for it; pooling two clients' data, unless that is named
 cat >plain.yaml <<'Y'

@@ -1,13 +1,10 @@
 #!/bin/sh
 # What a run looks like on a terminal, read back from tmux: the block with bars, a narrow window, an end by kill -9,
 # the screen after the end; and what a pipe gets.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/lib.sh"
 command -v tmux >/dev/null || { echo "tmux is not installed"; exit 77; }
-tmp=$(mktemp -d)
 tm() { tmux -f /dev/null -S "$tmp/socket" "$@"; }
 trap 'tm kill-server 2>/dev/null; rm -rf "$tmp"' EXIT
-bad=0
 wrong() { echo "$1"; tm capture-pane -p -t weft 2>/dev/null; bad=1; }
 tm new-session -d -s weft -x 100 -y 24 "env -i PATH='$PATH' HOME='$tmp' TERM=screen PS1='ready> ' \
     WEFT_STORE='$tmp/store' WEFT='$WEFT' SLOW='$here/slow.yaml' sh" || { echo "tmux does not start"; exit 77; }

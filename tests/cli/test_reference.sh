@@ -1,13 +1,6 @@
 #!/bin/sh
 # reference: numbers beside the measured ones in `weft show`; never part of a key.
-set -u
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-expect() { # NAME WANTED-STATUS STATUS
-    [ "$2" = "$3" ] || { echo "$1: exit $3, wanted $2"; cat out err; bad=1; }
-}
+. "$(dirname "$0")/lib.sh"
 cat >plain.yaml <<'Y'
 experiment: numbers
 stages:
@@ -19,9 +12,9 @@ stages:
   score: { foreach: [b, a], uses: evaluate, in: { model: seed, data: data }, with: { system: zero-shot, domain: "${item}" } }
   table: { uses: table, in: { scores: "score[*]" } }
 Y
-"$WEFT" run plain.yaml --json >plain.json 2>err; expect "plain" 0 $?
-"$WEFT" show table >plain.md 2>err; expect "show plain" 0 $?
-"$WEFT" show table --json >table.json 2>err; expect "show plain as data" 0 $?
+"$WEFT" run plain.yaml --json >plain.json 2>err; exits "plain" 0 $?
+"$WEFT" show table >plain.md 2>err; exits "show plain" 0 $?
+"$WEFT" show table --json >table.json 2>err; exits "show plain as data" 0 $?
 cat - plain.yaml >paper.yaml <<'Y'
 reference:
   - name: paper, table 2
@@ -29,13 +22,13 @@ reference:
     rows: { zero-shot: { a: 85.5, x|y: 1, b: 5, Average: 70.25 }, unified: { b: 90 } }
   - { name: other, rows: { nobody: { a: 1 } } }
 Y
-"$WEFT" run paper.yaml --json >out 2>err; expect "paper" 0 $?
+"$WEFT" run paper.yaml --json >out 2>err; exits "paper" 0 $?
 python3 - <<'P' || bad=1
 import json
 plain, paper = ({t["task"]: t for t in json.load(open(f))["tasks"]} for f in ("plain.json", "out"))
 assert all(t["state"] == "hit" and t["key"] == plain[n]["key"] for n, t in paper.items()), paper
 P
-"$WEFT" show table >out 2>err; expect "show" 0 $?
+"$WEFT" show table >out 2>err; exits "show" 0 $?
 python3 - <<'P' || bad=1
 import json
 rows = {(r["system"], r["domain"]): 100 * r["value"] for r in json.load(open("table.json"))["rows"]}
@@ -58,7 +51,7 @@ other: reference (measured minus reference)
 got = open("out").read()
 assert got == want, got
 P
-"$WEFT" show table --json >out 2>err; expect "show as data" 0 $?
+"$WEFT" show table --json >out 2>err; exits "show as data" 0 $?
 python3 - <<'P' || bad=1
 import json
 plain, r = json.load(open("table.json")), json.load(open("out"))
@@ -71,8 +64,8 @@ assert a == {"system": "zero-shot", "domain": "a", "reference": 85.5, "measured"
 assert xy == {"system": "zero-shot", "domain": "x|y", "reference": 1.0}, xy
 P
 # an older run has the numbers that it had; another output has none
-"$WEFT" show table --run "$(ls store/runs | head -n 1)" >out 2>err; expect "older run" 0 $?
+"$WEFT" show table --run "$(ls store/runs | head -n 1)" >out 2>err; exits "older run" 0 $?
 cmp out plain.md || bad=1
-"$WEFT" show 'score[a]' >out 2>err; expect "metrics" 0 $?
+"$WEFT" show 'score[a]' >out 2>err; exits "metrics" 0 $?
 grep -q reference out && { echo "metrics: reference"; bad=1; }
 [ $bad = 0 ]

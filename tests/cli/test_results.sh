@@ -1,23 +1,12 @@
 #!/bin/sh
 # What becomes of results: show, export, log, why and plan, for people and for programs, and how they say no.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
+. "$(dirname "$0")/lib.sh"
 PYTHONPATH=$here; PYTHONDONTWRITEBYTECODE=1; export PYTHONPATH PYTHONDONTWRITEBYTECODE
 cp "$here/tiny.yaml" tiny.yaml
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
-prints() { grep -q -- "$2" out || wrong "$1" "does not print '$2'"; }
 refused() { # STATUS PATTERN ARGS...: nothing on stdout
     status=$1; pattern=$2; shift 2
     try "$@"; exits "$*" "$status"; says "$*" "$pattern"; [ ! -s out ] || wrong "$*" "prints on stdout"
 }
-check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; } # NAME, Python on stdin
 
 # -- before there is anything
 refused 2 "no task 'table' has come to an end in any run" show table

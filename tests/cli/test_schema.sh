@@ -1,9 +1,6 @@
 #!/bin/sh
 # weft schema: an independent validator takes our files by it and refuses wrong ones, as weft check does.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
+. "$(dirname "$0")/lib.sh"
 "$WEFT" schema >schema.json || { echo "schema: exit $?"; exit 1; }
 "$WEFT" schema more 2>err; [ $? = 2 ] || { echo "schema with an argument"; exit 1; }
 "$WEFT" schema >/dev/full 2>err; [ $? = 1 ] || { echo "schema: full disk"; exit 1; }

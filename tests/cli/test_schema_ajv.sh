@@ -1,10 +1,8 @@
 #!/bin/sh
 # weft schema by a second validator, ajv of Node, in its strict mode: the files and cases of test_schema.sh. Its packages
 # come from npm once, by the versions and digests of ajv/package-lock.json, into build/ajv.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "$0")/lib.sh"
 root=$(cd "$here/../.." && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 command -v node >/dev/null && command -v npm >/dev/null || { echo "no node with npm"; exit 77; }
 CASES=$tmp/cases.json sh "$here/test_schema.sh" >"$tmp/log" 2>&1
 case $? in

@@ -1,16 +1,6 @@
 #!/bin/sh
 # weft status and weft log -f: of a run at work, one that ended, one that was killed.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
-prints() { grep -q -- "$2" out || wrong "$1" "does not print '$2'"; }
+. "$(dirname "$0")/lib.sh"
 until_true() { n=600; until eval "$1"; do n=$((n - 1)); [ $n -gt 0 ] || { wrong "$1" "does not come true"; kill -9 "$engine" 2>/dev/null; exit 1; }; sleep 0.02; done; }
 
 try status; exits "empty" 0; prints "empty" '^no run is at work$'

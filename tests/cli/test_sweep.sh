@@ -1,18 +1,7 @@
 #!/bin/sh
 # weft sweep: what points share runs once; kill -9 and the next run goes on to the same table; conditions, drawn points,
 # failures; successive halving against an independent ASHA.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat out err; bad=1; } # NAME WHAT
-try() { "$WEFT" "$@" >out 2>err; rc=$?; }
-exits() { [ "$rc" = "$2" ] || wrong "$1" "exit $rc, wanted $2"; } # NAME STATUS
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
-prints() { grep -q -- "$2" out || wrong "$1" "does not print '$2'"; }
-check() { name=$1; python3 - >out 2>err || wrong "$name" "not as it should be"; } # NAME, Python on stdin
+. "$(dirname "$0")/lib.sh"
 
 # -- a real pipeline: four points, one seed model a seed, one table
 sed 's/^stages:/objective: "score.average, max"\nsweep: { lambda: [0, 1], seed: [0, 1] }\nstages:/' "$here/tiny.yaml" >exp.yaml

@@ -1,15 +1,7 @@
 #!/bin/sh
 # resources: timeout and retries. A task past its time is killed; a failed attempt is made again, bad input is not.
-set -u
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-cd "$tmp" || exit 1
-WEFT_STORE=$tmp/store; export WEFT_STORE
-bad=0
-wrong() { echo "$1: $2"; cat err; bad=1; } # NAME WHAT
-exits() { [ "$2" = "$3" ] || wrong "$1" "exit $3, wanted $2"; } # NAME WANTED GOT
-says() { grep -q -- "$2" err || wrong "$1" "does not say '$2'"; } # NAME PATTERN
+. "$(dirname "$0")/lib.sh"
 lines() { [ "$(grep -c -- "$2" err)" = "$3" ] || wrong "$1" "not $3 times '$2'"; } # NAME PATTERN COUNT
-alive() { [ -n "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | grep -v '^[ZX]')" ]; }
 
 # `long` never ends by itself
 cat >slow.yaml <<'Y'
@@ -49,8 +41,6 @@ P
 lines "quiet retries" "trying again" 1
 
 # a worker that something kills: the next attempt makes what the first would have made; nothing of it changes the key
-children() { cat /proc/[0-9]*/stat 2>/dev/null |
-    awk -v p="$1" '{ id = $1; sub(/.*\) /, ""); if ($2 == p && $1 != "Z" && $1 != "X") print id }'; }
 # Sets worker: the child of engine $1 that runs task long.
 at_work() {
     worker=
