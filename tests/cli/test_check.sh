@@ -3,7 +3,9 @@
 . "$(dirname "$0")/lib.sh"
 
 "$WEFT" check "$here/tiny.yaml" >out 2>err; exits "check" 0 $?
-echo "tiny: 18 tasks, ok" | same "check" out
+same "check" out <<E
+tiny: 18 tasks, ok
+E
 "$WEFT" check "$here/tiny.yaml" --set 'clients=[stripes, blobs, rings]' --json >out 2>err; exits "check --json" 0 $?
 python3 - <<'P' || bad=1
 import json
@@ -16,9 +18,13 @@ P
 # a file of variables, errors in it with their place
 printf 'clients: [stripes, blobs, rings]\n' >vars.yaml
 "$WEFT" check "$here/tiny.yaml" --vars vars.yaml >out 2>err; exits "vars" 0 $?
-echo "tiny: 24 tasks, ok" | same "vars" out
+same "vars" out <<E
+tiny: 24 tasks, ok
+E
 "$WEFT" check "$here/tiny.yaml" --vars vars.yaml --set 'clients=[rings]' >out 2>err; exits "vars below set" 0 $?
-echo "tiny: 12 tasks, ok" | same "vars below set" out
+same "vars below set" out <<E
+tiny: 12 tasks, ok
+E
 printf 'lamda: 1\n' >vars.yaml
 "$WEFT" check "$here/tiny.yaml" --vars vars.yaml >out 2>err; exits "wrong vars" 2 $?
 same "wrong vars" err <<'E0'

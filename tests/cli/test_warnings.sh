@@ -6,7 +6,9 @@ printf '%s\n' 'experiment: odd' 'vars: { n: 1, m: 2 }' 'stages:' '  a: { uses: s
     '  b: { uses: synthetic, with: { domain: blobs, seed: "${m}" }, tags: [x, x] }' '  s: { uses: pretrain, in: { public: a } }' \
     '  e: { uses: evaluate, in: { model: s, data: a } }' >odd.yaml
 "$WEFT" check odd.yaml >out 2>err; exits "warnings" 0 $?
-echo "odd: 4 tasks, ok" | same "warnings" out
+same "warnings" out <<E
+odd: 4 tasks, ok
+E
 cat >want <<'E'
 odd.yaml:2:9: warning: variable 'n' is not used
     vars: { n: 1, m: 2 }
