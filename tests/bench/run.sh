@@ -1,6 +1,7 @@
 #!/bin/sh
 # Every benchmark beside its peer, turn and turn about: tests/bench/run.sh OBJDIR. Prints a table and writes
-# build/bench.json. ROUNDS (3) medians are taken over; THREADS (2) each side gets; PYTHON runs the peers.
+# build/bench.json. ROUNDS (3) medians are taken over; THREADS (2) each side gets; PYTHON runs the peers; ONLY, a pattern,
+# chooses rows: ONLY='noop|sweep' make bench.
 #
 # PyTorch and numpy are Debian's, and each peer runs twice: on OpenBLAS, which Debian recommends with python3-torch, and
 # on BLIS, the library that weft itself uses: then the same matrix products stand on both sides. The greedy MAP runs in
@@ -13,13 +14,6 @@ sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build ||
 "$PYTHON" -c 'import torch, numpy' || echo "bench: no PyTorch and numpy for $PYTHON: the peers' columns stay empty" >&2
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT INT TERM
 bench=$obj/tests/bench here=tests/bench
-"$bench/bench_dpp" data "$work/dpp3000" 3000 768 && "$bench/bench_dpp" data "$work/dpp20000" 20000 768 || exit 1
-# Everything is in the store, and ninja's files are there: what is left is to see that.
-for width in 1000 10000; do
-    "$bench/bench_noop" data "$work/noop$width" $width || exit 1
-done
-ninja -C "$work/noop1000" >/dev/null || echo "bench: no ninja to compare with" >&2
-
 # The library that stands in for libblas.so.3. BLIS may take AVX2 kernels on an Intel machine with AVX-512 (see
 # stages/tensor/gemm.c); its peer is told better.
 lib=/usr/lib/$(cc -print-multiarch)
@@ -47,7 +41,16 @@ ROWS
     echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
     echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
     echo "none|$bench/bench_sweep 1|true"
-} >"$work/rows"
+} | grep -E "${ONLY:-.}" >"$work/rows" || { echo "bench: ONLY='$ONLY' chooses no row" >&2; exit 2; }
+
+# What the rows read. Of a no-op everything is in the store, and ninja's files are there: what is left is to see that.
+for n in 3000 20000; do
+    ! grep -q "/dpp$n" "$work/rows" || "$bench/bench_dpp" data "$work/dpp$n" "$n" 768 || exit 1
+done
+for width in 1000 10000; do
+    ! grep -q "/noop$width " "$work/rows" || "$bench/bench_noop" data "$work/noop$width" $width || exit 1
+done
+[ ! -d "$work/noop1000" ] || ninja -C "$work/noop1000" >/dev/null || echo "bench: no ninja to compare with" >&2
 
 round=1
 while [ "$round" -le "$ROUNDS" ]; do

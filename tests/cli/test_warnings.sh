@@ -31,7 +31,9 @@ grep -q "^odd.yaml:4:56: warning: 'split' is \"train\" by default: no need to sa
 printf '%s\n' 'experiment: quick' 'vars: { n: 1 }' 'stages:' \
     '  a: { uses: synthetic, with: { domain: public, per_class: 1, size: 16 } }' >quick.yaml
 "$WEFT" run quick.yaml --store store >out 2>err; exits "warnings of run" 0 $?
-head -n 1 err >first; echo "quick.yaml:2:9: warning: variable 'n' is not used" | same "warnings of run" first
+head -n 1 err >first; same "warnings of run" first <<E
+quick.yaml:2:9: warning: variable 'n' is not used
+E
 "$WEFT" run quick.yaml --store store --quiet >out 2>err; exits "quiet run" 0 $?
 same "quiet run" err </dev/null
 
