@@ -39,12 +39,34 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    reserve(b, 64); /* most texts are short: they need no second round */
+    size_t room = b->cap - b->len;
+    int n = vsnprintf(b->data + b->len, room, fmt, ap);
     va_end(ap);
-    reserve(b, (size_t)n);
-    vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+    if ((size_t)n >= room) {
+        reserve(b, (size_t)n);
+        vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+    }
     va_end(again);
     b->len += (size_t)n;
+}
+
+static void fill(struct buf *b, size_t used, int width)
+{
+    for (size_t i = used; i < (size_t)width; i++)
+        buf_putc(b, ' ');
+}
+
+void buf_left(struct buf *b, const char *s, int width)
+{
+    buf_puts(b, s);
+    fill(b, strlen(s), width);
+}
+
+void buf_right(struct buf *b, const char *s, int width)
+{
+    fill(b, strlen(s), width);
+    buf_puts(b, s);
 }
 
 void buf_clear(struct buf *b)

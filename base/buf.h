@@ -13,6 +13,8 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
+void buf_left(struct buf *b, const char *s, int width); /* s, then blanks up to the width; "%-*s" */
+void buf_right(struct buf *b, const char *s, int width);
 void buf_clear(struct buf *b); /* length 0, memory kept */
 /* The string, owned by the caller from now on; b is empty afterwards. Never NULL. */
 char *buf_take(struct buf *b);

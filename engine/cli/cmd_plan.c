@@ -49,7 +49,8 @@ static void add_made(const struct index_entry *entry, struct buf *out)
 {
     struct record_summary made;
     record_summary_of(entry, &made);
-    buf_printf(out, "made %s", made.when);
+    buf_puts(out, "made ");
+    buf_puts(out, made.when);
 }
 
 static void why(const struct planview *v, int i, struct buf *out)
@@ -85,20 +86,40 @@ static int name_width(const struct planview *v)
     return most > 40 ? 40 : (int)most;
 }
 
-static void print_row(const struct planview *v, int i, int width)
+/* There may be a hundred thousand: put together by hand, which is several times as fast as printf. */
+static void add_row(const struct planview *v, int i, int width, struct buf *out)
 {
     const struct planview_task *t = &v->task[i];
-    AUTO(buf) struct buf reason = {0};
     char time[UNITS_MAX] = "-", memory[UNITS_MAX] = "-", cores[UNITS_MAX] = "-";
-    why(v, i, &reason);
     if (t->cores) {
         seconds_text(t->seconds, time);
         snprintf(cores, sizeof cores, "%d", t->cores);
     }
     if (t->memory)
         bytes_text(t->memory, memory);
-    printf("%-5s %-*s  %-11s %9s %5s %10s  %s\n", state_name[t->state], width, v->spec->task[i]->name,
-           v->spec->task[i]->stage->name, time, cores, memory, buf_str(&reason));
+    buf_left(out, state_name[t->state], 6);
+    buf_left(out, v->spec->task[i]->name, width);
+    buf_puts(out, "  ");
+    buf_left(out, v->spec->task[i]->stage->name, 12);
+    buf_right(out, time, 9);
+    buf_right(out, cores, 6);
+    buf_right(out, memory, 11);
+    buf_puts(out, "  ");
+    why(v, i, out);
+    buf_putc(out, '\n');
+}
+
+static void print_rows(const struct planview *v, int width)
+{
+    AUTO(buf) struct buf rows = {0};
+    for (int i = 0; i < v->spec->n; i++) {
+        if (v->task[i].wanted)
+            add_row(v, i, width, &rows);
+        if (rows.len > 1 << 15 || i + 1 == v->spec->n) {
+            fwrite(buf_str(&rows), 1, rows.len, stdout);
+            buf_clear(&rows);
+        }
+    }
 }
 
 static void print_forecast(const struct planview *v)
@@ -119,9 +140,7 @@ static void print_people(const struct planview *v)
     char saved[UNITS_MAX];
     printf("%-5s %-*s  %-11s %9s %5s %10s  %s\n", "state", width, "task", "stage", "time", "cores", "memory",
            "why");
-    for (int i = 0; i < v->spec->n; i++)
-        if (v->task[i].wanted)
-            print_row(v, i, width);
+    print_rows(v, width);
     printf("%s: %d task%s: %d hit (worth %s), %d to run, %d waiting for these\n", v->spec->experiment, n,
            n == 1 ? "" : "s", v->hit, seconds_text(v->saved, saved), v->miss, v->wait);
     if (v->spec->sweep)
