@@ -52,8 +52,13 @@ static const struct decl *find_decl(struct experiment *e, const struct decl *fro
 }
 
 /* The instance whose coordinates are spelled out; NULL: there is a * among them, or it does not exist. */
-static const struct instance *exact(const struct experiment *e, const struct decl *d, const struct parsed *p)
+static const struct instance *exact(const struct experiment *e, const struct decl *d, const struct parsed *p,
+                                    ptrdiff_t near)
 {
+    /* of two foreach over one list the n-th goes with the n-th */
+    const struct instance *same = near < d->n ? &d->instance[near] : NULL;
+    if (same && same->n_coord == 1 && strcmp(same->coord[0], p->coord) == 0)
+        return same;
     char name[512];
     int n = snprintf(name, sizeof name, "%s[%s]%s", p->name, p->coord, d->suffix ? d->suffix : "");
     int at = n > 0 && n < (int)sizeof name ? lookup_get(&e->instances, name) : -1;
@@ -143,7 +148,7 @@ static void list_instances(const struct decl *d, struct buf *out)
 }
 
 /* All tasks that one reference names; false after a diagnostic, here or where the named stage is declared. */
-static bool add_reference(struct experiment *e, const struct decl *from, const struct task *t,
+static bool add_reference(struct experiment *e, const struct decl *from, ptrdiff_t near, const struct task *t,
                           const struct port *in, const struct yaml_node *node, struct refs *refs)
 {
     struct parsed p = {0};
@@ -160,7 +165,7 @@ static bool add_reference(struct experiment *e, const struct decl *from, const s
                         p.name, p.name);
     if (!group && p.coord)
         return diag_add(e->diag, &node->pos, "'%s' is one task, not a group: write %s", p.name, p.name);
-    const struct instance *one = group ? exact(e, d, &p) : NULL;
+    const struct instance *one = group ? exact(e, d, &p, near) : NULL;
     if (one)
         return connect(e, t, in, one->task, p.port, &node->pos, refs);
     struct selector chosen;
@@ -190,7 +195,7 @@ static void resolve_port(struct experiment *e, const struct decl *d, struct inst
     struct refs refs = {0};
     bool ok = true, list = value->kind == YAML_LIST;
     for (int i = 0; i < (list ? value->n : 1); i++)
-        ok = add_reference(e, d, t, port, list ? value->item[i] : value, &refs) && ok;
+        ok = add_reference(e, d, in - d->instance, t, port, list ? value->item[i] : value, &refs) && ok;
     if (!port->many && refs.n > 1)
         diag_add(e->diag, &written->pos, "input '%s' of stage %s takes one artifact, not %zu", port->name,
                  t->stage->name, refs.n);
