@@ -57,8 +57,10 @@ static void release_held(struct build *b)
     for (int task; b->held && (task = b->opt.release(b->opt.arg)) >= 0;)
         if (b->held[task]) {
             b->held[task] = false;
-            if (b->result[task].wanted)
+            if (b->result[task].wanted) {
+                left_add(b, task);
                 plan_release(b->plan, task);
+            }
         }
 }
 
@@ -200,6 +202,8 @@ static void end(struct build *b, int slot)
     bool ok = attempt_end(b, a, &err), spoilt = a->spoilt,
          stopped = b->interrupts > 0 && a->checkpoints.stopped > 0;
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
+    if (ok)
+        left_learn(b, a);
     attempt_free(b, a);
     if (ok) {
         plan_done(b->plan, t->index);

@@ -28,6 +28,7 @@ struct attempt { /* one running worker */
     double progressed;      /* when; 0: never */
     char unit[24];
     double predicted;   /* core-seconds */
+    bool guessed;       /* by nothing but the stage's cost function */
     struct error error; /* what it said was wrong */
     struct attempt_checkpoints {
         int64_t passes;   /* in all; 0: the stage keeps no states */
@@ -66,9 +67,11 @@ struct build {
     struct history_cost *cost; /* by task index */
     bool told, untold;         /* build_status.c: the file is there; it is not what is true now */
     double told_at;            /* seconds of the monotonic clock */
-    double waiting;            /* core-seconds of the tasks that were not started */
-    double began;              /* seconds of the monotonic clock */
-    struct error failure;      /* the first */
+    /* core-seconds of the tasks that were not started, of which history tells and of which it does not; what
+     * the latter took as far as they ended, and what was guessed of them */
+    double waiting, guessed, guess_took, guess_said;
+    double began;         /* seconds of the monotonic clock */
+    struct error failure; /* the first */
 };
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
@@ -83,7 +86,9 @@ void attempt_free(struct build *b, struct attempt *a);
 void left_predict(struct build *b); /* at the first miss of a pass: costs from history, to the plan too */
 void left_start(struct build *b, struct attempt *a);
 void left_finish(struct build *b, int task);
-double left_seconds(const struct build *b); /* below 0: not known, because nothing missed yet */
+void left_add(struct build *b, int task);                  /* it was held, and may start now */
+void left_learn(struct build *b, const struct attempt *a); /* it is done: what others of its kind will take */
+double left_seconds(const struct build *b);                /* below 0: not known */
 
 /* build_status.c: what is at work, as STORE/runs/ID/status.json, while workers are. */
 void status_note(struct build *b);     /* something happened */

@@ -5,27 +5,44 @@
 
 #define SURE 0.02 /* of a task's progress, before which its rate says little */
 
+static double *bucket(struct build *b, int task)
+{
+    return b->cost[task].source == HISTORY_ESTIMATE ? &b->guessed : &b->waiting;
+}
+
+static bool is_open(const struct build *b, int task)
+{
+    enum task_state s = plan_state(b->plan, task);
+    return (s == TASK_WAIT || s == TASK_READY) && !(b->held && b->held[task]);
+}
+
+void left_add(struct build *b, int task)
+{
+    if (!b->predicted)
+        return;
+    b->cost[task] = history_predict(b->history, b->spec->task[task]);
+    *bucket(b, task) += b->cost[task].core_seconds;
+    plan_estimate(b->plan, task, b->cost[task].core_seconds);
+}
+
 void left_predict(struct build *b)
 {
     if (b->predicted)
         return;
     b->predicted = true;
-    b->waiting = 0;
-    for (int i = 0; i < b->spec->n; i++) {
-        enum task_state s = plan_state(b->plan, i);
-        if (s != TASK_WAIT && s != TASK_READY)
-            continue;
-        b->cost[i] = history_predict(b->history, b->spec->task[i]);
-        b->waiting += b->cost[i].core_seconds;
-        plan_estimate(b->plan, i, b->cost[i].core_seconds);
-    }
+    b->waiting = b->guessed = 0;
+    for (int i = 0; i < b->spec->n; i++)
+        if (is_open(b, i))
+            left_add(b, i);
     plan_prioritize(b->plan);
 }
 
 void left_start(struct build *b, struct attempt *a)
 {
+    const struct history_cost c = history_predict(b->history, a->task); /* also of a retry */
     a->began = clock_seconds();
-    a->predicted = history_predict(b->history, a->task).core_seconds; /* also of a retry */
+    a->predicted = c.core_seconds;
+    a->guessed = c.source == HISTORY_ESTIMATE;
     left_finish(b, a->task->index);
 }
 
@@ -33,8 +50,30 @@ void left_finish(struct build *b, int task)
 {
     if (!b->predicted)
         return;
-    b->waiting -= b->cost[task].core_seconds;
+    *bucket(b, task) -= b->cost[task].core_seconds;
     b->cost[task].core_seconds = 0; /* it counts once */
+}
+
+/* A guess may be wrong by orders of magnitude: small data and large look alike to it. The first of a stage
+ * that ends says what the others of that stage will take, and all of them how far off guesses are. */
+void left_learn(struct build *b, const struct attempt *a)
+{
+    if (!b->predicted || !a->guessed || !(a->predicted > 0))
+        return;
+    double took = a->seconds * place_cores(a->place), ratio = took / a->predicted;
+    b->guess_took += took;
+    b->guess_said += a->predicted;
+    for (int i = 0; i < b->spec->n; i++) {
+        if (b->spec->task[i]->stage != a->task->stage || b->cost[i].source != HISTORY_ESTIMATE ||
+            !is_open(b, i))
+            continue;
+        double before = b->cost[i].core_seconds;
+        left_finish(b, i);
+        b->cost[i] = (struct history_cost){.core_seconds = before * ratio, .source = HISTORY_STAGE};
+        b->waiting += b->cost[i].core_seconds;
+        if (before > 0)
+            plan_estimate(b->plan, i, b->cost[i].core_seconds);
+    }
 }
 
 /* Seconds that a running task still takes: by its rate where that is known, else by the prediction; one that
@@ -48,15 +87,24 @@ static double left_of(const struct attempt *a)
     return whole > spent ? whole - spent : 0;
 }
 
+/* Seconds that the guessed ones will take, below 0 where nothing says how far off guesses are. */
+static double left_guessed(const struct build *b)
+{
+    if (b->guessed < 1e-6) /* a sum of differences */
+        return 0;
+    return b->guess_said > 0 ? b->guessed * b->guess_took / b->guess_said : -1;
+}
+
 double left_seconds(const struct build *b)
 {
-    if (!b->predicted)
-        return -1;
-    double work = b->waiting > 0 ? b->waiting : 0, longest = 0; /* a sum of differences may end below 0 */
+    double work = b->waiting > 0 ? b->waiting : 0, longest = 0, guessed = left_guessed(b);
     for (int i = 0; i < b->n_running; i++) {
         double left = left_of(b->running[i]);
         work += left * place_cores(b->running[i]->place);
         longest = left > longest ? left : longest;
     }
+    if (!b->predicted || guessed < 0 || guessed > work) /* guesses alone are no forecast */
+        return -1;
+    work += guessed;
     return work / b->cores > longest ? work / b->cores : longest;
 }

@@ -7,12 +7,14 @@ try status; exits "empty" 0; prints "empty" '^no run is at work$'
 try status --json; tr -d ' \n' <out | grep -q '^{"newest":null,"runs":\[\]}$' || wrong "empty" "JSON"
 try log slow -f; exits "log, empty" 2; says "log, empty" "no task 'slow'"
 
-# -- at work: a task that would take long
+# -- at work: a task that would take long, after a short run that left its times
+"$WEFT" run "$here/slow.yaml" -q --set epochs=50 2>err || wrong "a short run" "exit $?"
+mv store/runs store/earlier; mkdir store/runs
 "$WEFT" run "$here/slow.yaml" -q --set epochs=10000 2>/dev/null & engine=$!
-until_true 'grep -qs "\"done\"" store/runs/*/status.json'
+until_true '"$WEFT" status 2>/dev/null | grep -q "^  slow .*steps"'
 run=$(ls store/runs)
 try status; exits "at work" 0
-prints "at work" "^$run  slow  at work for .* (pid $engine on .*): 4 of 6 tasks, 4 ran, about .* left$"
+prints "at work" "^$run  slow  at work for .* (pid $engine on .*): 4 of 6 tasks, 4 hit, about .* left$"
 prints "at work" '^  slow  .* on cores [0-9]*, .*% ([0-9]*/10000 steps), last progress .* ago$'
 try status --json; cp out status.json
 "$WEFT" log slow -f >followed 2>err.follow & follower=$!
@@ -34,7 +36,7 @@ import json, os
 s = json.load(open("status.json"))
 (r,) = s["runs"]
 assert s["newest"] is None and r["run"] == os.environ["run"] and r["pid"] == int(os.environ["engine"])
-assert r["finished"] == 4 and r["count"] == 6 and r["ran"] == 4 and r["hit"] == r["failed"] == 0 and r["left"] > 0
+assert r["finished"] == 4 and r["count"] == 6 and r["hit"] == 4 and r["ran"] == r["failed"] == 0 and r["left"] > 0
 (t,) = r["tasks"]
 assert t["task"] == "slow" and t["stage"] == "pretrain" and t["cores"] == 1 and t["total"] == 10000 and t["unit"] == "steps"
 assert 0 < t["done"] < t["total"] and 0 <= t["silent"] <= t["seconds"] <= r["seconds"]
