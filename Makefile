@@ -35,10 +35,12 @@ DESTDIR  ?=
 .PHONY: docs install fuzz all test test-oracle check-san quickstart lint format bench deps clean tests fault
 .SECONDARY:
 .DELETE_ON_ERROR:
-all: build/weft
+all: $(if $(SAN),$(OBJ)/weft,build/weft)
 
-build/weft: $(OBJ)/weft
-	@ln -sf $(VARIANT)/weft $@
+# Always: what `make SAN=...` built must not stand here, nor an older one.
+build/weft: $(OBJ)/weft FORCE
+	@ln -sfn release/weft $@
+FORCE:
 $(OBJ)/weft: $(OBJ)/engine/cli/main.o $(OBJ)/libweft.a
 	$(call say,link)
 	$(Q)$(CC) -o $@ $^ $(LDLIBS)

@@ -18,6 +18,7 @@ struct node {
     int holds;
     double held; /* seconds of work that went ahead while this task waited for more cores */
     bool excluded;
+    bool missed; /* among plan.missed */
 };
 struct plan {
     struct node *node;
@@ -95,6 +96,8 @@ void plan_task(struct plan *p, int task, double seconds, int cores_min, int core
 
 void plan_estimate(struct plan *p, int task, double seconds)
 {
+    if (p->node[task].missed)
+        p->work += seconds - p->node[task].seconds;
     p->node[task].seconds = seconds;
 }
 
@@ -206,6 +209,7 @@ void plan_hit(struct plan *p, int task)
 static void push_missed(struct plan *p, int task)
 {
     heap_push(&p->missed, task);
+    p->node[task].missed = true;
     p->demand += p->node[task].cores_max;
     p->work += p->node[task].seconds;
 }
@@ -215,6 +219,7 @@ static int pop_missed(struct plan *p)
     int task = heap_pop(&p->missed);
     if (task < 0)
         return task;
+    p->node[task].missed = false;
     p->demand -= p->node[task].cores_max;
     p->work = p->missed.n ? p->work - p->node[task].seconds : 0; /* no rounding stays behind */
     return task;
@@ -237,6 +242,8 @@ static int width(const struct plan *p, const struct node *t, int cores)
         share = left;
     if (share < t->cores_min)
         share = t->cores_min;
+    if (share > cores)
+        share = cores;
     return share < t->cores_max ? (int)share : t->cores_max;
 }
 

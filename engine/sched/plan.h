@@ -15,7 +15,8 @@ void plan_free(struct plan *p);
 void plan_edge(struct plan *p, int from, int to); /* `to` needs `from`; duplicates allowed */
 void plan_task(struct plan *p, int task, double seconds, int cores_min,
                int cores_max); /* estimate on one core; 0,0: any */
-/* Another estimate after plan_start, before the first plan_miss; plan_prioritize when all are told. */
+/* Another estimate after plan_start, of a task that was not started; priorities follow it at plan_prioritize,
+ * which comes before the first plan_miss. */
 void plan_estimate(struct plan *p, int task, double seconds);
 void plan_prioritize(struct plan *p);
 void plan_exclude(struct plan *p,

@@ -80,6 +80,16 @@ static void start_tasks(struct world *w, struct rng *r, double now)
     assert_true(waiting || w->free == 0 || widest);
 }
 
+/* What ended tells what others will take, those among them that were found missing already. */
+static void learn(struct world *w, struct rng *r)
+{
+    for (int i = 0; i < w->n; i++) {
+        enum task_state s = plan_state(w->plan, i);
+        if ((s == TASK_WAIT || s == TASK_READY) && rng_below(r, 3) == 0)
+            plan_estimate(w->plan, i, w->length[i] * (rng_below(r, 2) ? 100 : 0.01));
+    }
+}
+
 static int next_end(const struct world *w)
 {
     int best = -1;
@@ -101,6 +111,8 @@ static void simulate(struct rng *r, bool failures, bool keep_going)
         if (task < 0)
             break;
         now = w.end[task];
+        if (rng_below(r, 4) == 0)
+            learn(&w, r);
         w.free += w.held[task];
         if (failures && rng_below(r, 10) == 0) {
             plan_failed(w.plan, task, keep_going);
