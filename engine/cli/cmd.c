@@ -184,6 +184,18 @@ int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
     return cmd_read_spec_with(path, &options, ret);
 }
 
+int cmd_with_spec(const struct cmd_args *a, int (*work)(const struct cmd_args *a, const struct spec *s))
+{
+    struct spec *s;
+    int status = cmd_read_spec(a, a->arg[0], &s);
+    if (status)
+        return status;
+    cmd_print_all(s->warning, s->n_warnings);
+    status = work(a, s);
+    spec_free(s);
+    return status;
+}
+
 int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret)
 {
     struct error *errors;

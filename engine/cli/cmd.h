@@ -107,6 +107,10 @@ int cmd_read_spec(const struct cmd_args *a, const char *path, struct spec **ret)
 struct spec_options cmd_spec_options(const struct cmd_args *a); /* of --vars and --set */
 /* Print errors and warnings as cmd_fail does; the exit status of the errors. */
 int cmd_print_all(const struct error *list, int n);
+/* Read the experiment that is the first argument, print its warnings, and hand it to work(); its exit status.
+ */
+int cmd_with_spec(const struct cmd_args *a,
+                  int (*work)(const struct cmd_args *a, const struct spec *s)) MUST_CHECK;
 int cmd_read_spec_with(const char *path, const struct spec_options *opt, struct spec **ret) MUST_CHECK;
 /* The name meant by one that names no task: the nearest, or the first task of the stage so called; or NULL.
  */

@@ -221,13 +221,7 @@ static int audit(const struct cmd_args *a, const struct spec *s)
 
 static int run(const struct cmd_args *a)
 {
-    struct spec *s;
-    int status = cmd_read_spec(a, a->arg[0], &s);
-    if (status)
-        return status;
-    status = audit(a, s);
-    spec_free(s);
-    return status;
+    return cmd_with_spec(a, audit);
 }
 
 const struct cmd cmd_audit = {

@@ -112,14 +112,7 @@ static int graph(const struct cmd_args *a, const struct spec *s)
 
 static int run(const struct cmd_args *a)
 {
-    struct spec *s;
-    int status = cmd_read_spec(a, a->arg[0], &s);
-    if (status)
-        return status;
-    cmd_print_all(s->warning, s->n_warnings);
-    status = graph(a, s);
-    spec_free(s);
-    return status;
+    return cmd_with_spec(a, graph);
 }
 
 const struct cmd cmd_graph = {

@@ -72,7 +72,7 @@ static bool read_where(struct experiment *e, const struct yaml_node *search, str
 
 static bool read_rungs(struct experiment *e, const struct yaml_node *n, struct sweep_plan *p)
 {
-    if (!n || n->kind != YAML_LIST || n->n < 2 || n->n > 20)
+    if (n->kind != YAML_LIST || n->n < 2 || n->n > 20)
         return diag_add(e->diag, &n->pos, "rungs: takes a list of 2 to 20 rising numbers");
     double *rung = arena_alloc(e->arena, (size_t)n->n * sizeof *rung), before = 0;
     for (int i = 0; i < n->n; i++) {
