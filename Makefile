@@ -8,7 +8,7 @@ comma    := ,
 VARIANT  := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
 OBJ      := build/$(VARIANT)
 CC       ?= cc
-PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libarchive libjpeg libpng16
+PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libcurl libarchive libjpeg libpng16
 WERROR   ?= $(if $(CI),-Werror)
 CFLAGS   ?= -O3 -march=native -g
 CFLAGS_  := -std=c11 -D_GNU_SOURCE -I. -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast \
@@ -24,7 +24,7 @@ TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/sched/test_*
 TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
-            libssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
+            libssl-dev libcurl4-openssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
             python3-jsonschema python3-yaml graphviz mandoc zsh fish tmux
 
 Q        := $(if $(V),,@)

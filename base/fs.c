@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/fs.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,10 +18,22 @@ static int real_open(const char *path, int flags, mode_t mode)
     return open(path, flags | O_CLOEXEC, mode);
 }
 
+static int real_clone(int to, int from)
+{
+    return ioctl(to, FICLONE, from);
+}
+
+static int real_utimens(const char *path, const struct timespec t[2])
+{
+    return utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW);
+}
+
 const struct fs_ops fs_real = {
     .open = real_open,
     .read = read,
     .write = write,
+    .pread = pread,
+    .pwrite = pwrite,
     .fsync = fsync,
     .close = close,
     .rename = rename,
@@ -29,6 +43,8 @@ const struct fs_ops fs_real = {
     .mkdir = mkdir,
     .rmdir = rmdir,
     .ftruncate = ftruncate,
+    .clone = real_clone,
+    .utimens = real_utimens,
 };
 const struct fs_ops *fs = &fs_real;
 
@@ -69,6 +85,42 @@ bool fs_write_all(int fd, const void *p, size_t n, const char *path, struct erro
             errno = w < 0 ? errno : EIO;
             return error_errno(err, "cannot write '%s'", path);
         }
+        at += w;
+        n -= (size_t)w;
+    }
+    return true;
+}
+
+bool fs_pread_all(int fd, void *p, size_t n, off_t at, const char *path, struct error *err)
+{
+    char *to = p;
+    while (n) {
+        ssize_t r = fs->pread(fd, to, n, at);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0) {
+            errno = r < 0 ? errno : EIO;
+            return error_errno(err, "cannot read '%s'", path);
+        }
+        to += r;
+        at += r;
+        n -= (size_t)r;
+    }
+    return true;
+}
+
+bool fs_pwrite_all(int fd, const void *p, size_t n, off_t at, const char *path, struct error *err)
+{
+    const char *from = p;
+    while (n) {
+        ssize_t w = fs->pwrite(fd, from, n, at);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0) {
+            errno = w < 0 ? errno : EIO;
+            return error_errno(err, "cannot write '%s'", path);
+        }
+        from += w;
         at += w;
         n -= (size_t)w;
     }

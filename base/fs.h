@@ -13,6 +13,8 @@ struct fs_ops {
     int (*open)(const char *path, int flags, mode_t mode);
     ssize_t (*read)(int fd, void *p, size_t n);
     ssize_t (*write)(int fd, const void *p, size_t n);
+    ssize_t (*pread)(int fd, void *p, size_t n, off_t at);
+    ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t at);
     int (*fsync)(int fd);
     int (*close)(int fd);
     int (*rename)(const char *from, const char *to);
@@ -22,6 +24,8 @@ struct fs_ops {
     int (*mkdir)(const char *path, mode_t mode);
     int (*rmdir)(const char *path);
     int (*ftruncate)(int fd, off_t n);
+    int (*clone)(int to, int from);                               /* all of it, sharing blocks: FICLONE */
+    int (*utimens)(const char *path, const struct timespec t[2]); /* access, change; follows no link */
 };
 extern const struct fs_ops fs_real;
 extern const struct fs_ops *fs; /* fs_real unless a test swaps it */
@@ -40,6 +44,9 @@ static inline void map_auto(struct map *m)
 
 /* Write all n bytes, retrying EINTR and short writes. */
 bool fs_write_all(int fd, const void *p, size_t n, const char *path, struct error *err) MUST_CHECK;
+/* All n bytes at an offset, likewise; a file that ends before them is an error. */
+bool fs_pread_all(int fd, void *p, size_t n, off_t at, const char *path, struct error *err) MUST_CHECK;
+bool fs_pwrite_all(int fd, const void *p, size_t n, off_t at, const char *path, struct error *err) MUST_CHECK;
 /* mkdir -p. */
 bool fs_mkdirs(const char *path, struct error *err) MUST_CHECK;
 /* Create or replace `path` atomically with n bytes; durable when it returns if sync. */

@@ -58,6 +58,26 @@ const char *store_path(const struct store *s)
     return s->path;
 }
 
+const struct store_config *store_config(const struct store *s)
+{
+    return &s->config;
+}
+
+bool store_claim(struct store *s, const struct digest *key, struct error *err)
+{
+    return lock_take(s->locks, LOCK_KEY, key, true, err) == LOCK_MINE;
+}
+
+void store_unclaim(struct store *s, const struct digest *key)
+{
+    lock_drop(s->locks, LOCK_KEY, key);
+}
+
+bool store_use(struct store *s, const struct digest *d)
+{
+    return lock_take(s->locks, LOCK_USE, d, false, NULL) != LOCK_BUSY;
+}
+
 /* tmp/.lock orders making a folder (shared) against sweeping (exclusive), so that a sweeper never meets a
  * folder whose owner has not locked it yet. */
 static int tmp_lock(const struct store *s, int how, struct error *err)
@@ -111,10 +131,11 @@ static void sweep(const struct store *s)
 
 bool store_open(const char *path, struct store **ret, struct error *err)
 {
-    static const char *const folder[] = {"objects", "records", "imports",   "checkpoints",
-                                         "tmp",     "runs",    "quarantine"};
+    static const char *const folder[] = {"objects", "records", "imports",    "checkpoints", "locks",
+                                         "tmp",     "runs",    "quarantine", "pins"};
     AUTO(store) struct store *s = xcalloc(1, sizeof *s);
     s->records = s->objects = -1;
+    arena_init(&s->arena);
     if (!fs_mkdirs(path, err))
         return error_context(err, "store");
     AUTO(mem) char *absolute = realpath(path, NULL);
@@ -126,6 +147,11 @@ bool store_open(const char *path, struct store **ret, struct error *err)
         if (fs->mkdir(dir, 0777) != 0 && errno != EEXIST)
             return error_errno(err, "cannot create folder '%s'", dir);
     }
+    AUTO(mem) char *config = xprintf("%s/config", s->path);
+    AUTO(mem) char *locks = xprintf("%s/locks", s->path);
+    if (!config_read(config, &s->arena, &s->config, err))
+        return error_context(err, "store");
+    s->locks = locks_open(locks, s->config.locks);
     if (!open_folder(s, "records", &s->records, err) || !open_folder(s, "objects", &s->objects, err))
         return false;
     sweep(s);
@@ -248,6 +274,8 @@ void store_close(struct store *s)
         free(t->path);
         free(t);
     }
+    locks_close(s->locks);
+    arena_done(&s->arena);
     free(s->scratch);
     free(s->path);
     free(s);

@@ -23,6 +23,8 @@ static inline void store_auto(struct store **s)
     store_close(*s);
 }
 const char *store_path(const struct store *s);
+struct store_config;
+const struct store_config *store_config(const struct store *s); /* cache/config.h */
 /* A fresh private folder below tmp/, locked by this process until store_close; malloc'd path. */
 bool store_temp_dir(struct store *s, char **ret, struct error *err) MUST_CHECK;
 
@@ -35,6 +37,20 @@ bool store_has(struct store *s, const struct digest *d);
  * quarantines it. */
 bool store_get_file(struct store *s, const struct digest *d, int64_t size, const char *to,
                     struct error *err) MUST_CHECK;
+
+/* n bytes of object d from offset `at` on, without unpacking the rest; d has `size` bytes. */
+bool store_read_at(struct store *s, const struct digest *d, int64_t size, int64_t at, void *p, size_t n,
+                   struct error *err) MUST_CHECK;
+
+/* -- in use -- */
+/* Compute the result of a key alone: false without err: another process does; with: no lock could be had.
+ * Once it is yours, look it up again: it may have come in between. Ends with store_unclaim, or with the
+ * process. */
+bool store_claim(struct store *s, const struct digest *key, struct error *err) MUST_CHECK;
+void store_unclaim(struct store *s, const struct digest *key);
+/* This process needs a record or an object until it closes the store: nobody removes it. False: it is being
+ * removed just now. */
+bool store_use(struct store *s, const struct digest *d);
 
 /* -- records -- */
 struct record_file {
@@ -58,6 +74,7 @@ struct record {
     int threads;
     int64_t peak_rss;
     char *when, *host; /* ISO time, host name: provenance only */
+    bool freed;        /* its objects were let go on purpose: what it says of them still holds */
     struct record_output *output;
     size_t n;
 };

@@ -1,9 +1,11 @@
 /* Private to cache/: the open store and what its files share. */
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
+#include "cache/config.h"
 #include "cache/frame.h"
 #include "cache/index.h"
 #include "cache/listing.h"
+#include "cache/lock.h"
 #include "cache/store.h"
 
 struct store_temp { /* a folder below tmp/, held by a kernel lock on its descriptor */
@@ -19,6 +21,9 @@ struct store {
     int records, objects;    /* the folders; -1 until they are open */
     struct listing *listing; /* two, between store_recall_begin and _end; NULL: ask for each file */
     struct index *index;     /* read at the first need: store_index */
+    struct store_config config;
+    struct arena arena;  /* of its texts */
+    struct locks *locks; /* of this process, for keys and uses */
     char *scratch; /* where files are written before they are renamed into place; made at the first need */
 };
 struct index *store_index(struct store *s);

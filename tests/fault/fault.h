@@ -52,6 +52,41 @@ static int f_close(int fd)
     int rc = fs_real.close(fd);
     return strike() && fault_errno > 0 ? -1 : rc;
 }
-static const struct fs_ops faulty = {f_open, f_read,  f_write, f_fsync, f_close, f_rename,
-                                     link,   symlink, unlink,  f_mkdir, rmdir,   ftruncate};
+static ssize_t f_pread(int fd, void *p, size_t n, off_t at)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.pread(fd, p, n, at);
+}
+static ssize_t f_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+    if (strike()) {
+        if (fault_errno > 0)
+            return -1;
+        n = n > 1 ? n / 2 : n;
+    }
+    return fs_real.pwrite(fd, p, n, at);
+}
+static int f_clone(int to, int from)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.clone(to, from);
+}
+static int f_utimens(const char *p, const struct timespec t[2])
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.utimens(p, t);
+}
+static const struct fs_ops faulty = {.open = f_open,
+                                     .read = f_read,
+                                     .write = f_write,
+                                     .pread = f_pread,
+                                     .pwrite = f_pwrite,
+                                     .fsync = f_fsync,
+                                     .close = f_close,
+                                     .rename = f_rename,
+                                     .link = link,
+                                     .symlink = symlink,
+                                     .unlink = unlink,
+                                     .mkdir = f_mkdir,
+                                     .rmdir = rmdir,
+                                     .ftruncate = ftruncate,
+                                     .clone = f_clone,
+                                     .utimens = f_utimens};
 #endif
