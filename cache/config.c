@@ -19,7 +19,8 @@ const struct param store_config_rows[] = {
     PARAM(struct store_config, hot, .def = "", .doc = "their folder, absolute; empty: below the store"),
     PARAM(struct store_config, locks, .def = "true",
           .doc = "the file system's locks can be relied on; false: see docs/store.md"),
-    PARAM(struct store_config, remote, .def = "", .doc = "URL of the remote tier (http, https, s3); empty: none"),
+    PARAM(struct store_config, remote, .def = "",
+          .doc = "URL of the remote tier (http, https, s3); empty: none"),
     PARAM(struct store_config, remote_mode, .def = "read-write", .choices = "read-write|read|write",
           .doc = "what the remote tier is used for"),
     {0}};

@@ -1,5 +1,5 @@
-/* What a store is set to: STORE/config, a JSON object; one row a setting, with its default (`weft cache config`).
- * A member that is no setting, or has a wrong value, is an error of whoever opens the store. */
+/* What a store is set to: STORE/config, a JSON object; one row a setting, with its default (`weft cache
+ * config`). A member that is no setting, or has a wrong value, is an error of whoever opens the store. */
 #ifndef CACHE_CONFIG_H
 #define CACHE_CONFIG_H
 #include "base/param.h"

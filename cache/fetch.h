@@ -17,8 +17,8 @@ struct fetch_options {
     void (*progress)(void *arg, const char *file, int64_t done, int64_t total); /* bytes of all files */
     void *arg;
 };
-/* Fetch it, going on where an earlier try stopped; *ret: the local path, malloc'd. Any number of processes may
- * fetch the same. */
+/* Fetch it, going on where an earlier try stopped; *ret: the local path, malloc'd. Any number of processes
+ * may fetch the same. */
 bool fetch_url(struct store *s, const char *url, const struct fetch_options *o, char **ret,
                struct error *err) MUST_CHECK;
 #endif

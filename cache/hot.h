@@ -1,6 +1,6 @@
 /* Plain files that lie ready: HOT/BOOT/ab/cdef..., named by the digest of their content, read-only, shared by
- * all processes on this machine. One folder a boot of the machine: what was not yet on the disk when the power
- * went is not believed. Bounded; what nobody uses goes, least recently used first. */
+ * all processes on this machine. One folder a boot of the machine: what was not yet on the disk when the
+ * power went is not believed. Bounded; what nobody uses goes, least recently used first. */
 #ifndef CACHE_HOT_H
 #define CACHE_HOT_H
 #include "cache/store.h"

@@ -14,10 +14,11 @@ struct pack_options {
 struct pack_info {
     int64_t size, stored; /* of the content, of the file */
     int64_t block, blocks;
-    int width;          /* bytes of a number whose bytes lie in planes; 1: none do */
+    int width;            /* bytes of a number whose bytes lie in planes; 1: none do */
     struct digest digest; /* of the content, as the header says */
 };
-/* `size` bytes, all that `from` has, packed into the empty file `to`; the digest of what was read comes back. */
+/* `size` bytes, all that `from` has, packed into the empty file `to`; the digest of what was read comes back.
+ */
 bool pack_write(const struct frame_file *from, int64_t size, const struct frame_file *to,
                 const struct pack_options *o, struct digest *ret, struct error *err) MUST_CHECK;
 /* False with *why: damaged; without: err says what failed. So for all below. */
