@@ -46,19 +46,23 @@ static bool is_complete(struct store *s, const struct index_entry *e)
     return true;
 }
 
-bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret, bool *lost,
-                   struct error *err)
+bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret,
+                   enum store_state *state, struct error *err)
 {
     struct stat st;
     *ret = NULL;
-    *lost = false;
+    *state = STORE_MISS;
+    if (commit_waits(s->commit, COMMIT_RECORD, key) && !store_flush(s, err))
+        return false;
     if (!store_stat(s->records, key, &st))
         return true;
     const struct index_entry *e = index_get(store_index(s), key);
     if ((!e || !index_same(e, &st)) && !read_entry(s, key, &st, &e, err))
         return false;
-    *lost = e && !is_complete(s, e);
-    *ret = *lost ? NULL : e;
+    if (!e)
+        return true;
+    *state = is_complete(s, e) ? STORE_HIT : e->flags & INDEX_FREED ? STORE_FREED : STORE_LOST;
+    *ret = *state == STORE_LOST ? NULL : e;
     return true;
 }
 
@@ -127,7 +131,8 @@ static void each_in(struct store *s, const char *fan, bool (*see)(void *arg, con
             continue;
         const struct index_entry *e = index_get(store_index(s), &key);
         struct record_summary m;
-        if (!e && (!store_stat(s->records, &key, &st) || !read_entry(s, &key, &st, &e, NULL) || !e))
+        if (!store_stat(s->records, &key, &st) ||
+            ((!e || !index_same(e, &st)) && (!read_entry(s, &key, &st, &e, NULL) || !e)))
             continue;
         record_summary_of(e, &m);
         *more = see(arg, &m);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define MAGIC      0x31786677u /* "wfx1": another number when the format changes */
+#define MAGIC      0x32786677u /* "wfx2": another number when the format changes */
 #define ALIGN      8 /* entries begin at multiples of it, so that a search for the next one is quick */
 #define FLUSH      ((size_t)64 << 10)
 #define LENGTH_MAX ((uint32_t)1 << 30)
@@ -84,7 +84,8 @@ void record_summary_of(const struct index_entry *e, struct record_summary *ret)
                                    .ports = ports,
                                    .seconds = e->seconds,
                                    .peak_rss = e->peak_rss,
-                                   .threads = e->threads};
+                                   .threads = e->threads,
+                                   .freed = e->flags & INDEX_FREED};
 }
 
 const struct digest *index_output(const struct index_entry *e, const char *port)
@@ -148,7 +149,8 @@ static void make_entry(const struct record *r, const struct stat *st, struct buf
                             .seconds = r->seconds,
                             .peak_rss = r->peak_rss,
                             .threads = r->threads,
-                            .outputs = (uint32_t)r->n};
+                            .outputs = (uint32_t)r->n,
+                            .flags = r->freed ? INDEX_FREED : 0};
     buf_add(out, &e, sizeof e);
     for (size_t i = 0; i < r->n; i++) {
         struct digest tree = tree_of(&r->output[i]);

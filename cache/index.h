@@ -19,8 +19,10 @@ struct index_entry { /* as in the file; after it: digests of outputs, objects, i
     double seconds;
     int64_t peak_rss;
     int32_t threads;
-    uint32_t outputs, objects, imports;
+    uint32_t outputs, objects, imports, flags;
+    uint32_t unused;
 };
+enum { INDEX_FREED = 1 };
 struct record_summary { /* an entry spelled out; what it points to lives as long as the store */
     const struct digest *key, *output, *object, *import;
     size_t outputs, objects, imports; /* lengths of these; outputs in the order of the record */
@@ -29,6 +31,7 @@ struct record_summary { /* an entry spelled out; what it points to lives as long
     double seconds;
     int64_t peak_rss;
     int threads;
+    bool freed;
 };
 void record_summary_of(const struct index_entry *e, struct record_summary *ret);
 /* Tree digest of an output by its port's name; NULL when there is none. */

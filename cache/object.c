@@ -12,7 +12,6 @@
 static bool write_object(struct store *s, const struct frame_file *from, int64_t size, const struct digest *d,
                          struct error *err)
 {
-    AUTO(mem) char *object = store_file(s, "objects", d);
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
         return false;
@@ -23,7 +22,7 @@ static bool write_object(struct store *s, const struct frame_file *from, int64_t
     bool ok = frame_write(from, size, &to, LEVEL, &again, err);
     if (ok && !digest_equal(&again, d))
         ok = error_set(err, NULL, ERROR_SYSTEM, "'%s' changed while it was stored", from->path);
-    return store_commit(ok, to.fd, temp, object, err);
+    return store_commit_object(s, ok, to.fd, temp, d, err);
 }
 
 bool store_put_file(struct store *s, const char *path, struct digest *ret, int64_t *ret_size,
@@ -49,7 +48,7 @@ bool store_put_file(struct store *s, const char *path, struct digest *ret, int64
 bool store_has(struct store *s, const struct digest *d)
 {
     struct stat st;
-    return store_stat(s->objects, d, &st);
+    return store_stat(s->objects, d, &st) || commit_waits(s->commit, COMMIT_OBJECT, d);
 }
 
 static bool damaged(struct store *s, const char *object, const struct digest *d, const char *how,
@@ -64,6 +63,8 @@ static bool damaged(struct store *s, const char *object, const struct digest *d,
 bool store_get_file(struct store *s, const struct digest *d, int64_t size, const char *to, struct error *err)
 {
     AUTO(mem) char *object = store_file(s, "objects", d);
+    if (commit_waits(s->commit, COMMIT_OBJECT, d) && !store_flush(s, err))
+        return false;
     AUTO(fd) int from = fs->open(object, O_RDONLY, 0);
     if (from < 0)
         return errno == ENOENT ? error_set(err, NULL, ERROR_DAMAGE, "an object is missing: '%s'", object)

@@ -59,6 +59,8 @@ static json_t *record_json(const struct record *r)
                   r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
     if (r->resumed)
         json_object_set_new(j, "resumed", json_integer((json_int_t)r->resumed));
+    if (r->freed)
+        json_object_set_new(j, "freed", json_true());
     return j;
 }
 
@@ -89,20 +91,28 @@ bool store_unseal(json_t *j)
     return strcmp(hex, want) == 0;
 }
 
-bool store_put_record(struct store *s, const struct record *r, struct error *err)
+static bool put_record(struct store *s, const struct record *r, bool claimed, struct error *err)
 {
     AUTO_JSON j = record_json(r);
     if (!j)
         return error_set(err, NULL, ERROR_SYSTEM, "record of '%s' is not valid UTF-8", r->task);
     store_seal(j);
     AUTO(mem) char *text = json_text(j, true);
-    AUTO(mem) char *path = store_file(s, "records", &r->key);
     struct stat st;
-    if (!store_publish(s, path, text, strlen(text), err))
+    if (!store_commit_record(s, &r->key, text, claimed, &st, err))
         return false;
-    if (store_stat(s->records, &r->key, &st))
-        index_add(store_index(s), r, &st, true);
+    index_add(store_index(s), r, &st, true);
     return true;
+}
+
+bool store_put_record(struct store *s, const struct record *r, struct error *err)
+{
+    return put_record(s, r, false, err) && store_flush(s, err);
+}
+
+bool store_put_record_soon(struct store *s, const struct record *r, struct error *err)
+{
+    return put_record(s, r, true, err);
 }
 
 static bool read_file(const json_t *j, struct record_file *f)
@@ -151,6 +161,7 @@ static bool read_fields(const json_t *j, struct record *r)
     r->host = xstrdup(json_string_or(j, "host", ""));
     r->seconds = json_real_or(j, "seconds", 0);
     r->resumed = json_int_or(j, "resumed", 0);
+    r->freed = json_bool_or(j, "freed", false);
     r->threads = (int)json_int_or(j, "threads", 1);
     r->peak_rss = json_int_or(j, "peak_rss", 0);
     r->output = xcalloc(json_array_size(outputs), sizeof *r->output);
@@ -178,6 +189,8 @@ static struct record *read_record(const char *text, size_t n)
 bool store_get_record(struct store *s, const struct digest *key, struct record **ret, struct error *err)
 {
     *ret = NULL;
+    if (commit_waits(s->commit, COMMIT_RECORD, key) && !store_flush(s, err))
+        return false;
     AUTO(mem) char *path = store_file(s, "records", key);
     if (!fs_exists(path))
         return true;

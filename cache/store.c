@@ -73,9 +73,18 @@ void store_unclaim(struct store *s, const struct digest *key)
     lock_drop(s->locks, LOCK_KEY, key);
 }
 
-bool store_use(struct store *s, const struct digest *d)
+void store_use(struct store *s, const struct digest *d)
 {
-    return lock_take(s->locks, LOCK_USE, d, false, NULL) != LOCK_BUSY;
+    const struct timespec moment = {.tv_nsec = 500000};
+    while (lock_take(s->locks, LOCK_USE, d, false, NULL) == LOCK_BUSY)
+        nanosleep(&moment, NULL);
+}
+
+void store_touch(struct store *s, const struct digest *key)
+{
+    AUTO(mem) char *file = store_file(s, "records", key);
+    const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    fs->utimens(file, now); /* not possible: it counts as used when it was read */
 }
 
 /* tmp/.lock orders making a folder (shared) against sweeping (exclusive), so that a sweeper never meets a
@@ -152,6 +161,7 @@ bool store_open(const char *path, struct store **ret, struct error *err)
     if (!config_read(config, &s->arena, &s->config, err))
         return error_context(err, "store");
     s->locks = locks_open(locks, s->config.locks);
+    s->commit = commit_new(s);
     if (!open_folder(s, "records", &s->records, err) || !open_folder(s, "objects", &s->objects, err))
         return false;
     sweep(s);
@@ -226,19 +236,68 @@ bool store_commit(bool ok, int fd, const char *temp, const char *to, struct erro
     return ok;
 }
 
+/* Close what was written; when that or the writing failed nothing of it is left. */
+static bool end_file(bool ok, int fd, const char *temp, struct error *err)
+{
+    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    if (!ok)
+        fs->unlink(temp);
+    return ok;
+}
+
+bool store_commit_object(struct store *s, bool ok, int fd, const char *temp, const struct digest *d,
+                         struct error *err)
+{
+    if (!end_file(ok, fd, temp, err))
+        return false;
+    ok = commit_add(s->commit, COMMIT_OBJECT, d, temp, false, err);
+    if (!ok)
+        fs->unlink(temp);
+    return ok;
+}
+
+/* The file's time to the nanosecond: a write in the same tick of the kernel's clock then changes it. */
+static int create_exact(const char *temp, const void *p, size_t n, bool *ok, struct error *err)
+{
+    int fd = fs->open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    struct timespec time[2] = {{.tv_nsec = UTIME_OMIT}};
+    *ok = fd >= 0 ? fs_write_all(fd, p, n, temp, err) : error_errno(err, "cannot create '%s'", temp);
+    if (*ok && clock_gettime(CLOCK_REALTIME, &time[1]) == 0 && futimens(fd, time) != 0)
+        errno = 0; /* a file system without times: the file is as good */
+    return fd;
+}
+
+bool store_commit_record(struct store *s, const struct digest *key, const char *text, bool claimed,
+                         struct stat *ret, struct error *err)
+{
+    bool ok;
+    AUTO(mem) char *temp = store_scratch(s, err);
+    int fd = temp ? create_exact(temp, text, strlen(text), &ok, err) : -1;
+    if (fd < 0)
+        return false;
+    ok = ok && (fstat(fd, ret) == 0 || error_errno(err, "cannot look at '%s'", temp));
+    if (!end_file(ok, fd, temp, err))
+        return false;
+    ok = commit_add(s->commit, COMMIT_RECORD, key, temp, claimed, err);
+    if (!ok)
+        fs->unlink(temp);
+    return ok;
+}
+
+bool store_flush(struct store *s, struct error *err)
+{
+    return commit_flush(s->commit, err);
+}
+
 bool store_publish(struct store *s, const char *file, const void *p, size_t n, struct error *err)
 {
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
         return false;
-    int fd = fs->open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    bool ok;
+    int fd = create_exact(temp, p, n, &ok, err);
     if (fd < 0)
-        return error_errno(err, "cannot create '%s'", temp);
-    bool ok = fs_write_all(fd, p, n, temp, err);
-    /* The file's time to the nanosecond: a write in the same tick of the kernel's clock then changes it. */
-    struct timespec time[2] = {{.tv_nsec = UTIME_OMIT}};
-    if (clock_gettime(CLOCK_REALTIME, &time[1]) == 0 && futimens(fd, time) != 0)
-        errno = 0; /* a file system without times: the file is as good */
+        return false;
     return store_commit(ok, fd, temp, file, err);
 }
 
@@ -261,6 +320,7 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
+    commit_free(s->commit);
     index_close(s->index, s);
     if (s->records >= 0)
         close(s->records);

@@ -48,9 +48,9 @@ bool store_read_at(struct store *s, const struct digest *d, int64_t size, int64_
  * process. */
 bool store_claim(struct store *s, const struct digest *key, struct error *err) MUST_CHECK;
 void store_unclaim(struct store *s, const struct digest *key);
-/* This process needs a record or an object until it closes the store: nobody removes it. False: it is being
- * removed just now. */
-bool store_use(struct store *s, const struct digest *d);
+/* This process needs a record or an object until it closes the store: nobody removes it. Who is removing it
+ * just now is waited for. */
+void store_use(struct store *s, const struct digest *d);
 
 /* -- records -- */
 struct record_file {
@@ -81,6 +81,16 @@ struct record {
 /* Digest of an artifact: SHA-256 over "NAME\0DIGESTHEX SIZE\n" of its files sorted by name. */
 void record_tree_digest(struct record_output *o);
 bool store_put_record(struct store *s, const struct record *r, struct error *err) MUST_CHECK;
+/* The same, published within the time of a sync or two, and durable after store_flush. The claim on its key
+ * ends then. What failed meanwhile, of this or of an earlier one, is told here and by store_flush. */
+bool store_put_record_soon(struct store *s, const struct record *r, struct error *err) MUST_CHECK;
+bool store_flush(struct store *s, struct error *err) MUST_CHECK;
+enum store_state {
+    STORE_MISS,
+    STORE_LOST,  /* there is a record, but not all that it names */
+    STORE_FREED, /* its objects were let go on purpose; what it says of them holds */
+    STORE_HIT
+};
 /* True and *ret == NULL: a miss (absent or
  * damaged, the latter quarantined). Does not look at the objects. */
 bool store_get_record(struct store *s, const struct digest *key, struct record **ret,
@@ -92,11 +102,14 @@ void record_free(struct record *r);
 bool store_each_record(struct store *s, bool (*see)(void *arg, const struct record *r), void *arg,
                        struct error *err);
 
-/* Is there a result of this key? *ret is what the index says of its record, as long as the store lives; NULL:
- * a miss, *lost when there is a record but not all that it names. A damaged record is quarantined and a miss.
- */
-bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret, bool *lost,
-                   struct error *err) MUST_CHECK;
+/* Is there a result of this key? *ret: what the index says of its record, as long as the store lives; NULL
+ * unless HIT or FREED. A damaged record is quarantined and a miss. */
+bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret,
+                   enum store_state *state, struct error *err) MUST_CHECK;
+/* A result was of use now: what is not goes first when room is needed. */
+void store_touch(struct store *s, const struct digest *key);
+/* Let the objects of these results go, but those that others need; their records stay. */
+bool store_free(struct store *s, const struct digest *key, size_t n, struct error *err) MUST_CHECK;
 /* What the index alone knows of a key, for many keys in a row: NULL: not surely a hit, ask store_look_up. Any
  * number of threads may call it at once between begin and end, while nobody calls anything else. Between
  * these an object that goes may be taken for one that is there, as it may be after any look. */

@@ -1,6 +1,7 @@
 /* Private to cache/: the open store and what its files share. */
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
+#include "cache/commit.h"
 #include "cache/config.h"
 #include "cache/frame.h"
 #include "cache/index.h"
@@ -24,6 +25,7 @@ struct store {
     struct store_config config;
     struct arena arena;  /* of its texts */
     struct locks *locks; /* of this process, for keys and uses */
+    struct commit *commit;
     char *scratch; /* where files are written before they are renamed into place; made at the first need */
 };
 struct index *store_index(struct store *s);
@@ -41,6 +43,13 @@ bool store_rename(const char *from, const char *to, struct error *err) MUST_CHEC
 /* End the writing of temp: sync fd, close it, rename it to `to`, durably. When that fails, or the writing did
  * (ok false), nothing of it is left. */
 bool store_commit(bool ok, int fd, const char *temp, const char *to, struct error *err) MUST_CHECK;
+/* End the writing of temp, that is object d, and have it published soon: store_flush. */
+bool store_commit_object(struct store *s, bool ok, int fd, const char *temp, const struct digest *d,
+                         struct error *err) MUST_CHECK;
+/* Write a record's text and have it published soon, after the objects before it. *ret: its file's stat.
+ * claimed: the claim on its key ends then. */
+bool store_commit_record(struct store *s, const struct digest *key, const char *text, bool claimed,
+                         struct stat *ret, struct error *err) MUST_CHECK;
 /* Publish n bytes as `file`, durably. */
 bool store_publish(struct store *s, const char *file, const void *p, size_t n, struct error *err) MUST_CHECK;
 /* A verified frame as the new read-only file `to`; as frame_read. */

@@ -47,6 +47,8 @@ static bool find_states(const struct cmd_args *a, const struct spec *s, enum res
         return false;
     resolver_init(&r, s, store);
     bool ok = resolve_all(&r, s, state, err);
+    if (ok)
+        resolve_needed(s, NULL, NULL, state);
     resolver_done(&r, s);
     return ok;
 }

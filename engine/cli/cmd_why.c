@@ -232,7 +232,10 @@ static int explain(const struct cmd_args *args, struct question *q, const char *
         return unknown_task(q->spec, name);
     if (q->against && !open_run(q, &err))
         return cmd_fail(&err);
-    if (!resolve_all(&q->resolver, q->spec, q->state, &err) || !answer(q, t, &a, &err))
+    if (!resolve_all(&q->resolver, q->spec, q->state, &err))
+        return cmd_fail(&err);
+    resolve_needed(q->spec, NULL, NULL, q->state);
+    if (!answer(q, t, &a, &err))
         return cmd_fail(&err);
     if (cmd_opt(args, "json")->set)
         return cmd_print_json(answer_json(q, &a));

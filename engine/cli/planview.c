@@ -10,9 +10,12 @@ static bool look_up(struct planview *v, const struct planview_options *o, struct
     int n = v->spec->n;
     AUTO(mem) enum resolution *state = xcalloc((size_t)n + 1, sizeof *state);
     AUTO(mem) bool *wanted = xcalloc((size_t)n + 1, sizeof *wanted);
-    if (!targets_choose(v->spec, o->targets, o->n_targets, wanted, err) ||
+    AUTO(mem) bool *named = xcalloc((size_t)n + 1, sizeof *named);
+    if (!targets_find(v->spec, o->targets, o->n_targets, named, err) ||
+        !targets_choose(v->spec, o->targets, o->n_targets, wanted, err) ||
         !resolve_all(&v->resolver, v->spec, state, err))
         return false;
+    resolve_needed(v->spec, wanted, named, state);
     for (int i = 0; i < n; i++) {
         struct planview_task *t = &v->task[i];
         *t = (struct planview_task){

@@ -354,6 +354,9 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         tell_task(e, COLOR_OFF, e->kind == BUILD_STOP ? "stop" : "on", out, ", after pass %.0f of %.0f",
                   e->done, e->total);
         break;
+    case BUILD_ELSEWHERE:
+        tell_task(e, COLOR_DIM, "wait", out, ", another run computes it%s", "");
+        break;
     case BUILD_INTERRUPT:
         buf_printf(
             out,

@@ -47,6 +47,9 @@ static void make_plan(struct build *b)
     }
     plan_start(b->plan);
     b->predicted = false;
+    b->n_elsewhere = 0;
+    free(b->needed);
+    b->needed = NULL;
 }
 
 /* ---- what becomes of a task ---- */
@@ -121,7 +124,7 @@ static bool try_again(struct build *b, const struct task *t, const struct error 
 }
 
 /* Look one ready task up: hit, miss, or another task is to compute the same key. */
-static void look_up(struct build *b, int task)
+void build_look_up(struct build *b, int task)
 {
     struct error err = {0};
     const struct task *t = b->spec->task[task];
@@ -134,7 +137,7 @@ static void look_up(struct build *b, int task)
     char hex[DIGEST_HEX];
     if (found == RESOLVE_ERROR) {
         fail_task(b, t, &err);
-    } else if (found == RESOLVE_HIT) {
+    } else if (found == RESOLVE_HIT || (found == RESOLVE_FREED && !flight_needs(b, t))) {
         plan_hit(b->plan, task);
         finish(b, t, TASK_HIT);
     } else if (json_object_get(b->pending, digest_hex(&b->resolver.task[task].key, hex))) {
@@ -159,9 +162,9 @@ static void look_up_ready(struct build *b)
     b->n_parked = 0;
     for (int i = 0; i < parked; i++) /* look_up parks at or before the place it read */
         if (plan_state(b->plan, b->parked[i]) == TASK_READY)
-            look_up(b, b->parked[i]);
+            build_look_up(b, b->parked[i]);
     while ((task = plan_next_ready(b->plan)) >= 0)
-        look_up(b, task);
+        build_look_up(b, task);
 }
 
 /* An input that the store lost is a miss now: everything is planned anew once the workers at work are done.
@@ -176,8 +179,12 @@ static void start(struct build *b, int task, int cores)
 {
     struct error err = {0};
     const struct task *t = b->spec->task[task];
-    if (!attempt_start(b, t, cores, &err)) {
+    bool ours = flight_begin(b, t, &err);
+    if (!ours && err.code == ERROR_NONE)
+        return;
+    if (!ours || !attempt_start(b, t, cores, &err)) {
         char hex[DIGEST_HEX];
+        store_unclaim(b->store, &b->resolver.task[task].key);
         json_object_del(b->pending, digest_hex(&b->resolver.task[task].key, hex));
         if (err.code == ERROR_DAMAGE)
             heal(b, &err);
@@ -204,6 +211,9 @@ static void end(struct build *b, int slot)
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
     if (ok)
         left_learn(b, a);
+    else
+        store_unclaim(b->store,
+                      &b->resolver.task[t->index].key); /* else it ends when the record is published */
     attempt_free(b, a);
     if (ok) {
         plan_done(b->plan, t->index);
@@ -270,7 +280,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
-    int wait = sooner(enforce_timeouts(b), status_due(b));
+    int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), flight_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
     if (ready < 0)
@@ -303,9 +313,10 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
         bool picked = false;
         for (; !b->stopping && plan_pick(b->plan, &task, &cores); picked = true)
             start(b, task, cores);
-        if (b->n_running > 0) {
+        if (b->n_running > 0 || (b->n_elsewhere > 0 && !b->stopping && !picked)) {
             if (!wait_for_workers(b, fds, err))
                 return false;
+            flight_look(b);
         } else if (b->stopping || !picked) { /* what was picked and could not start may have freed others */
             return true;
         }
@@ -357,9 +368,11 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     *b = (struct build){.spec = spec, .store = store, .opt = *opt};
     b->result = xcalloc((size_t)spec->n + 1, sizeof *b->result);
     b->parked = xcalloc((size_t)spec->n + 1, sizeof *b->parked);
+    b->elsewhere = xcalloc((size_t)spec->n + 1, sizeof *b->elsewhere);
     b->pending = json_object();
     b->cost = xcalloc((size_t)spec->n + 1, sizeof *b->cost);
     resolver_init(&b->resolver, spec, store);
+    b->resolver.use = true;
     history_open(store, &b->history);
     *ret = NULL;
     if (!choose_wanted(b, err) || !open_machine(b, err) || !store_temp_dir(store, &b->dir, err) ||
@@ -376,6 +389,8 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     }
     report_begin(b);
     bool ok = run_passes(b, err);
+    if (!store_flush(store, ok ? err : NULL) && ok)
+        ok = error_context(err, "cannot keep all results");
     report_end(b, ok);
     return ok;
 }
@@ -406,6 +421,8 @@ void build_free(struct build *b)
     free(b->cost);
     free(b->running);
     free(b->parked);
+    free(b->elsewhere);
+    free(b->needed);
     free(b->held);
     free(b->result);
     free(b->dir);

@@ -29,6 +29,7 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_SKIPPED,
         BUILD_HEAL, /* a result was found damaged or gone: what made it will run again */
         BUILD_INTERRUPT,
+        BUILD_ELSEWHERE,  /* another run computes the task: it is waited for */
         BUILD_RESUME,     /* the task goes on from a state that an earlier run kept */
         BUILD_CHECKPOINT, /* its state is in the store */
         BUILD_STOP,       /* it has stopped there, because of the interrupt */

@@ -58,6 +58,10 @@ struct build {
     json_t *pending; /* a set: keys that tasks missed and are to compute */
     int *parked;     /* tasks whose key is pending because of another task */
     int n_parked;
+    int *elsewhere; /* tasks that other runs compute, by their claims */
+    int n_elsewhere;
+    double asked;  /* when it was last seen whether they are done: seconds of the monotonic clock */
+    bool *needed;  /* by task index: a freed result is; NULL: not known in this pass */
     bool *held;    /* what still waits for its release; NULL: nothing ever did */
     bool stopping; /* start nothing more */
     bool again;    /* an input was damaged: plan anew when all workers are done */
@@ -81,6 +85,18 @@ struct build {
 bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err) MUST_CHECK;
 bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
+
+/* build_flight.c: a key is computed once, whoever wants it. */
+/* Is the picked task this run's to compute? No: another run does, and it waits; or it has come in between. */
+bool flight_begin(struct build *b, const struct task *t, struct error *err) MUST_CHECK;
+/* Tasks that other runs were to compute: look again at those that they gave up. */
+void flight_look(struct build *b);
+int flight_due(const struct build *b); /* milliseconds until then; -1: not at all */
+/* A result whose content was let go: is that needed by what this pass will run? */
+bool flight_needs(struct build *b, const struct task *t);
+
+/* build.c: hit or miss, for a task that is ready. */
+void build_look_up(struct build *b, int task);
 
 /* build_left.c: how long the run will still take. */
 void left_predict(struct build *b); /* at the first miss of a pass: costs from history, to the plan too */

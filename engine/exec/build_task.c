@@ -165,7 +165,7 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
     }
     if (!resolve_unchanged(&b->resolver, a->task, &r->text, err))
         return false;
-    return store_put_record(b->store, r, err) || error_context(err, "cannot store the result");
+    return store_put_record_soon(b->store, r, err) || error_context(err, "cannot store the result");
 }
 
 static bool input_unchanged(const struct build *b, const struct attempt *a, const struct task_ref *ref,

@@ -1,6 +1,7 @@
 #include "engine/exec/resolve.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/exec/targets.h"
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +102,18 @@ enum resolution resolve(struct resolver *r, const struct task *t, struct error *
         return RESOLVE_ERROR;
     }
     x->has_key = true;
-    if (!store_look_up(r->store, &x->key, &x->entry, &x->lost, err)) {
+    if (r->use)
+        store_use(r->store, &x->key);
+    enum store_state found;
+    if (!store_look_up(r->store, &x->key, &x->entry, &found, err)) {
         error_context(err, "task '%s'", t->name);
         return RESOLVE_ERROR;
     }
-    return x->entry ? RESOLVE_HIT : RESOLVE_MISS;
+    x->lost = found == STORE_LOST;
+    x->freed = found == STORE_FREED;
+    if (r->use && x->entry)
+        store_touch(r->store, &x->key);
+    return x->freed ? RESOLVE_FREED : x->entry ? RESOLVE_HIT : RESOLVE_MISS;
 }
 
 enum resolution resolve_whole(struct resolver *r, const struct task *t, struct error *err)
@@ -114,7 +122,7 @@ enum resolution resolve_whole(struct resolver *r, const struct task *t, struct e
     enum resolution found = RESOLVE_MISS;
     for (int i = 0; i < 2; i++) { /* a damaged record is moved away when it is read: then there is none */
         found = resolve(r, t, err);
-        if (found != RESOLVE_HIT)
+        if (found != RESOLVE_HIT && found != RESOLVE_FREED)
             return found;
         if (!store_get_record(r->store, &x->key, &x->record, err)) {
             error_context(err, "task '%s'", t->name);
@@ -202,4 +210,23 @@ bool resolve_all(struct resolver *r, const struct spec *spec, enum resolution *s
         if (state[i] != RESOLVE_HIT && (state[i] = resolve(r, spec->task[i], err)) == RESOLVE_ERROR)
             return false;
     return true;
+}
+
+void resolve_needed(const struct spec *spec, const bool *wanted, const bool *named, enum resolution *state)
+{
+    AUTO(mem) bool *needed = xcalloc((size_t)spec->n + 1, sizeof *needed);
+    AUTO(mem) bool *inner = xcalloc((size_t)spec->n + 1, sizeof *inner);
+    for (int i = spec->n - 1; i >= 0; i--) { /* consumers come later in a spec */
+        const struct task_ref *ref;
+        if (wanted && !wanted[i])
+            continue;
+        if (state[i] == RESOLVE_FREED && !needed[i] && inner[i] && !(named && named[i]))
+            state[i] = RESOLVE_HIT;
+        else if (state[i] == RESOLVE_FREED)
+            state[i] = RESOLVE_MISS;
+        for (int k = 0; (ref = task_input_at(spec->task[i], k)); k++) {
+            inner[ref->task->index] = true;
+            needed[ref->task->index] |= state[i] != RESOLVE_HIT;
+        }
+    }
 }

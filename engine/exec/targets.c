@@ -40,18 +40,26 @@ const struct task_ref *task_input_at(const struct task *t, int i)
     return NULL;
 }
 
-bool targets_choose(const struct spec *s, const char *const *targets, int n, bool *wanted, struct error *err)
+bool targets_find(const struct spec *s, const char *const *targets, int n, bool *named, struct error *err)
 {
-    for (int i = 0; i < s->n; i++)
-        wanted[i] = n == 0;
+    memset(named, 0, (size_t)s->n * sizeof *named);
     for (int k = 0; k < n; k++) {
         bool found = false;
         for (int i = 0; i < s->n; i++)
             if (names(targets[k], s->task[i]))
-                wanted[i] = found = true;
+                named[i] = found = true;
         if (!found)
             return no_target(s, targets[k], err);
     }
+    return true;
+}
+
+bool targets_choose(const struct spec *s, const char *const *targets, int n, bool *wanted, struct error *err)
+{
+    if (!targets_find(s, targets, n, wanted, err))
+        return false;
+    for (int i = 0; n == 0 && i < s->n; i++)
+        wanted[i] = true;
     for (int i = s->n - 1; i >= 0; i--) { /* tasks stand in topological order: one walk back is enough */
         const struct task_ref *ref;
         for (int k = 0; wanted[i] && (ref = task_input_at(s->task[i], k)); k++)

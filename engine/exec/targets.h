@@ -4,6 +4,9 @@
 #define ENGINE_EXEC_TARGETS_H
 #include "engine/spec/spec.h"
 
+/* named[i] by task index: a target names it. */
+bool targets_find(const struct spec *s, const char *const *targets, int n, bool *named,
+                  struct error *err) MUST_CHECK;
 /* wanted[i] by task index; all tasks without targets. ERROR_INPUT when one names nothing, with a suggestion.
  */
 bool targets_choose(const struct spec *s, const char *const *targets, int n, bool *wanted,

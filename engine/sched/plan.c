@@ -340,6 +340,12 @@ void plan_retry(struct plan *p, int task)
     push_missed(p, task);
 }
 
+void plan_postpone(struct plan *p, int task)
+{
+    stop_running(p, task);
+    set_state(p, task, TASK_READY);
+}
+
 static bool may_skip(enum task_state s)
 {
     return s == TASK_WAIT || s == TASK_READY;

@@ -40,6 +40,9 @@ int plan_held(const struct plan *p);
 void plan_done(struct plan *p, int task);
 /* A running task's attempt came to nothing: it is a missed one again. */
 void plan_retry(struct plan *p, int task);
+/* A running task waits for something outside after all: it is READY, and not picked before plan_retry; or
+ * plan_hit. */
+void plan_postpone(struct plan *p, int task);
 /* Everything downstream becomes SKIPPED; unless keep_going, everything not running does. */
 void plan_failed(struct plan *p, int task, bool keep_going);
 enum task_state plan_state(const struct plan *p, int task);

@@ -78,12 +78,12 @@ static void put(struct store *s, int i)
 static int look(struct store *s, int i)
 {
     const struct index_entry *e;
-    bool lost;
+    enum store_state state;
     struct error err = {0};
-    if (!store_look_up(s, &key[i], &e, &lost, &err))
+    if (!store_look_up(s, &key[i], &e, &state, &err))
         fail_msg("%s", err.text);
     if (!e)
-        return lost ? -1 : 0;
+        return state == STORE_LOST ? -1 : 0;
     struct record *r;
     struct record_summary m;
     assert_true(store_get_record(s, &key[i], &r, &err));
@@ -146,13 +146,13 @@ static void remembers(void **state)
     AUTO(store) struct store *s = open_store();
     assert_int_equal(chmod(path, 0), 0);
     const struct index_entry *e;
-    bool lost;
+    enum store_state found;
     static struct fs_ops blind;
     blind = quick;
     assert_int_equal(look(s, 1), 1); /* the index is read */
     blind.open = NULL;               /* a call would not go unseen */
     fs = &blind;
-    assert_true(store_look_up(s, &key[0], &e, &lost, NULL));
+    assert_true(store_look_up(s, &key[0], &e, &found, NULL));
     fs = &quick;
     assert_non_null(e);
     assert_int_equal(chmod(path, 0644), 0);

@@ -87,6 +87,7 @@ static void damaged_object(void **state)
     AUTO(mem) char *good = NULL;
     size_t n;
     struct error err = {0};
+    assert_true(store_flush(s, &err)); /* published */
     assert_true(fs_read_file(path, &good, &n, &err));
     AUTO(mem) char *bad = xmalloc(n);
     int seen = 0;

@@ -1,0 +1,208 @@
+#include "cache/commit.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "cache/store_impl.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+
+struct item {
+    enum commit_kind kind;
+    struct digest digest;
+    char *temp, *to;
+    bool claimed;
+};
+struct batch {
+    struct item *item;
+    size_t n, cap;
+};
+struct commit {
+    struct store *store;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t more, done;
+    struct batch waiting, working; /* the second does not change while the thread is at it */
+    bool started, stop;
+    struct error failure; /* the first; code NONE: none */
+};
+
+/* ---- the thread ---- */
+
+static bool sync_file(const char *path, struct error *err)
+{
+    int fd = fs->open(path, O_RDONLY, 0), rc;
+    if (fd < 0)
+        return error_errno(err, "cannot open '%s'", path);
+    while ((rc = fs->fsync(fd)) != 0 && errno == EINTR)
+        ;
+    bool ok = rc == 0 || error_errno(err, "cannot sync '%s'", path);
+    fs->close(fd);
+    return ok;
+}
+
+static bool place(const struct item *i, struct error *err)
+{
+    int rc;
+    if (!store_make_parent(i->to, err))
+        return false;
+    while ((rc = fs->rename(i->temp, i->to)) != 0 && errno == EINTR)
+        ;
+    return rc == 0 || error_errno(err, "cannot rename to '%s'", i->to);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct item *x = a, *y = b;
+    return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->to, y->to);
+}
+
+/* Items i.. of one kind, in order of their folders, each of which is synced once. */
+static bool publish(const struct item *item, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!sync_file(item[i].temp, err))
+            return false;
+    AUTO(mem) char *last = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (!place(&item[i], err))
+            return false;
+        char *dir = xstrndup(item[i].to, (size_t)(strrchr(item[i].to, '/') - item[i].to));
+        bool other = last && strcmp(last, dir) != 0;
+        bool ok = !other || fs_fsync_dir(last, err);
+        free(last);
+        last = dir;
+        if (!ok)
+            return false;
+    }
+    return !last || fs_fsync_dir(last, err);
+}
+
+static bool publish_batch(const struct batch *b, struct error *err)
+{
+    size_t objects = 0;
+    while (objects < b->n && b->item[objects].kind == COMMIT_OBJECT)
+        objects++;
+    return publish(b->item, objects, err) && publish(b->item + objects, b->n - objects, err);
+}
+
+/* What came to its place has no temporary name any more. */
+static void batch_done(struct commit *c, struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        fs->unlink(b->item[i].temp);
+        if (b->item[i].claimed)
+            store_unclaim(c->store, &b->item[i].digest);
+        free(b->item[i].temp);
+        free(b->item[i].to);
+    }
+    b->n = 0;
+}
+
+static void *work(void *arg)
+{
+    struct commit *c = arg;
+    pthread_mutex_lock(&c->mutex);
+    for (;;) {
+        while (!c->waiting.n && !c->stop)
+            pthread_cond_wait(&c->more, &c->mutex);
+        if (!c->waiting.n)
+            break;
+        struct batch spare = c->working;
+        c->working = c->waiting;
+        c->waiting = spare;
+        qsort(c->working.item, c->working.n, sizeof *c->working.item, by_place);
+        struct error err = c->failure;
+        pthread_mutex_unlock(&c->mutex);
+        bool ok = err.code == ERROR_NONE && publish_batch(&c->working, &err);
+        pthread_mutex_lock(&c->mutex);
+        batch_done(c, &c->working);
+        if (!ok && c->failure.code == ERROR_NONE)
+            c->failure = err;
+        pthread_cond_broadcast(&c->done);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return NULL;
+}
+
+/* ---- its callers ---- */
+
+struct commit *commit_new(struct store *s)
+{
+    struct commit *c = xcalloc(1, sizeof *c);
+    c->store = s;
+    pthread_mutex_init(&c->mutex, NULL);
+    pthread_cond_init(&c->more, NULL);
+    pthread_cond_init(&c->done, NULL);
+    return c;
+}
+
+bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, const char *temp,
+                bool claimed, struct error *err)
+{
+    static const char *const folder[] = {[COMMIT_OBJECT] = "objects", [COMMIT_RECORD] = "records"};
+    pthread_mutex_lock(&c->mutex);
+    bool ok = c->failure.code == ERROR_NONE;
+    if (!ok && err)
+        *err = c->failure;
+    if (ok && !c->started) {
+        c->started = pthread_create(&c->thread, NULL, work, c) == 0;
+        ok = c->started || error_set(err, NULL, ERROR_SYSTEM, "cannot start a thread");
+    }
+    if (ok) {
+        struct batch *b = &c->waiting;
+        b->item = xgrow(b->item, &b->cap, b->n + 1, sizeof *b->item);
+        b->item[b->n++] =
+            (struct item){kind, *d, xstrdup(temp), store_file(c->store, folder[kind], d), claimed};
+        pthread_cond_signal(&c->more);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}
+
+static bool among(const struct batch *b, enum commit_kind kind, const struct digest *d)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->item[i].kind == kind && digest_equal(&b->item[i].digest, d))
+            return true;
+    return false;
+}
+
+bool commit_waits(struct commit *c, enum commit_kind kind, const struct digest *d)
+{
+    pthread_mutex_lock(&c->mutex);
+    bool found = among(&c->waiting, kind, d) || among(&c->working, kind, d);
+    pthread_mutex_unlock(&c->mutex);
+    return found;
+}
+
+bool commit_flush(struct commit *c, struct error *err)
+{
+    pthread_mutex_lock(&c->mutex);
+    while (c->waiting.n || c->working.n)
+        pthread_cond_wait(&c->done, &c->mutex);
+    bool ok = c->failure.code == ERROR_NONE;
+    if (!ok && err)
+        *err = c->failure;
+    pthread_mutex_unlock(&c->mutex);
+    return ok;
+}
+
+void commit_free(struct commit *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->mutex);
+    c->stop = true;
+    pthread_cond_signal(&c->more);
+    pthread_mutex_unlock(&c->mutex);
+    if (c->started)
+        pthread_join(c->thread, NULL);
+    free(c->waiting.item);
+    free(c->working.item);
+    pthread_cond_destroy(&c->done);
+    pthread_cond_destroy(&c->more);
+    pthread_mutex_destroy(&c->mutex);
+    free(c);
+}
