@@ -49,8 +49,8 @@ int fs_open(const char *path, int flags, mode_t mode);
 int fs_sync(int fd);
 /* opendir, by the open of the table; NULL with errno. */
 DIR *fs_opendir(const char *path);
-/* What names this start of the machine: files made before the last one may have lost what was never synced. ""
- * where the kernel does not say. */
+/* What names this start of the machine: files made before the last one may have lost what was never synced.
+ * "" where the kernel does not say. */
 const char *fs_boot_id(void);
 /* Write all n bytes, retrying EINTR and short writes. */
 bool fs_write_all(int fd, const void *p, size_t n, const char *path, struct error *err) MUST_CHECK;

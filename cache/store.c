@@ -138,10 +138,25 @@ static void sweep(const struct store *s)
         closedir(d);
 }
 
-bool store_open(const char *path, struct store **ret, struct error *err)
+/* The store's own folders, as durable as what will be in them. */
+static bool make_folders(const struct store *s, struct error *err)
 {
     static const char *const folder[] = {"objects", "records", "imports",    "checkpoints", "locks",
                                          "tmp",     "runs",    "quarantine", "pins"};
+    bool made = false;
+    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
+        AUTO(mem) char *dir = xprintf("%s/%s", s->path, folder[i]);
+        if (fs->mkdir(dir, 0777) == 0)
+            made = true;
+        else if (errno != EEXIST)
+            return error_errno(err, "cannot create folder '%s'", dir);
+    }
+    AUTO(mem) char *above = xprintf("%s/..", s->path);
+    return !made || (fs_fsync_dir(s->path, err) && fs_fsync_dir(above, err));
+}
+
+bool store_open(const char *path, struct store **ret, struct error *err)
+{
     AUTO(store) struct store *s = xcalloc(1, sizeof *s);
     s->records = s->objects = -1;
     arena_init(&s->arena);
@@ -151,11 +166,8 @@ bool store_open(const char *path, struct store **ret, struct error *err)
     if (!absolute)
         return error_errno(err, "store '%s'", path);
     s->path = xstrdup(absolute);
-    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
-        AUTO(mem) char *dir = xprintf("%s/%s", s->path, folder[i]);
-        if (fs->mkdir(dir, 0777) != 0 && errno != EEXIST)
-            return error_errno(err, "cannot create folder '%s'", dir);
-    }
+    if (!make_folders(s, err))
+        return false;
     AUTO(mem) char *config = xprintf("%s/config", s->path);
     AUTO(mem) char *locks = xprintf("%s/locks", s->path);
     if (!config_read(config, &s->arena, &s->config, err))

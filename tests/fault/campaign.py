@@ -78,7 +78,7 @@ class Campaign:
 
     def fault(self, kind, n, seed):
         """The run with it; whether the fault was reached."""
-        where, codes = KINDS[kind]
+        where, codes = KINDS.get(kind, ("both", (0,)))
         with open(self.out, "wb"):
             pass
         mark = "%d-%s-%d-%d" % (os.getpid(), kind, n, seed)
@@ -88,7 +88,8 @@ class Campaign:
         done = run(command(self.faulty, self.store), env)
         none_left("WEFT_FAULT_MARK=" + mark)
         with open(self.out, "rb") as f:
-            self.calls, struck, name = struct.unpack("<QQ16s", f.read(32))
+            self.calls, struck, name, *of_kind = struct.unpack("<QQ16s8Q", f.read(96))
+        self.of_kind = dict(zip(["none", *KINDS], of_kind))
         self.what = "%s at call %d (%s)" % (kind, n, name.split(b"\0")[0].decode() or "none")
         self.clean.acceptable(done, codes if struck else (0,))
         return struck > 0
@@ -134,17 +135,17 @@ class Campaign:
                 raise SystemExit(1)
         return reached
 
-    def count(self, store, kind):
-        """How many calls a run without the fault makes that it could meet."""
+    def count(self, store):
+        """By kind, how many calls a run without faults makes that it could meet."""
         self.fresh(store)
-        self.fault(kind, 0 if kind != "full" else 1 << 40, 0)
-        return self.calls
+        self.fault("none", 0, 0)
+        self.counts = self.of_kind
 
     def sweep(self, store, kind):
         seed = self.opt.seed
         stride = self.opt.stride
         if self.opt.few:
-            stride = max(1, self.count(store, kind) // self.opt.few)
+            stride = max(1, self.counts[kind] // self.opt.few)
         n = 1 + random.Random("%s %s %d" % (store, kind, seed)).randrange(stride)
         began, first = time.monotonic(), self.cases
         while self.case(store, kind, n, seed):
@@ -162,6 +163,7 @@ class Campaign:
         kinds, stores = self.opt.kind or [*KINDS, "kill"], self.opt.store or STORES
         print("seed %d, stores in %s" % (self.opt.seed, self.root))
         for store in stores:
+            self.count(store)
             for kind in kinds:
                 if kind == "kill":
                     self.kills(store, max(1, self.opt.kills // len(stores)))

@@ -18,13 +18,31 @@
 struct counters {
     atomic_ullong calls, struck; /* that could go wrong; that did */
     char name[16];               /* of the call that did first */
+    atomic_ullong of_kind[8];    /* calls by kind, in the order of kinds */
 };
 static struct counters nowhere, *counters = &nowhere;
 
-enum call { OPEN, CREATE, READ, PREAD, WRITE, PWRITE, FSYNC, CLOSE, RENAME, LINK, SYMLINK, UNLINK, MKDIR, RMDIR,
-            FTRUNCATE, CLONE, UTIMENS };
-static const char *const call_name[] = {"open",  "create", "read",    "pread",  "write", "pwrite",
-                                        "fsync", "close",  "rename",  "link",   "symlink", "unlink",
+enum call {
+    OPEN,
+    CREATE,
+    READ,
+    PREAD,
+    WRITE,
+    PWRITE,
+    FSYNC,
+    CLOSE,
+    RENAME,
+    LINK,
+    SYMLINK,
+    UNLINK,
+    MKDIR,
+    RMDIR,
+    FTRUNCATE,
+    CLONE,
+    UTIMENS
+};
+static const char *const call_name[] = {"open",  "create", "read",      "pread", "write",   "pwrite",
+                                        "fsync", "close",  "rename",    "link",  "symlink", "unlink",
                                         "mkdir", "rmdir",  "ftruncate", "clone", "utimens"};
 #define BIT(c)  (1u << (c))
 #define READS   (BIT(READ) | BIT(PREAD))
@@ -51,11 +69,15 @@ static const struct kind {
     {"power", POWER, false, CHANGES | BIT(FSYNC)},
 };
 static const struct kind *kind = &kinds[0];
+static bool worker;
 static unsigned long long at;
 
 /* Is it this call's turn? */
 static bool strike(enum call c)
 {
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (kinds[k].calls & BIT(c) && !(worker && kinds[k].what == POWER))
+            atomic_fetch_add(&counters->of_kind[k], 1);
     if (!(kind->calls & BIT(c)))
         return false;
     unsigned long long n = atomic_fetch_add(&counters->calls, 1) + 1;
@@ -316,13 +338,14 @@ static void read_fault(const char *text)
     if (journal && (!store || !aside))
         refuse("power needs WEFT_FAULT_STORE and WEFT_FAULT_ASIDE");
     if (journal)
-        power_begin(store, aside, seed);
+        power_begin(store, aside, seed, at);
 }
 
 int main(int argc, char **argv)
 {
     const char *in = getenv("WEFT_FAULT_IN"), *fault = getenv("WEFT_FAULT"), *out = getenv("WEFT_FAULT_OUT");
-    const char *role = argc > 1 && strcmp(argv[1], "worker") == 0 ? "worker" : "engine";
+    worker = argc > 1 && strcmp(argv[1], "worker") == 0;
+    const char *role = worker ? "worker" : "engine";
     setlocale(LC_CTYPE, "C.UTF-8");
     if (fault && (!in || strcmp(in, "both") == 0 || strcmp(in, role) == 0)) {
         if (out)

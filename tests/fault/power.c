@@ -27,8 +27,9 @@ struct step { /* a change of names, durable once its folder was synced */
     bool folder;     /* what was removed or made */
     ino_t inode;     /* of what has the new name */
     dev_t dev;       /* of the folders */
-    ino_t dir, from; /* that of the new name, or of the name that went; of a rename, also that of the old name */
-    bool left;       /* the old name is gone for good */
+    ino_t dir,
+        from;  /* that of the new name, or of the name that went; of a rename, also that of the old name */
+    bool left; /* the old name is gone for good */
 };
 static char *below, *spare;
 static struct dirty *dirty;
@@ -38,12 +39,12 @@ static struct rng chance;
 static unsigned long n_kept;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-void power_begin(const char *store, const char *aside, uint64_t seed)
+void power_begin(const char *store, const char *aside, uint64_t seed, uint64_t call)
 {
     below = xstrdup(store);
     spare = xstrdup(aside);
     mkdir(aside, 0777);
-    chance = rng_at(rng_stream(seed, "power"), 0, 0);
+    chance = rng_at(rng_stream(seed, "power"), call, 0);
 }
 
 void power_lock(void)
@@ -290,7 +291,8 @@ void power_off(void)
 {
     fs = &fs_real;
     kill_children();
-    /* A journal of a file system keeps an order, at least of what it forgets; or all that it may forget is gone. */
+    /* A journal of a file system keeps an order, at least of what it forgets; or all that it may forget is
+     * gone. */
     size_t from = rng_below(&chance, 2) ? 0 : (size_t)rng_below(&chance, n_steps + 1);
     for (size_t i = 0; i < n_dirty; i++)
         spoil(dirty[i].fd, dirty[i].whole);
