@@ -1,6 +1,7 @@
 # weft: build, test, lint, bench. One file; see docs/architecture.md for the layers.
 #   make                 build/weft            make SAN=address,undefined   the same under build/san-*
 #   make test            everything that CI runs
+#   make fault           files that fail, kills, power loss (docs/testing.md)
 #   make fuzz            libFuzzer on experiment files, FUZZ_SECONDS=600
 #   make quickstart      a real experiment, start to table        V=1: show whole commands
 SAN      ?=
@@ -23,6 +24,7 @@ TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/sched/test_*
               tests/fault/test_*.c tests/fuzz/test_*.c tests/golden/test_*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
+FAULTY   := $(OBJ)/weft-faulty
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
             libssl-dev libcurl4-openssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
             python3-jsonschema python3-yaml graphviz mandoc zsh fish tmux
@@ -63,7 +65,10 @@ $(OBJ)/tests/%: $(OBJ)/tests/%.o $(OBJ)/tests/golden/oracle.o $(OBJ)/libweft.a
 	$(call say,link)
 	$(Q)$(CC) -o $@ $^ -lcmocka $(LDLIBS)
 $(OBJ)/stages/tensor/gemm.o: CFLAGS_ += -DINCLUDES_BLIS
-tests: $(TEST_BIN) all
+$(FAULTY): $(OBJ)/tests/fault/faulty.o $(OBJ)/tests/fault/power.o $(OBJ)/libweft.a
+	$(call say,link)
+	$(Q)$(CC) -o $@ $^ $(LDLIBS)
+tests: $(TEST_BIN) $(FAULTY) all
 
 test: deps
 	@$(MAKE) --no-print-directory lint tests
@@ -106,6 +111,10 @@ fuzz: deps
 	@$(MAKE) --no-print-directory CC=clang CFLAGS=-g SAN=$(FUZZ_SAN) build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz/fuzz_spec
 	@sh tests/fuzz/run.sh build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz/fuzz_spec
 $(OBJ)/tests/fuzz/fuzz_%: LDLIBS += -fsanitize=fuzzer
+# Every fault at every call, kills, and many runs on one store: docs/testing.md.
+fault: deps
+	@$(MAKE) --no-print-directory all $(FAULTY)
+	@sh tests/fault/run.sh $(OBJ)
 lint:
 	@sh tests/lint/lint.sh
 format:

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,6 +29,23 @@ static int real_utimens(const char *path, const struct timespec t[2])
     return utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW);
 }
 
+static char boot[64];
+
+static void read_boot(void)
+{
+    AUTO(fd) int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, boot, sizeof boot - 1) : 0;
+    boot[n > 0 ? n : 0] = '\0';
+    boot[strcspn(boot, "\n/")] = '\0';
+}
+
+static const char *real_boot_id(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_boot);
+    return boot;
+}
+
 const struct fs_ops fs_real = {
     .open = real_open,
     .read = read,
@@ -45,12 +63,48 @@ const struct fs_ops fs_real = {
     .ftruncate = ftruncate,
     .clone = real_clone,
     .utimens = real_utimens,
+    .boot_id = real_boot_id,
 };
 const struct fs_ops *fs = &fs_real;
 
+int fs_open(const char *path, int flags, mode_t mode)
+{
+    int fd;
+    do
+        fd = fs->open(path, flags, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+int fs_sync(int fd)
+{
+    int rc;
+    do
+        rc = fs->fsync(fd);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
+DIR *fs_opendir(const char *path)
+{
+    int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (fd >= 0 && !d) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+    }
+    return d;
+}
+
+const char *fs_boot_id(void)
+{
+    return fs->boot_id();
+}
+
 bool map_open(struct map *m, const char *path, struct error *err)
 {
-    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0)
         return error_errno(err, "cannot open '%s'", path);
@@ -151,14 +205,11 @@ bool fs_mkdirs(const char *path, struct error *err)
 
 static bool write_new(const char *path, const void *p, size_t n, bool sync, struct error *err)
 {
-    int fd;
-    do
-        fd = fs->open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    while (fd < 0 && errno == EINTR);
+    int fd = fs_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", path);
     bool ok = fs_write_all(fd, p, n, path, err);
-    if (ok && sync && fs->fsync(fd) != 0)
+    if (ok && sync && fs_sync(fd) != 0)
         ok = error_errno(err, "cannot sync '%s'", path);
     if (fs->close(fd) != 0 && ok && errno != EINTR)
         ok = error_errno(err, "cannot close '%s'", path);
@@ -189,7 +240,7 @@ bool fs_publish(const char *path, const void *p, size_t n, bool sync, struct err
 
 bool fs_read_file(const char *path, char **ret, size_t *ret_n, struct error *err)
 {
-    AUTO(fd) int fd = fs->open(path, O_RDONLY, 0);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
     if (fd < 0)
         return error_errno(err, "cannot open '%s'", path);
     AUTO(buf) struct buf b = {0};
@@ -212,10 +263,10 @@ bool fs_read_file(const char *path, char **ret, size_t *ret_n, struct error *err
 
 bool fs_fsync_dir(const char *dir, struct error *err)
 {
-    int fd = fs->open(dir, O_RDONLY | O_DIRECTORY, 0);
+    int fd = fs_open(dir, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return error_errno(err, "cannot open folder '%s'", dir);
-    bool ok = fs->fsync(fd) == 0 || error_errno(err, "cannot sync folder '%s'", dir);
+    bool ok = fs_sync(fd) == 0 || error_errno(err, "cannot sync folder '%s'", dir);
     fs->close(fd);
     return ok;
 }

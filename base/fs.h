@@ -4,6 +4,7 @@
 #ifndef BASE_FS_H
 #define BASE_FS_H
 #include "base/error.h"
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@ struct fs_ops {
     int (*ftruncate)(int fd, off_t n);
     int (*clone)(int to, int from);                               /* all of it, sharing blocks: FICLONE */
     int (*utimens)(const char *path, const struct timespec t[2]); /* access, change; follows no link */
+    const char *(*boot_id)(void);                                 /* fs_boot_id */
 };
 extern const struct fs_ops fs_real;
 extern const struct fs_ops *fs; /* fs_real unless a test swaps it */
@@ -42,6 +44,14 @@ static inline void map_auto(struct map *m)
     map_done(m);
 }
 
+/* open and fsync of the table, without their EINTR. */
+int fs_open(const char *path, int flags, mode_t mode);
+int fs_sync(int fd);
+/* opendir, by the open of the table; NULL with errno. */
+DIR *fs_opendir(const char *path);
+/* What names this start of the machine: files made before the last one may have lost what was never synced.
+ * "" where the kernel does not say. */
+const char *fs_boot_id(void);
 /* Write all n bytes, retrying EINTR and short writes. */
 bool fs_write_all(int fd, const void *p, size_t n, const char *path, struct error *err) MUST_CHECK;
 /* All n bytes at an offset, likewise; a file that ends before them is an error. */

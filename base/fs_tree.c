@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 
@@ -19,7 +18,7 @@ static bool is_dots(const char *name)
 static bool walk(const char *root, const char *rel, struct list *l, struct error *err)
 {
     AUTO(mem) char *path = *rel ? xprintf("%s/%s", root, rel) : xstrdup(root);
-    DIR *d = opendir(path);
+    DIR *d = fs_opendir(path);
     if (!d)
         return error_errno(err, "cannot open folder '%s'", path);
     bool ok = true;
@@ -72,7 +71,7 @@ void fs_list_free(char **list, size_t n)
 
 static bool remove_folder(const char *path, struct error *err)
 {
-    DIR *d = opendir(path);
+    DIR *d = fs_opendir(path);
     if (!d)
         return errno == ENOENT || error_errno(err, "cannot open folder '%s'", path);
     bool ok = true;

@@ -1,5 +1,6 @@
 #include "base/hash.h"
 #include "base/cleanup.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,7 @@ void hash_bytes(const void *p, size_t n, struct digest *ret)
 
 bool hash_file(const char *path, struct digest *ret, int64_t *ret_size, struct error *err)
 {
-    AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
     if (fd < 0)
         return error_errno(err, "cannot open '%s'", path);
     const size_t cap = (size_t)1 << 20;
@@ -66,7 +67,7 @@ bool hash_file(const char *path, struct digest *ret, int64_t *ret_size, struct e
     hasher_init(&h);
     int64_t size = 0;
     for (;;) {
-        ssize_t n = read(fd, chunk, cap);
+        ssize_t n = fs->read(fd, chunk, cap);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {

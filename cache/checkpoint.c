@@ -92,7 +92,7 @@ static bool read_header(const struct frame_file *f, const struct digest *id, int
 static bool is_kept(const struct store *s, const struct digest *id, int64_t step)
 {
     AUTO(mem) char *path = file_of(s, id, step);
-    AUTO(fd) int fd = fs->open(path, O_RDONLY, 0);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
     struct header h;
     const char *why;
     return fd >= 0 && read_header(&(struct frame_file){fd, path}, id, step, &h, &why, NULL) && h.c.keep;
@@ -117,7 +117,7 @@ bool store_checkpoint_put(struct store *s, const struct digest *id, const struct
                           const char *path, struct error *err)
 {
     struct header h = {.c = *c};
-    AUTO(fd) int from = fs->open(path, O_RDONLY, 0);
+    AUTO(fd) int from = fs_open(path, O_RDONLY, 0);
     if (from < 0)
         return error_errno(err, "cannot open '%s'", path);
     if (!hash_file(path, &h.state, &h.size, err))
@@ -127,7 +127,7 @@ bool store_checkpoint_put(struct store *s, const struct digest *id, const struct
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
         return false;
-    struct frame_file to = {fs->open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666), temp};
+    struct frame_file to = {fs_open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666), temp};
     if (to.fd < 0)
         return error_errno(err, "cannot create '%s'", temp);
     bool ok = write_state(from, path, id, &h, &to, err);
@@ -139,7 +139,7 @@ static bool read_state(struct store *s, const struct digest *id, int64_t step, c
                        struct checkpoint *ret, bool *ret_whole, struct error *err)
 {
     AUTO(mem) char *path = file_of(s, id, step);
-    AUTO(fd) int fd = fs->open(path, O_RDONLY, 0);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
     struct frame_file f = {fd, path};
     struct header h;
     const char *why;

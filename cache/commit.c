@@ -32,7 +32,7 @@ struct commit {
 
 static bool sync_file(const char *path, struct error *err)
 {
-    int fd = fs->open(path, O_RDONLY, 0), rc;
+    int fd = fs_open(path, O_RDONLY, 0), rc;
     if (fd < 0)
         return error_errno(err, "cannot open '%s'", path);
     while ((rc = fs->fsync(fd)) != 0 && errno == EINTR)

@@ -232,7 +232,7 @@ static void scan(struct index *ix, size_t n)
 static size_t read_file(struct index *ix)
 {
     struct stat st;
-    AUTO(fd) int fd = fs->open(ix->path, O_RDONLY, 0);
+    AUTO(fd) int fd = fs_open(ix->path, O_RDONLY, 0);
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return 0;
     size_t size = (size_t)st.st_size, n = 0;
@@ -264,7 +264,7 @@ static void flush(struct index *ix)
         return;
     AUTO(buf) struct buf out = {0};
     struct stat st;
-    int fd = fs->open(ix->path, O_WRONLY | O_APPEND | O_CREAT, 0666);
+    int fd = fs_open(ix->path, O_WRONLY | O_APPEND | O_CREAT, 0666);
     if (fd < 0)
         return;
     if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0) {

@@ -46,8 +46,7 @@ static int lock_file(struct locks *l, enum lock_kind kind, const struct digest *
     pthread_mutex_lock(&l->mutex);
     if (l->fd[kind][i] < 0) {
         char *path = xprintf("%s/%s.%02d", l->dir, kind_name[kind], i);
-        while ((l->fd[kind][i] = fs->open(path, O_RDWR | O_CREAT, 0666)) < 0 && errno == EINTR)
-            ;
+        l->fd[kind][i] = fs_open(path, O_RDWR | O_CREAT, 0666);
         if (l->fd[kind][i] < 0)
             error_errno(err, "cannot open '%s'", path);
         free(path);

@@ -15,7 +15,7 @@ static bool write_object(struct store *s, const struct frame_file *from, int64_t
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
         return false;
-    struct frame_file to = {fs->open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666), temp};
+    struct frame_file to = {fs_open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666), temp};
     if (to.fd < 0)
         return error_errno(err, "cannot create '%s'", temp);
     struct digest again;
@@ -33,7 +33,7 @@ bool store_put_file(struct store *s, const char *path, struct digest *ret, int64
     if (!hash_file(path, &d, &size, err))
         return false;
     if (!store_has(s, &d)) {
-        AUTO(fd) int from = fs->open(path, O_RDONLY, 0);
+        AUTO(fd) int from = fs_open(path, O_RDONLY, 0);
         if (from < 0)
             return error_errno(err, "cannot open '%s'", path);
         if (!write_object(s, &(struct frame_file){from, path}, size, &d, err))
@@ -65,7 +65,7 @@ bool store_get_file(struct store *s, const struct digest *d, int64_t size, const
     AUTO(mem) char *object = store_file(s, "objects", d);
     if (commit_waits(s->commit, COMMIT_OBJECT, d) && !store_flush(s, err))
         return false;
-    AUTO(fd) int from = fs->open(object, O_RDONLY, 0);
+    AUTO(fd) int from = fs_open(object, O_RDONLY, 0);
     if (from < 0)
         return errno == ENOENT ? error_set(err, NULL, ERROR_DAMAGE, "an object is missing: '%s'", object)
                                : error_errno(err, "cannot open '%s'", object);

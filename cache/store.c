@@ -92,7 +92,7 @@ void store_touch(struct store *s, const struct digest *key)
 static int tmp_lock(const struct store *s, int how, struct error *err)
 {
     AUTO(mem) char *path = xprintf("%s/tmp/.lock", s->path);
-    int fd = fs->open(path, O_RDWR | O_CREAT, 0666);
+    int fd = fs_open(path, O_RDWR | O_CREAT, 0666);
     if (fd < 0) {
         error_errno(err, "cannot open '%s'", path);
         return -1;
@@ -110,13 +110,13 @@ static int tmp_lock(const struct store *s, int how, struct error *err)
 static bool open_folder(const struct store *s, const char *name, int *ret, struct error *err)
 {
     AUTO(mem) char *path = xprintf("%s/%s", s->path, name);
-    *ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *ret = fs_open(path, O_PATH | O_DIRECTORY, 0);
     return *ret >= 0 || error_errno(err, "cannot open folder '%s'", path);
 }
 
 static void sweep_one(const char *path)
 {
-    AUTO(fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
         fs_remove_tree(path, NULL);
 }
@@ -126,7 +126,7 @@ static void sweep(const struct store *s)
 {
     AUTO(fd) int lock = tmp_lock(s, LOCK_EX | LOCK_NB, NULL);
     AUTO(mem) char *tmp = xprintf("%s/tmp", s->path);
-    DIR *d = lock >= 0 ? opendir(tmp) : NULL;
+    DIR *d = lock >= 0 ? fs_opendir(tmp) : NULL;
     const struct dirent *e;
     while (d && (e = readdir(d))) {
         if (e->d_name[0] == '.')
@@ -138,10 +138,25 @@ static void sweep(const struct store *s)
         closedir(d);
 }
 
-bool store_open(const char *path, struct store **ret, struct error *err)
+/* The store's own folders, as durable as what will be in them. */
+static bool make_folders(const struct store *s, struct error *err)
 {
     static const char *const folder[] = {"objects", "records", "imports",    "checkpoints", "locks",
                                          "tmp",     "runs",    "quarantine", "pins"};
+    bool made = false;
+    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
+        AUTO(mem) char *dir = xprintf("%s/%s", s->path, folder[i]);
+        if (fs->mkdir(dir, 0777) == 0)
+            made = true;
+        else if (errno != EEXIST)
+            return error_errno(err, "cannot create folder '%s'", dir);
+    }
+    AUTO(mem) char *above = xprintf("%s/..", s->path);
+    return !made || (fs_fsync_dir(s->path, err) && fs_fsync_dir(above, err));
+}
+
+bool store_open(const char *path, struct store **ret, struct error *err)
+{
     AUTO(store) struct store *s = xcalloc(1, sizeof *s);
     s->records = s->objects = -1;
     arena_init(&s->arena);
@@ -151,11 +166,8 @@ bool store_open(const char *path, struct store **ret, struct error *err)
     if (!absolute)
         return error_errno(err, "store '%s'", path);
     s->path = xstrdup(absolute);
-    for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
-        AUTO(mem) char *dir = xprintf("%s/%s", s->path, folder[i]);
-        if (fs->mkdir(dir, 0777) != 0 && errno != EEXIST)
-            return error_errno(err, "cannot create folder '%s'", dir);
-    }
+    if (!make_folders(s, err))
+        return false;
     AUTO(mem) char *config = xprintf("%s/config", s->path);
     AUTO(mem) char *locks = xprintf("%s/locks", s->path);
     if (!config_read(config, &s->arena, &s->config, err))
@@ -195,7 +207,7 @@ bool store_temp_dir(struct store *s, char **ret, struct error *err)
     AUTO(mem) char *path = make_temp(s, err);
     if (!path)
         return false;
-    int fd = fs->open(path, O_RDONLY | O_DIRECTORY, 0);
+    int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
         error_errno(err, "cannot lock folder '%s'", path);
         if (fd >= 0)
@@ -228,7 +240,7 @@ bool store_rename(const char *from, const char *to, struct error *err)
 
 bool store_commit(bool ok, int fd, const char *temp, const char *to, struct error *err)
 {
-    ok = ok && (fs->fsync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
+    ok = ok && (fs_sync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
     ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
     ok = ok && store_rename(temp, to, err);
     if (!ok)
@@ -259,7 +271,7 @@ bool store_commit_object(struct store *s, bool ok, int fd, const char *temp, con
 /* The file's time to the nanosecond: a write in the same tick of the kernel's clock then changes it. */
 static int create_exact(const char *temp, const void *p, size_t n, bool *ok, struct error *err)
 {
-    int fd = fs->open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int fd = fs_open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     struct timespec time[2] = {{.tv_nsec = UTIME_OMIT}};
     *ok = fd >= 0 ? fs_write_all(fd, p, n, temp, err) : error_errno(err, "cannot create '%s'", temp);
     if (*ok && clock_gettime(CLOCK_REALTIME, &time[1]) == 0 && futimens(fd, time) != 0)
@@ -304,7 +316,7 @@ bool store_publish(struct store *s, const char *file, const void *p, size_t n, s
 bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t size, const char *to,
                   const char **why, struct error *err)
 {
-    struct frame_file out = {fs->open(to, O_WRONLY | O_CREAT | O_EXCL, 0444), to};
+    struct frame_file out = {fs_open(to, O_WRONLY | O_CREAT | O_EXCL, 0444), to};
     *why = NULL;
     if (out.fd < 0)
         return error_errno(err, "cannot create '%s'", to);

@@ -58,7 +58,7 @@ bool process_start(struct process *p, const char *self, const char *job, const c
     AUTO(fd) int in = job_file(job, err);
     if (in < 0)
         return false;
-    AUTO(fd) int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    AUTO(fd) int log_fd = fs_open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (log_fd < 0)
         return error_errno(err, "cannot create the log '%s'", log);
     int ends[2];

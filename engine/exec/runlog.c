@@ -55,7 +55,7 @@ bool runlog_open(const char *store, struct runlog **ret, struct error *err)
         return false;
     }
     AUTO(mem) char *events = xprintf("%s/runs/%s/events.jsonl", store, l->id);
-    l->fd = fs->open(events, O_WRONLY | O_CREAT | O_APPEND, 0666);
+    l->fd = fs_open(events, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (l->fd < 0) {
         error_errno(err, "cannot create '%s'", events);
         runlog_close(l);
@@ -70,7 +70,7 @@ bool runlog_open(const char *store, struct runlog **ret, struct error *err)
 bool runlog_alive(const char *store, const char *id)
 {
     AUTO(mem) char *events = xprintf("%s/runs/%s/events.jsonl", store, id);
-    AUTO(fd) int fd = open(events, O_RDONLY | O_CLOEXEC);
+    AUTO(fd) int fd = fs_open(events, O_RDONLY, 0);
     return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
@@ -138,7 +138,7 @@ static int newest_first(const void *a, const void *b)
 bool runlog_list(const char *store, char ***ret, size_t *ret_n, struct error *err)
 {
     AUTO(mem) char *path = xprintf("%s/runs", store);
-    DIR *d = opendir(path);
+    DIR *d = fs_opendir(path);
     if (!d)
         return error_errno(err, "cannot open folder '%s'", path);
     size_t n = 0, cap = 0;

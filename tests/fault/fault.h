@@ -73,6 +73,10 @@ static int f_utimens(const char *p, const struct timespec t[2])
 {
     return strike() && fault_errno > 0 ? -1 : fs_real.utimens(p, t);
 }
+static const char *f_boot_id(void)
+{
+    return fs_real.boot_id();
+}
 static const struct fs_ops faulty = {.open = f_open,
                                      .read = f_read,
                                      .write = f_write,
@@ -88,5 +92,6 @@ static const struct fs_ops faulty = {.open = f_open,
                                      .rmdir = rmdir,
                                      .ftruncate = ftruncate,
                                      .clone = f_clone,
-                                     .utimens = f_utimens};
+                                     .utimens = f_utimens,
+                                     .boot_id = f_boot_id};
 #endif
