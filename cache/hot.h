@@ -16,6 +16,11 @@ char *store_hot_adopt(struct store *s, const struct digest *d, int64_t size, con
 bool store_hot_digest(const struct store *s, const char *path, struct digest *ret, int64_t *ret_size);
 /* Was the file of d written to since it was made? Then it is removed; who used it is not to be trusted. */
 bool store_hot_unchanged(struct store *s, const struct digest *d);
+/* Copy it to the new file `to` by sharing its blocks. False: it does not lie ready, or the file system
+ * cannot. */
+bool store_hot_clone(struct store *s, const struct digest *d, int64_t size, const char *to);
+/* Is there more than the store's setting allows? What other processes add is not seen between two trims. */
+bool store_hot_full(struct store *s);
 /* Down to the limit (-1: the store's setting): bytes and files that went. */
 void store_hot_trim(struct store *s, int64_t limit, int64_t *ret_bytes, size_t *ret_n);
 #endif

@@ -333,6 +333,7 @@ void store_close(struct store *s)
     if (!s)
         return;
     commit_free(s->commit);
+    hot_close(s);
     index_close(s->index, s);
     if (s->records >= 0)
         close(s->records);

@@ -26,7 +26,8 @@ struct store {
     struct arena arena;  /* of its texts */
     struct locks *locks; /* of this process, for keys and uses */
     struct commit *commit;
-    char *scratch; /* where files are written before they are renamed into place; made at the first need */
+    struct hot *hot; /* NULL until a plain file is needed */
+    char *scratch;   /* where files are written before they are renamed into place; made at the first need */
 };
 struct index *store_index(struct store *s);
 /* Look at record or object d below the open folder; false with errno as stat. */
@@ -59,6 +60,7 @@ bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t
 void store_seal(json_t *j);
 /* Takes the seal off; false: it is not there or not right. */
 bool store_unseal(json_t *j) MUST_CHECK;
+void hot_close(struct store *s);
 /* Move a damaged file out of the way, to quarantine/KIND-DIGEST. */
 void store_quarantine(const struct store *s, const char *file, const char *kind, const struct digest *d);
 #endif

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cache/hot.h"
 #include <errno.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct folder { /* one artifact that lies ready */
     char *path;
     struct record_file *file; /* a copy of the record's list */
     size_t n;
+    int users;  /* attempts at work with it */
     char *made; /* what it looked like when it was made: `look` */
 };
 struct artifacts {
@@ -20,7 +22,7 @@ struct artifacts {
     struct folder *item;
     size_t n, cap;
     unsigned long made;
-    struct digest *spoilt; /* folders that were changed and left, in this order */
+    struct digest *spoilt; /* folders and plain files that were changed and left, in this order */
     size_t n_spoilt, cap_spoilt;
 };
 
@@ -33,9 +35,11 @@ struct artifacts *artifacts_new(struct store *store, const char *dir)
     return a;
 }
 
-static void folder_done(struct folder *f)
+static void folder_done(struct store *s, struct folder *f)
 {
     for (size_t k = 0; k < f->n; k++) {
+        if (!f->file[k].source)
+            store_hot_drop(s, &f->file[k].digest);
         free(f->file[k].name);
         free(f->file[k].source);
     }
@@ -49,7 +53,7 @@ void artifacts_free(struct artifacts *a)
     if (!a)
         return;
     for (size_t i = 0; i < a->n; i++)
-        folder_done(&a->item[i]);
+        folder_done(a->store, &a->item[i]);
     free(a->item);
     free(a->spoilt);
     free(a->temp);
@@ -104,13 +108,45 @@ static bool write_one(struct store *s, const struct record_file *f, const char *
     if (!make_parents(dir, f->name, err))
         return false;
     if (!f->source)
-        return store_get_file(s, &f->digest, f->size, to, err);
+        return store_hot_clone(s, &f->digest, f->size, to) || store_get_file(s, &f->digest, f->size, to, err);
     AUTO(mem) char *found = store_import_find(s, &f->digest);
     if (!found)
         return error_set(err, NULL, ERROR_DAMAGE, "outside data changed or is gone: '%s'", f->source);
     if (copy_imports)
         return copy_tree(found, to, err);
     return fs->symlink(found, to) == 0 || error_errno(err, "cannot link '%s'", to);
+}
+
+/* The same as links to plain files that lie ready, each in use from then on. How many of them are done. */
+static size_t link_files(struct artifacts *a, const struct record_output *o, const char *dir,
+                         struct error *err)
+{
+    size_t i = 0;
+    for (bool ok = true; ok && i < o->n; i += ok) {
+        const struct record_file *f = &o->file[i];
+        if (f->source) {
+            ok = write_one(a->store, f, dir, false, err);
+            continue;
+        }
+        AUTO(mem) char *to = xprintf("%s/%s", dir, f->name);
+        AUTO(mem) char *hot = store_hot(a->store, &f->digest, f->size, err);
+        ok = hot != NULL;
+        if (ok && (!make_parents(dir, f->name, err) ||
+                   (fs->symlink(hot, to) != 0 && !error_errno(err, "cannot link '%s'", to)))) {
+            store_hot_drop(a->store, &f->digest);
+            ok = false;
+        }
+    }
+    if (i < o->n)
+        error_context(err, "output '%s'", o->port);
+    return i;
+}
+
+static void drop_files(struct artifacts *a, const struct record_output *o, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!o->file[i].source)
+            store_hot_drop(a->store, &o->file[i].digest);
 }
 
 bool artifacts_write(struct store *store, const struct record_output *o, const char *dir, bool copy_imports,
@@ -155,20 +191,47 @@ size_t artifacts_spoilt(const struct artifacts *a)
     return a->n_spoilt;
 }
 
-bool artifacts_unchanged(struct artifacts *a, const struct record_output *o, size_t since)
+static bool was_spoilt(const struct artifacts *a, const struct digest *d, size_t since)
 {
     for (size_t i = since; i < a->n_spoilt; i++)
-        if (digest_equal(&a->spoilt[i], &o->digest))
+        if (digest_equal(&a->spoilt[i], d))
+            return true;
+    return false;
+}
+
+static void note_spoilt(struct artifacts *a, const struct digest *d)
+{
+    a->spoilt = xgrow(a->spoilt, &a->cap_spoilt, a->n_spoilt + 1, sizeof *a->spoilt);
+    a->spoilt[a->n_spoilt++] = *d;
+}
+
+/* Its plain files, which other folders may have too. */
+static bool files_unchanged(struct artifacts *a, const struct folder *f)
+{
+    bool same = true;
+    for (size_t i = 0; i < f->n; i++)
+        if (!f->file[i].source && !store_hot_unchanged(a->store, &f->file[i].digest)) {
+            note_spoilt(a, &f->file[i].digest);
+            same = false;
+        }
+    return same;
+}
+
+bool artifacts_unchanged(struct artifacts *a, const struct record_output *o, size_t since)
+{
+    if (was_spoilt(a, &o->digest, since))
+        return false;
+    for (size_t i = 0; i < o->n; i++)
+        if (was_spoilt(a, &o->file[i].digest, since))
             return false;
     struct folder *f = find(a, &o->digest);
     AUTO(mem) char *now = f ? look(f->path) : NULL;
-    if (!f || strcmp(now, f->made) == 0)
+    if (!f || (files_unchanged(a, f) && strcmp(now, f->made) == 0))
         return true;
     AUTO(mem) char *aside = xprintf("%s/spoilt.%lu", a->dir, a->made++);
     if (fs->rename(f->path, aside) == 0) { /* else every task that needs it fails, which is right */
-        a->spoilt = xgrow(a->spoilt, &a->cap_spoilt, a->n_spoilt + 1, sizeof *a->spoilt);
-        a->spoilt[a->n_spoilt++] = o->digest;
-        folder_done(f);
+        note_spoilt(a, &o->digest);
+        folder_done(a->store, f);
         *f = a->item[--a->n];
     }
     return false;
@@ -187,23 +250,65 @@ static struct folder *add(struct artifacts *a, const struct record_output *o)
     return f;
 }
 
+/* A plain file that somebody wrote to was removed; what needs it now gets it anew, in its place. */
+static bool restore_files(struct artifacts *a, const struct record_output *o, struct error *err)
+{
+    for (size_t i = 0; i < o->n; i++) {
+        if (o->file[i].source)
+            continue;
+        AUTO(mem) char *hot = store_hot(a->store, &o->file[i].digest, o->file[i].size, err);
+        if (!hot)
+            return false;
+        store_hot_drop(a->store, &o->file[i].digest);
+    }
+    return true;
+}
+
+void artifacts_release(struct artifacts *a, const struct digest *d)
+{
+    struct folder *f = find(a, d);
+    if (f && f->users > 0)
+        f->users--;
+}
+
+/* Folders that nobody works with let their files go, then the store may remove those unused for longest. */
+static void make_room(struct artifacts *a)
+{
+    int64_t bytes;
+    size_t files;
+    if (!store_hot_full(a->store))
+        return;
+    for (size_t i = a->n; i-- > 0;)
+        if (!a->item[i].users) {
+            fs_remove_tree(a->item[i].path, NULL);
+            folder_done(a->store, &a->item[i]);
+            a->item[i] = a->item[--a->n];
+        }
+    store_hot_trim(a->store, -1, &bytes, &files);
+}
+
 bool artifacts_folder(struct artifacts *a, const struct record_output *o, const char **ret, struct error *err)
 {
-    const struct folder *there = find(a, &o->digest);
+    struct folder *there = find(a, &o->digest);
     if (there) {
+        there->users++;
         *ret = there->path;
-        return true;
+        return restore_files(a, o, err);
     }
     char hex[DIGEST_HEX];
     AUTO(mem) char *temp = xprintf("%s/new.%lu", a->dir, a->made++);
     AUTO(mem) char *path = xprintf("%s/%s", a->dir, digest_hex(&o->digest, hex));
-    if (!fs_mkdirs(temp, err) || !artifacts_write(a->store, o, temp, false, err)) {
+    size_t done = 0;
+    if (!fs_mkdirs(temp, err) || (done = link_files(a, o, temp, err)) < o->n ||
+        (fs->rename(temp, path) != 0 && !error_errno(err, "cannot rename to '%s'", path))) {
+        drop_files(a, o, done);
         fs_remove_tree(temp, NULL);
         return false;
     }
-    if (fs->rename(temp, path) != 0)
-        return error_errno(err, "cannot rename to '%s'", path);
-    *ret = add(a, o)->path;
+    struct folder *f = add(a, o);
+    f->users = 1;
+    make_room(a);
+    *ret = f->path;
     return true;
 }
 
@@ -250,6 +355,11 @@ static bool collect_link(struct artifacts *a, const char *path, const char *name
         *ret = file_copy(name, known);
         return true;
     }
+    struct record_file hot = {0};
+    if (store_hot_digest(a->store, real, &hot.digest, &hot.size)) {
+        *ret = file_copy(name, &hot);
+        return true;
+    }
     if (below(real, a->temp)) /* a record would outlive it */
         return error_set(err, NULL, ERROR_TASK, "'%s' links to a temporary file, '%s'", name, real);
     struct record_file f = {.source = real};
@@ -276,13 +386,19 @@ static bool collect_one(struct artifacts *a, const char *path, const char *name,
     return true;
 }
 
-/* Keep the folder, as what a consumer will see. Not possible: it is unpacked when needed. */
+/* Its plain files stay, for those who need them. Not possible: they are unpacked when needed. */
 static void keep(struct artifacts *a, const char *dir, const struct record_output *o)
 {
-    char hex[DIGEST_HEX];
-    AUTO(mem) char *path = xprintf("%s/%s", a->dir, digest_hex(&o->digest, hex));
-    if (!find(a, &o->digest) && fs_mkdirs(a->dir, NULL) && fs->rename(dir, path) == 0)
-        add(a, o);
+    for (size_t i = 0; i < o->n; i++) {
+        AUTO(mem) char *path = xprintf("%s/%s", dir, o->file[i].name);
+        struct stat st;
+        if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        AUTO(mem) char *hot = store_hot_adopt(a->store, &o->file[i].digest, o->file[i].size, path);
+        if (hot)
+            store_hot_drop(a->store, &o->file[i].digest);
+    }
+    make_room(a);
 }
 
 bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, struct record_output *ret,

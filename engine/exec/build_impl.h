@@ -15,12 +15,14 @@ struct attempt { /* one running worker */
     const struct task *task;
     struct process process;
     struct place *place;
-    char *dir;       /* private: out.PORT and scratch */
-    bool done;       /* it said so */
-    double deadline; /* of the monotonic clock; 0: none */
-    bool timed_out;  /* past it, killed */
-    size_t since;    /* artifacts_spoilt when it started */
-    bool spoilt; /* an input was changed by someone else while it ran: what it made is not to be trusted */
+    char *dir;            /* private: out.PORT and scratch */
+    bool done;            /* it said so */
+    double deadline;      /* of the monotonic clock; 0: none */
+    bool timed_out;       /* past it, killed */
+    struct digest *input; /* artifacts in use */
+    size_t n_input, cap_input;
+    size_t since; /* artifacts_spoilt when it started */
+    bool spoilt;  /* an input was changed by someone else while it ran: what it made is not to be trusted */
     double seconds;
     int64_t peak_rss;
     double began;           /* seconds of the monotonic clock */

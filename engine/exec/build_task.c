@@ -9,19 +9,23 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static bool input_folder(struct build *b, const struct task_ref *ref, int output, const char **ret,
-                         struct error *err)
+static bool input_folder(struct build *b, struct attempt *a, const struct task_ref *ref, int output,
+                         const char **ret, struct error *err)
 {
     const struct record_output *o =
         record_find_output(resolve_record(&b->resolver, ref->task), ref->task->stage->outputs[output].name);
-    if (artifacts_folder(b->artifacts, o, ret, err))
+    if (artifacts_folder(b->artifacts, o, ret, err)) {
+        a->input = xgrow(a->input, &a->cap_input, a->n_input + 1, sizeof *a->input);
+        a->input[a->n_input++] = o->digest;
         return true;
+    }
     return error_context(err, "input from task '%s'", ref->task->name);
 }
 
-static bool lay_inputs(struct build *b, const struct task *t, struct arena *mem, struct job *job,
+static bool lay_inputs(struct build *b, struct attempt *a, struct arena *mem, struct job *job,
                        struct error *err)
 {
+    const struct task *t = a->task;
     int ports = stage_port_count(t->stage->inputs);
     job->inputs = arena_alloc(mem, (size_t)(ports + 1) * sizeof *job->inputs);
     for (int p = 0; p < ports; p++) {
@@ -30,8 +34,8 @@ static bool lay_inputs(struct build *b, const struct task *t, struct arena *mem,
         for (; in->n < t->inputs[p].n; in->n++) {
             const struct task_ref *ref = &t->inputs[p].ref[in->n];
             struct stage_input *item = &in->item[in->n];
-            if (!input_folder(b, ref, ref->output, &item->dir, err) ||
-                (ref->output_also >= 0 && !input_folder(b, ref, ref->output_also, &item->also_dir, err)))
+            if (!input_folder(b, a, ref, ref->output, &item->dir, err) ||
+                (ref->output_also >= 0 && !input_folder(b, a, ref, ref->output_also, &item->also_dir, err)))
                 return false;
         }
     }
@@ -67,7 +71,7 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     struct job job = {
         .task = t->name, .stage = t->stage, .params = t->params, .threads = cores, .parent = getpid()};
     AUTO(mem) char *log = runlog_task_log(b->log, t->name);
-    bool ok = lay_inputs(b, t, &mem, &job, err) && make_folders(a, &mem, &job, err);
+    bool ok = lay_inputs(b, a, &mem, &job, err) && make_folders(a, &mem, &job, err);
     if (ok && !(a->place = topo_reserve(b->topo, cores)))
         ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
@@ -97,6 +101,9 @@ void attempt_free(struct build *b, struct attempt *a)
     }
     if (a->place)
         topo_release(b->topo, a->place);
+    for (size_t i = 0; i < a->n_input; i++)
+        artifacts_release(b->artifacts, &a->input[i]);
+    free(a->input);
     fs_remove_tree(a->dir, NULL);
     free(a->dir);
     free(a);
