@@ -188,7 +188,7 @@ static bool read_block(struct reader *r, struct pack_team *t, int64_t block, str
         hasher_add(&r->hash, d->out, n);
         pack_team_pass(t, TURN_HASH);
     }
-    return !r->to || fs_pwrite_all(r->to->fd, d->out, n, block * r->info.block, r->to->path, err);
+    return !r->to || pack_team_pwrite(t, r->to, d->out, n, block * r->info.block, err);
 }
 
 static void work(struct pack_team *t, void *arg)

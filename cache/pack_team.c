@@ -1,6 +1,5 @@
 #include "cache/pack_team.h"
-#include "base/cleanup.h"
-#include "base/mem.h"
+#include "base/fs.h"
 #include <sched.h>
 
 #define MOST 256 /* threads */
@@ -32,6 +31,7 @@ bool pack_team_run(struct pack_team *t, int64_t begin, int64_t end, int threads,
     struct member m = {t, work, arg};
     *t = (struct pack_team){.next = begin, .end = end, .turn = {begin, begin}};
     pthread_mutex_init(&t->mutex, NULL);
+    pthread_mutex_init(&t->file, NULL);
     pthread_cond_init(&t->moved, NULL);
     n = n > MOST ? MOST : n;
     for (int i = 1; i < n && i < end - begin; i++)
@@ -41,6 +41,7 @@ bool pack_team_run(struct pack_team *t, int64_t begin, int64_t end, int threads,
     for (int i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
     pthread_cond_destroy(&t->moved);
+    pthread_mutex_destroy(&t->file);
     pthread_mutex_destroy(&t->mutex);
     if (t->failed && t->why && why)
         *why = t->why;
@@ -85,4 +86,13 @@ void pack_team_fail(struct pack_team *t, const char *why, const struct error *er
     }
     pthread_cond_broadcast(&t->moved);
     pthread_mutex_unlock(&t->mutex);
+}
+
+bool pack_team_pwrite(struct pack_team *t, const struct frame_file *f, const void *p, size_t n, int64_t at,
+                      struct error *err)
+{
+    pthread_mutex_lock(&t->file);
+    bool ok = fs_pwrite_all(f->fd, p, n, at, f->path, err);
+    pthread_mutex_unlock(&t->file);
+    return ok;
 }

@@ -3,7 +3,7 @@
  * started are done without. */
 #ifndef CACHE_PACK_TEAM_H
 #define CACHE_PACK_TEAM_H
-#include "base/error.h"
+#include "cache/frame.h"
 #include <pthread.h>
 #include <stdint.h>
 
@@ -11,8 +11,9 @@ enum { TURN_HASH, TURN_PLACE, TURNS };
 struct pack_team {
     pthread_mutex_t mutex;
     pthread_cond_t moved;
-    int64_t next, end;   /* the block to take, the one behind the last */
-    int64_t turn[TURNS]; /* whose turn it is */
+    pthread_mutex_t file; /* held while writing */
+    int64_t next, end;    /* the block to take, the one behind the last */
+    int64_t turn[TURNS];  /* whose turn it is */
     bool failed;
     const char *why;  /* of the first failure: damaged; NULL: error says what failed */
     struct error err; /* of the first failure */
@@ -27,6 +28,10 @@ int64_t pack_team_next(struct pack_team *t);
 /* Wait for the turn of a block; false: some block failed. */
 bool pack_team_wait(struct pack_team *t, int turn, int64_t block);
 void pack_team_pass(struct pack_team *t, int turn); /* on to the next block */
+/* Write at an offset, one thread at a time: the kernel allows no more for a file, and lets the others spin.
+ */
+bool pack_team_pwrite(struct pack_team *t, const struct frame_file *f, const void *p, size_t n, int64_t at,
+                      struct error *err) MUST_CHECK;
 /* A block failed: all stop after the block that they are at. */
 void pack_team_fail(struct pack_team *t, const char *why, const struct error *err);
 #endif

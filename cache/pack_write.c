@@ -87,7 +87,7 @@ static bool write_block(struct writer *w, struct pack_team *t, int64_t block, st
     int64_t at = w->end;
     w->end += (int64_t)stored;
     pack_team_pass(t, TURN_PLACE);
-    return fs_pwrite_all(w->to->fd, b->out, stored, at, w->to->path, err);
+    return pack_team_pwrite(t, w->to, b->out, stored, at, err);
 }
 
 static void work(struct pack_team *t, void *arg)
