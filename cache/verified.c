@@ -3,20 +3,9 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 
 #define PLACES 65536 /* 2 MiB at most, most of it a hole */
-
-static char boot[64]; /* "": unknown, nothing is believed */
-
-static void read_boot(void)
-{
-    AUTO(mem) char *text = NULL;
-    size_t n;
-    if (fs_read_file("/proc/sys/kernel/random/boot_id", &text, &n, NULL) && n < sizeof boot)
-        memcpy(boot, text, n);
-}
 
 static void add(struct hasher *h, uint64_t x)
 {
@@ -26,14 +15,13 @@ static void add(struct hasher *h, uint64_t x)
 /* The mark and its place; false: the boot is not known. */
 static bool mark_of(const struct digest *d, const struct stat *st, struct digest *ret, off_t *ret_at)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const char *boot = fs_boot_id();
     struct hasher h;
     uint64_t place;
-    pthread_once(&once, read_boot);
     if (!boot[0])
-        return false;
+        return false; /* nothing is believed */
     hasher_init(&h);
-    hasher_add(&h, boot, sizeof boot);
+    hasher_add(&h, boot, strlen(boot) + 1);
     hasher_add(&h, d->byte, sizeof d->byte);
     add(&h, (uint64_t)st->st_ino);
     add(&h, (uint64_t)st->st_mtim.tv_sec);
@@ -48,7 +36,7 @@ static bool mark_of(const struct digest *d, const struct stat *st, struct digest
 static int open_marks(const struct store *s, int flags)
 {
     AUTO(mem) char *path = xprintf("%s/verified", store_path(s));
-    return fs->open(path, flags, 0666);
+    return fs_open(path, flags, 0666);
 }
 
 bool verified_is(const struct store *s, const struct digest *d, const struct stat *st)

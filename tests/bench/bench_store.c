@@ -123,7 +123,7 @@ static bool put(const char *file, const char *path, double *ret_seconds, int64_t
     if (!store_open(path, &s, err))
         return false;
     double start = clock_seconds();
-    if (!store_put_file(s, file, &d, &size, err))
+    if (!store_put_file(s, file, &d, &size, err) || !store_flush(s, err))
         return false;
     *ret_seconds = clock_seconds() - start;
     *ret_stored = stored_size(path, &d);

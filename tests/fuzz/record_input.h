@@ -86,7 +86,7 @@ static inline void record_input_record(const uint8_t *data, size_t n)
             abort();
         (void)store_record_complete(s, r);
         if (store_put_record(s, r, &err)) {
-            if (!store_get_record(s, &key, &again, &err))
+            if (!store_flush(s, &err) || !store_get_record(s, &key, &again, &err))
                 abort();
             record_input_same(r, again);
             record_free(again);
