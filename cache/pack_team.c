@@ -3,6 +3,9 @@
 #include <sched.h>
 
 #define MOST 256 /* threads */
+/* Bytes of a write: for more, the kernel takes the cache's pages as large runs, which are more often memory
+ * that nobody has touched for long; its first touch is dear. */
+#define PIECE ((size_t)128 << 10)
 
 static int cores(void)
 {
@@ -92,7 +95,11 @@ bool pack_team_pwrite(struct pack_team *t, const struct frame_file *f, const voi
                       struct error *err)
 {
     pthread_mutex_lock(&t->file);
-    bool ok = fs_pwrite_all(f->fd, p, n, at, f->path, err);
+    bool ok = true;
+    for (size_t done = 0, piece; ok && done < n; done += piece) {
+        piece = n - done < PIECE ? n - done : PIECE;
+        ok = fs_pwrite_all(f->fd, (const char *)p + done, piece, at + (int64_t)done, f->path, err);
+    }
     pthread_mutex_unlock(&t->file);
     return ok;
 }
