@@ -2,7 +2,7 @@
 #   make                 build/weft            make SAN=address,undefined   the same under build/san-*
 #   make test            everything that CI runs
 #   make fault           files that fail, kills, power loss (docs/testing.md)
-#   make fuzz            libFuzzer on experiment files, FUZZ_SECONDS=600
+#   make fuzz            libFuzzer on what is read, FUZZ_SECONDS=600 each; FUZZ='spec pack' chooses
 #   make quickstart      a real experiment, start to table        V=1: show whole commands
 SAN      ?=
 comma    := ,
@@ -106,10 +106,12 @@ install: $(OBJ)/weft $(DOCS)
 	install -D -m 644 build/docs/weft.fish $(SHARE)/fish/vendor_completions.d/weft.fish
 # Needs clang; nothing else does, so it is not among DEBS.
 FUZZ_SAN := fuzzer-no-link,address,undefined
+FUZZ_OBJ := build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz
+FUZZ     ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz: deps
 	@sh tests/deps.sh clang libomp-dev
-	@$(MAKE) --no-print-directory CC=clang CFLAGS=-g SAN=$(FUZZ_SAN) build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz/fuzz_spec
-	@sh tests/fuzz/run.sh build/san-$(subst $(comma),-,$(FUZZ_SAN))/tests/fuzz/fuzz_spec
+	@$(MAKE) --no-print-directory CC=clang CFLAGS=-g SAN=$(FUZZ_SAN) $(FUZZ:%=$(FUZZ_OBJ)/fuzz_%)
+	@sh tests/fuzz/run.sh $(FUZZ_OBJ) $(FUZZ)
 $(OBJ)/tests/fuzz/fuzz_%: LDLIBS += -fsanitize=fuzzer
 # Every fault at every call, kills, and many runs on one store: docs/testing.md.
 fault: deps

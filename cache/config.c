@@ -10,7 +10,7 @@ const struct param store_config_rows[] = {
           .doc = "zstd level of objects; the digits that no level can press are stored as they are"),
     PARAM(struct store_config, threads, .def = "0", .min = 0, .max = 1024,
           .doc = "threads that compress and decompress; 0: as many as the process has cores"),
-    PARAM(struct store_config, block, .def = "4194304", .min = 65536, .max = 67108864, .unit = "bytes",
+    PARAM(struct store_config, block, .def = "1048576", .min = 65536, .max = 67108864, .unit = "bytes",
           .doc = "content that is compressed as one, and read as one"),
     PARAM(struct store_config, max_size, .def = "0", .min = 0, .max = 1e18, .unit = "bytes",
           .doc = "objects and records together take no more than this; 0: no limit"),

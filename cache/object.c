@@ -1,16 +1,19 @@
-/* Objects: one zstd frame a content, named by the SHA-256 of the content. */
+/* Objects: content packed into a file (cache/pack.h) that is named by the SHA-256 of the content. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "cache/frame.h"
+#include "cache/pack.h"
 #include "cache/store_impl.h"
+#include "cache/verified.h"
 #include <errno.h>
 #include <fcntl.h>
 
-#define LEVEL 3
+/* ---- in ---- */
 
-static bool write_object(struct store *s, const struct frame_file *from, int64_t size, const struct digest *d,
-                         struct error *err)
+/* Packed below tmp/, then renamed to its digest, or dropped when it is there already. want NULL: not known
+ * before. */
+static bool write_object(struct store *s, const struct frame_file *from, int64_t size,
+                         const struct digest *want, struct digest *ret, struct error *err)
 {
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
@@ -18,28 +21,38 @@ static bool write_object(struct store *s, const struct frame_file *from, int64_t
     struct frame_file to = {fs_open(temp, O_WRONLY | O_CREAT | O_TRUNC, 0666), temp};
     if (to.fd < 0)
         return error_errno(err, "cannot create '%s'", temp);
-    struct digest again;
-    bool ok = frame_write(from, size, &to, LEVEL, &again, err);
-    if (ok && !digest_equal(&again, d))
+    const struct store_config *c = &s->config;
+    struct pack_options o = {.level = (int)c->level, .threads = (int)c->threads, .block = c->block};
+    bool ok = pack_write(from, size, &to, &o, ret, err);
+    if (ok && want && !digest_equal(ret, want))
         ok = error_set(err, NULL, ERROR_SYSTEM, "'%s' changed while it was stored", from->path);
-    return store_commit_object(s, ok, to.fd, temp, d, err);
+    if (ok && store_has(s, ret)) {
+        fs->close(to.fd);
+        fs->unlink(temp);
+        return true;
+    }
+    return store_commit_object(s, ok, to.fd, temp, ret, err);
 }
 
 bool store_put_file(struct store *s, const char *path, struct digest *ret, int64_t *ret_size,
                     struct error *err)
 {
-    struct digest d;
-    int64_t size;
-    if (!hash_file(path, &d, &size, err))
+    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return error_errno(err, "cannot open '%s'", path);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, NULL, ERROR_INPUT, "'%s' is not a regular file", path);
+    struct digest known;
+    int64_t size = st.st_size;
+    /* A long file is read once, for its digest and its blocks; for a short one it is cheaper to ask first. */
+    bool is_short = size <= s->config.block;
+    if (is_short && !hash_file(path, &known, &size, err))
         return false;
-    if (!store_has(s, &d)) {
-        AUTO(fd) int from = fs_open(path, O_RDONLY, 0);
-        if (from < 0)
-            return error_errno(err, "cannot open '%s'", path);
-        if (!write_object(s, &(struct frame_file){from, path}, size, &d, err))
-            return false;
-    }
-    *ret = d;
+    if (is_short && store_has(s, &known))
+        *ret = known;
+    else if (!write_object(s, &(struct frame_file){fd, path}, size, is_short ? &known : NULL, ret, err))
+        return false;
     if (ret_size)
         *ret_size = size;
     return true;
@@ -51,25 +64,88 @@ bool store_has(struct store *s, const struct digest *d)
     return store_stat(s->objects, d, &st) || commit_waits(s->commit, COMMIT_OBJECT, d);
 }
 
-static bool damaged(struct store *s, const char *object, const struct digest *d, const char *how,
+/* ---- out ---- */
+
+/* Open object d for reading; the path is malloc'd, whatever happens. */
+static bool open_object(struct store *s, const struct digest *d, char **ret_path, struct frame_file *ret,
+                        struct error *err)
+{
+    *ret_path = store_file(s, "objects", d);
+    if (commit_waits(s->commit, COMMIT_OBJECT, d) && !store_flush(s, err))
+        return false;
+    *ret = (struct frame_file){fs_open(*ret_path, O_RDONLY, 0), *ret_path};
+    if (ret->fd >= 0)
+        return true;
+    return errno == ENOENT ? error_set(err, NULL, ERROR_DAMAGE, "an object is missing: '%s'", *ret_path)
+                           : error_errno(err, "cannot open '%s'", *ret_path);
+}
+
+static bool damaged(struct store *s, const struct frame_file *f, const struct digest *d, const char *how,
                     struct error *err)
 {
     char hex[DIGEST_HEX];
-    store_quarantine(s, object, "object", d);
+    store_quarantine(s, f->path, "object", d);
     return error_set(err, NULL, ERROR_DAMAGE, "object %.12s is damaged (%s): moved to quarantine",
                      digest_hex(d, hex), how);
 }
 
+/* Its header says that the file is object d; what follows may be damaged. */
+static bool is_object(const struct frame_file *f, const struct digest *d, const char **why, struct error *err)
+{
+    struct pack_info i;
+    if (!pack_open(f, &i, why, err))
+        return false;
+    if (!digest_equal(&i.digest, d))
+        *why = "of another digest";
+    return !*why;
+}
+
+static bool unpack(struct store *s, const struct frame_file *f, const struct digest *d, int64_t size,
+                   const struct frame_file *to, const char **why, struct error *err)
+{
+    struct stat st;
+    if (fstat(f->fd, &st) != 0)
+        return error_errno(err, "cannot stat '%s'", f->path);
+    bool known = verified_is(s, d, &st);
+    if (!is_object(f, d, why, err) ||
+        !pack_read(f, to, size, known ? NULL : d, (int)s->config.threads, why, err))
+        return false;
+    if (!known)
+        verified_mark(s, d, &st);
+    return true;
+}
+
 bool store_get_file(struct store *s, const struct digest *d, int64_t size, const char *to, struct error *err)
 {
-    AUTO(mem) char *object = store_file(s, "objects", d);
-    if (commit_waits(s->commit, COMMIT_OBJECT, d) && !store_flush(s, err))
+    AUTO(mem) char *path = NULL;
+    struct frame_file from, out;
+    if (!open_object(s, d, &path, &from, err))
         return false;
-    AUTO(fd) int from = fs_open(object, O_RDONLY, 0);
-    if (from < 0)
-        return errno == ENOENT ? error_set(err, NULL, ERROR_DAMAGE, "an object is missing: '%s'", object)
-                               : error_errno(err, "cannot open '%s'", object);
-    const char *why;
-    bool ok = store_unpack(&(struct frame_file){from, object}, d, size, to, &why, err);
-    return ok || (why ? damaged(s, object, d, why, err) : false);
+    AUTO(fd) int fd = from.fd;
+    out = (struct frame_file){fs_open(to, O_WRONLY | O_CREAT | O_EXCL, 0444), to};
+    if (out.fd < 0)
+        return error_errno(err, "cannot create '%s'", to);
+    const char *why = NULL;
+    bool ok = unpack(s, &from, d, size, &out, &why, err);
+    if (fs->close(out.fd) != 0 && ok && errno != EINTR)
+        ok = error_errno(err, "cannot close '%s'", to);
+    if (!ok)
+        fs->unlink(to);
+    return ok || (why ? damaged(s, &from, d, why, err) : false);
+}
+
+bool store_read_at(struct store *s, const struct digest *d, int64_t size, int64_t at, void *p, size_t n,
+                   struct error *err)
+{
+    AUTO(mem) char *path = NULL;
+    struct frame_file from;
+    if (at < 0 || at > size || (uint64_t)(size - at) < n)
+        return error_set(err, NULL, ERROR_INPUT, "an object of %lld bytes has no %zu from %lld on",
+                         (long long)size, n, (long long)at);
+    if (!open_object(s, d, &path, &from, err))
+        return false;
+    AUTO(fd) int fd = from.fd;
+    const char *why = NULL;
+    return (is_object(&from, d, &why, err) && pack_read_at(&from, size, at, p, n, &why, err)) ||
+           (why ? damaged(s, &from, d, why, err) : false);
 }

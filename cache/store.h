@@ -1,5 +1,5 @@
 /* The store: objects by content digest, records by task key. Any number of processes may share one store.
- *   objects/ab/cdef...   one zstd frame a file (`zstd -d` reads it), named by SHA-256 of its content
+ *   objects/ab/cdef...   zstd frames in a file (cache/pack.h), named by SHA-256 of its content
  *   records/ab/cdef...   JSON: what a key produced (docs/store-format.md)
  *   index                what planning needs of the records (cache/index.h)
  *   imports/             memo of digests of outside files by (path, size, mtime, inode)

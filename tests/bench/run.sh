@@ -41,6 +41,12 @@ ROWS
     echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
     echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
     echo "none|$bench/bench_sweep 1|true"
+    for kind in weights embeddings; do
+        echo "zstd -3 -T$THREADS|$bench/bench_store put $work/$kind|$bench/bench_store put $work/$kind zstd $THREADS"
+        for what in first again; do
+            echo "zstd -d x $THREADS|$bench/bench_store $what $work/$kind|$bench/bench_store $what $work/$kind zstd $THREADS"
+        done
+    done
 } | grep -E "${ONLY:-.}" >"$work/rows" || { echo "bench: ONLY='$ONLY' chooses no row" >&2; exit 2; }
 
 # What the rows read. Of a no-op everything is in the store, and ninja's files are there: what is left is to see that.
@@ -49,6 +55,9 @@ for n in 3000 20000; do
 done
 for width in 1000 10000; do
     ! grep -q "/noop$width " "$work/rows" || "$bench/bench_noop" data "$work/noop$width" $width || exit 1
+done
+for kind in weights embeddings; do
+    ! grep -q "/$kind" "$work/rows" || "$bench/bench_store" data "$work/$kind" $kind || exit 1
 done
 [ ! -d "$work/noop1000" ] || ninja -C "$work/noop1000" >/dev/null || echo "bench: no ninja to compare with" >&2
 

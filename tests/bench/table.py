@@ -30,6 +30,8 @@ def row(work, number, peer_name):
         out["gflops"] = round(statistics.median(o["gflops"] for o in ours), 1)
     if "kib_per_task" in ours[0]:
         out |= {k: statistics.median(o[k] for o in ours) for k in ("check", "plan", "kib_per_task")}
+    if "stored" in ours[0]:
+        out |= {"stored": ours[0]["stored"], "peer_stored": peers[0]["stored"] if peers else None}
     # A choice that is worth less than the peer's would be no faster choice.
     if "logdet" in ours[0] and peers and ours[0]["logdet"] < peers[0]["logdet"] - 1e-3 * abs(peers[0]["logdet"]):
         sys.exit(f"bench: {out['name']}: log det {ours[0]['logdet']} is below the peer's {peers[0]['logdet']}")
@@ -50,6 +52,8 @@ def main():
         rate = f"{r['gflops']:.0f} ({r['gflops'] / peak:.0%})" if "gflops" in r and peak else ""
         if "kib_per_task" in r:
             rate = f"{r['kib_per_task']:.2f} KiB/task"
+        if "stored" in r:
+            rate = f"size / {r['stored']:.3f}, peer {show(r['peer_stored'])}"
         print(f"{r['name']:30} {show(r['ours']):>8} {show(r['peer']):>8} {r['unit']:8} {show(r['ratio']):>6}  {rate:22} {r['peer_name']}")
 
 
