@@ -32,12 +32,10 @@ struct commit {
 
 static bool sync_file(const char *path, struct error *err)
 {
-    int fd = fs_open(path, O_RDONLY, 0), rc;
+    int fd = fs_open(path, O_RDONLY, 0);
     if (fd < 0)
         return error_errno(err, "cannot open '%s'", path);
-    while ((rc = fs->fsync(fd)) != 0 && errno == EINTR)
-        ;
-    bool ok = rc == 0 || error_errno(err, "cannot sync '%s'", path);
+    bool ok = fs_sync(fd) == 0 || error_errno(err, "cannot sync '%s'", path);
     fs->close(fd);
     return ok;
 }

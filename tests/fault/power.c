@@ -37,7 +37,8 @@ static struct step *steps;
 static size_t n_dirty, cap_dirty, n_steps, cap_steps;
 static struct rng chance;
 static unsigned long n_kept;
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP; /* power_off removes files, too */
+static bool off;
 
 void power_begin(const char *store, const char *aside, uint64_t seed, uint64_t call)
 {
@@ -59,7 +60,7 @@ void power_unlock(void)
 static bool ours(const char *path)
 {
     size_t n = strlen(below);
-    return strncmp(path, below, n) == 0 && (path[n] == '/' || !path[n]);
+    return !off && strncmp(path, below, n) == 0 && (path[n] == '/' || !path[n]);
 }
 
 /* ---- what is in files ---- */
@@ -163,6 +164,8 @@ void power_opened(int fd, const char *path, bool created, bool truncated)
 
 void power_removes(const char *path)
 {
+    if (off)
+        return;
     struct step *s = add_step(REMOVED, path, path);
     look(s, path);
     if (ours(path))
@@ -186,6 +189,8 @@ void power_renames(const char *from, const char *to)
 
 void power_forget(void)
 {
+    if (off)
+        return;
     struct step *s = &steps[--n_steps];
     if (s->kept)
         unlink(s->kept);
@@ -289,7 +294,8 @@ static void kill_children(void)
 
 void power_off(void)
 {
-    fs = &fs_real;
+    power_lock(); /* for good: other threads change nothing any more */
+    off = true;
     kill_children();
     /* A journal of a file system keeps an order, at least of what it forgets; or all that it may forget is
      * gone. */

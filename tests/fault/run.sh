@@ -4,5 +4,4 @@ set -eu
 obj=$1
 seed=${FAULT_SEED:-1}
 python3 tests/fault/campaign.py "$obj" --stride "${FAULT_STRIDE:-1}" --seed "$seed" --kills "${FAULT_KILLS:-500}"
-# Until one run waits for what another computes, a key may be computed by two.
-python3 tests/fault/concurrency.py "$obj" --rounds "${FAULT_ROUNDS:-20}" --seed "$seed" --no-single-flight
+python3 tests/fault/concurrency.py "$obj" --rounds "${FAULT_ROUNDS:-20}" --seed "$seed"
