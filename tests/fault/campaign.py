@@ -60,6 +60,7 @@ class Campaign:
             with open(largest, "r+b") as f:
                 f.seek(os.path.getsize(largest) // 2)
                 f.write(b"damaged")
+        shutil.rmtree(os.path.join(half, "hot"), ignore_errors=True)  # else what is damaged may never be read
         stopped = os.path.join(self.root, "stopped")
 
         def wait_for_state(p):
