@@ -116,7 +116,7 @@ static bool decompress(int from, struct writer *w, int64_t size, struct hasher *
                 return false;
             }
             hasher_add(h, w->out, out.pos);
-            if (!fs_write_all(w->fd, w->out, out.pos, w->path, err))
+            if (w->fd >= 0 && !fs_write_all(w->fd, w->out, out.pos, w->path, err))
                 return false;
             done += (int64_t)out.pos;
         }
@@ -138,7 +138,7 @@ bool frame_read(const struct frame_file *from, const struct frame_file *to, int6
                 const struct digest *want, const char **why, struct error *err)
 {
     AUTO(mem) char *out = xmalloc(CHUNK);
-    struct writer w = {to->fd, to->path, out};
+    struct writer w = {to ? to->fd : -1, to ? to->path : NULL, out};
     struct hasher h;
     struct digest got;
     *why = NULL;

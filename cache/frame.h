@@ -13,8 +13,8 @@ struct frame_file { /* an open file; the path is for errors */
  * what was read comes back. */
 bool frame_write(const struct frame_file *from, int64_t size, const struct frame_file *to, int level,
                  struct digest *ret, struct error *err) MUST_CHECK;
-/* The frame that is the rest of `from`, to `to`: never more than `size` bytes. False with *why: it is
- * damaged; without: err says what failed. */
+/* The frame that is the rest of `from`, to `to` (NULL: nowhere): never more than `size` bytes. False with
+ * *why: it is damaged; without: err says what failed. */
 bool frame_read(const struct frame_file *from, const struct frame_file *to, int64_t size,
                 const struct digest *want, const char **why, struct error *err) MUST_CHECK;
 /* Fill p from fd, retrying EINTR; bytes read, short only at the end of the file; -1 on failure. */

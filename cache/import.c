@@ -92,7 +92,7 @@ static bool import_recall(const struct store *s, struct import *im)
 {
     AUTO(mem) char *memo = memo_path(s, im->path);
     AUTO_JSON j = fs_exists(memo) ? json_read(memo, NULL) : NULL;
-    const json_t *rows = json_object_get(j, "files");
+    const json_t *rows = store_unseal(j) ? json_object_get(j, "files") : NULL; /* damaged: read anew */
     size_t known = 0, r = 0;
     for (size_t i = 0; i < im->n; i++) {
         const json_t *row = NULL;
@@ -164,6 +164,7 @@ static bool import_remember(struct store *s, const struct import *im, struct err
     if (!j)
         return error_set(err, NULL, ERROR_INPUT, "import: a file name below '%s' is not valid UTF-8",
                          im->path);
+    store_seal(j);
     AUTO(mem) char *text = json_text(j, false);
     AUTO(mem) char *memo = memo_path(s, im->path);
     return store_publish(s, memo, text, strlen(text), err);

@@ -173,8 +173,7 @@ static bool read_fields(const json_t *j, struct record *r)
     return true;
 }
 
-/* NULL when the text is no intact record. */
-static struct record *read_record(const char *text, size_t n)
+struct record *record_parse(const char *text, size_t n)
 {
     AUTO_JSON j = json_parse(text, n, "record", NULL);
     if (!store_unseal(j))
@@ -198,7 +197,7 @@ bool store_get_record(struct store *s, const struct digest *key, struct record *
     size_t n;
     if (!fs_read_file(path, &text, &n, err))
         return false;
-    struct record *r = read_record(text, n);
+    struct record *r = record_parse(text, n);
     if (r && digest_equal(&r->key, key)) {
         *ret = r;
         return true;
@@ -259,7 +258,7 @@ bool store_each_record(struct store *s, bool (*see)(void *arg, const struct reco
         size_t len;
         if (!fs_read_file(path, &text, &len, NULL))
             continue;
-        struct record *r = read_record(text, len);
+        struct record *r = record_parse(text, len);
         if (r)
             more = see(arg, r);
         record_free(r);

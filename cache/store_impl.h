@@ -60,6 +60,11 @@ bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t
 void store_seal(json_t *j);
 /* Takes the seal off; false: it is not there or not right. */
 bool store_unseal(json_t *j) MUST_CHECK;
+/* NULL when the text is no intact record. */
+struct record *record_parse(const char *text, size_t n);
+/* Are header and state of a checkpoint's file what they should be? False with *why: no. */
+bool checkpoint_check(const struct frame_file *f, const struct digest *id, int64_t step, const char **why,
+                      struct error *err) MUST_CHECK;
 void hot_close(struct store *s);
 /* Move a damaged file out of the way, to quarantine/KIND-DIGEST. */
 void store_quarantine(const struct store *s, const char *file, const char *kind, const struct digest *d);
