@@ -2,7 +2,9 @@
  * Each retries what may pass (no connection, 408, 429, 5xx, a cut connection) with growing pauses or those
  * that the server asks for (Retry-After), goes on where a cut download stopped (Range, If-Range), and ends in
  * time: limits for the connection, for silence and for the whole. Proxy settings and ~/.netrc are libcurl's.
- * Credentials never appear in an error text. One thread at a time per struct http. */
+ * Redirects are followed, but take no credentials to another host, never lead from https to http, and not
+ * where requests are signed. Credentials never appear in an error text. One thread at a time per struct http.
+ */
 #ifndef BASE_HTTP_H
 #define BASE_HTTP_H
 #include "base/error.h"
@@ -15,7 +17,7 @@ struct http_options {
     int tries;                   /* in all, for each; 0: 5 */
     double pause;                /* seconds before the second try; doubled each time, with jitter; 0: 0.5 */
     double connect_timeout;      /* seconds; 0: 10 */
-    double silence_timeout;      /* seconds without a byte; 0: 30 */
+    double silence_timeout;      /* seconds without a KiB; 0: 30 */
     double total_timeout;        /* seconds of a transfer with all its tries; 0: none */
     const char *user, *password; /* basic authentication; NULL: from netrc, or none */
     const char *bearer;          /* a token; never sent to another host by a redirect */
@@ -23,6 +25,7 @@ struct http_options {
     const char *ca_file;         /* NULL: the system's */
     /* SigV4, when region is set: keys of AWS_ACCESS_KEY_ID and so on, given by the caller. */
     const char *region, *access_key, *secret_key, *session_token;
+    const char *unix_socket; /* connect there, whatever the host; NULL: to the host */
 };
 struct http *http_new(const struct http_options *o, struct error *err); /* NULL: failed */
 void http_free(struct http *h); /* ends what is under way without calling done */
@@ -33,8 +36,8 @@ struct http_reply {
     bool ok;          /* 2xx, and all of the body is there */
     char *body;       /* of a transfer into memory, NUL-ended; the callee may take it (set NULL) */
     size_t n;
-    int64_t size;    /* bytes of the whole content */
-    const char *url; /* after redirects */
+    int64_t size;    /* bytes of the whole content; -1: not known */
+    const char *url; /* after redirects, without user and password */
 };
 /* Header of the reply by its name, in any case; NULL: absent. Lives during done(). */
 const char *http_header(const struct http_reply *r, const char *name);
