@@ -89,7 +89,7 @@ static bool open_file(struct http_transfer *t, const char *path, int flags, int6
 {
     struct stat st;
     if (t->fd < 0)
-        t->fd = fs->open(path, flags, 0666);
+        t->fd = fs_open(path, flags, 0666);
     if (t->fd < 0 || fstat(t->fd, &st) != 0)
         return error_errno(&t->reply.err, "cannot open '%s'", path);
     *size = st.st_size;

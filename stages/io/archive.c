@@ -209,7 +209,7 @@ static bool pack_into(int fd, const char *path, struct archive_item **item, size
 
 bool archive_pack(const char *path, struct archive_item **item, size_t n, const char *to, struct error *err)
 {
-    int fd = fs->open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = fs_open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", to);
     bool ok = pack_into(fd, path, item, n, to, err);

@@ -86,7 +86,7 @@ static bool write_all(const struct safetensors_writer *w, const char *path, stru
 {
     AUTO(buf) struct buf header = {0};
     header_text(w, &header);
-    int fd = fs->open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = fs_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", path);
     bool ok = fs_write_all(fd, header.data, header.len, path, err);

@@ -85,7 +85,7 @@ static bool synthetic_run(struct stage_context *ctx, struct error *err)
 {
     const struct synthetic_params *p = ctx->params;
     const char *source = stage_out_file(ctx, "images", "source");
-    int fd = fs->open(source, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = fs_open(source, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", source);
     struct dataset_writer *w = dataset_writer_new(ctx->outputs[0]);

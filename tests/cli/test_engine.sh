@@ -95,6 +95,7 @@ done
 
 # -- damage of an object that a later task needs: a warning, what made it runs again, the digests are those of a clean run
 damage() { # HOW: flip, cut, empty or delete the object of the seed's weights; --record: flip a byte of its record
+    rm -rf "$WEFT_STORE/hot" # else its plain file serves as well
     python3 - "$WEFT_STORE" "$1" <<'P'
 import json, os, sys
 store, how = sys.argv[1:]
