@@ -12,17 +12,11 @@ const struct param store_config_rows[] = {
           .doc = "threads that compress and decompress; 0: as many as the process has cores"),
     PARAM(struct store_config, block, .def = "1048576", .min = 65536, .max = 67108864, .unit = "bytes",
           .doc = "content that is compressed as one, and read as one"),
-    PARAM(struct store_config, max_size, .def = "0", .min = 0, .max = 1e18, .unit = "bytes",
-          .doc = "objects and records together take no more than this; 0: no limit"),
     PARAM(struct store_config, hot_size, .def = "34359738368", .min = 0, .max = 1e18, .unit = "bytes",
           .doc = "plain files that lie ready for workers; those in use may exceed it"),
     PARAM(struct store_config, hot, .def = "", .doc = "their folder, absolute; empty: below the store"),
     PARAM(struct store_config, locks, .def = "true",
-          .doc = "the file system's locks can be relied on; false: see docs/store.md"),
-    PARAM(struct store_config, remote, .def = "",
-          .doc = "URL of the remote tier (http, https, s3); empty: none"),
-    PARAM(struct store_config, remote_mode, .def = "read-write", .choices = "read-write|read|write",
-          .doc = "what the remote tier is used for"),
+          .doc = "the file system's locks can be relied on; false: docs/store-format.md, Locks"),
     {0}};
 
 static bool take(const json_t *j, struct arena *a, struct store_config *ret, struct error *err)
@@ -40,7 +34,8 @@ static bool take(const json_t *j, struct arena *a, struct store_config *ret, str
         if (!param_set(row, ret, value, a, err))
             return false;
     }
-    return true;
+    return !*ret->hot || *ret->hot == '/' ||
+           error_set(err, NULL, ERROR_INPUT, "'hot' must be an absolute path, not '%s'", ret->hot);
 }
 
 bool config_read(const char *path, struct arena *a, struct store_config *ret, struct error *err)
@@ -54,20 +49,4 @@ bool config_read(const char *path, struct arena *a, struct store_config *ret, st
     if (!json_is_object(j))
         return error_set(err, NULL, ERROR_INPUT, "'%s' is not a JSON object", path);
     return take(j, a, ret, err) || error_context(err, "'%s'", path);
-}
-
-bool config_write(const char *path, const char *name, const json_t *value, struct error *err)
-{
-    AUTO(arena) struct arena a;
-    arena_init(&a);
-    struct store_config c;
-    AUTO_JSON j = fs_exists(path) ? json_read(path, err) : json_object();
-    if (!j)
-        return false;
-    json_object_set(j, name, (json_t *)(uintptr_t)value);
-    param_defaults(store_config_rows, &c, &a);
-    if (!take(j, &a, &c, err))
-        return false;
-    AUTO(mem) char *text = json_text(j, true);
-    return fs_publish(path, text, strlen(text), true, err);
 }

@@ -1,24 +1,19 @@
-/* What a store is set to: STORE/config, a JSON object; one row a setting, with its default (`weft cache
- * config`). A member that is no setting, or has a wrong value, is an error of whoever opens the store. */
+/* What a store is set to: STORE/config, a JSON object that people write; one row a setting, with its default.
+ * A member that is no setting, or has a wrong value, is an error of whoever opens the store. */
 #ifndef CACHE_CONFIG_H
 #define CACHE_CONFIG_H
 #include "base/param.h"
 
 struct store_config {
-    int64_t level;           /* of zstd, for objects */
-    int64_t threads;         /* that compress and decompress; 0: the process's cores */
-    int64_t block;           /* bytes of content that are compressed as one */
-    int64_t max_size;        /* bytes of objects and records, held by reservation; 0: no limit */
-    int64_t hot_size;        /* bytes of plain files that lie ready; those in use may exceed it */
-    const char *hot;         /* folder of them; "": below the store */
-    bool locks;              /* the file system's locks can be relied on */
-    const char *remote;      /* URL of the remote tier; "": none */
-    const char *remote_mode; /* read-write, read, write */
+    int64_t level;    /* of zstd, for objects */
+    int64_t threads;  /* that compress and decompress; 0: the process's cores */
+    int64_t block;    /* bytes of content that are compressed as one */
+    int64_t hot_size; /* bytes of plain files that lie ready; those in use may exceed it */
+    const char *hot;  /* folder of them; "": below the store */
+    bool locks;       /* the file system's locks can be relied on */
 };
 extern const struct param store_config_rows[];
 
 /* The file's settings over the defaults; strings live in the arena. No file: the defaults. */
 bool config_read(const char *path, struct arena *a, struct store_config *ret, struct error *err) MUST_CHECK;
-/* Set one and write the file anew; value is its JSON. */
-bool config_write(const char *path, const char *name, const json_t *value, struct error *err) MUST_CHECK;
 #endif

@@ -60,8 +60,9 @@ static bool hot_open(struct store *s, struct error *err)
             break;
         h->lock = fs_open(h->dir, O_RDONLY | O_DIRECTORY, 0);
         struct stat mine, there;
-        if (h->lock >= 0 && (flock(h->lock, LOCK_SH) != 0 || fstat(h->lock, &mine) != 0 ||
-                             stat(h->dir, &there) != 0 || mine.st_ino != there.st_ino)) {
+        if (h->lock >= 0 && s->config.locks &&
+            (flock(h->lock, LOCK_SH) != 0 || fstat(h->lock, &mine) != 0 || stat(h->dir, &there) != 0 ||
+             mine.st_ino != there.st_ino)) {
             close(h->lock);
             h->lock = -1;
         }

@@ -79,8 +79,10 @@ enum lock_answer lock_take(struct locks *l, enum lock_kind kind, const struct di
             continue;
         if (errno == EAGAIN || errno == EACCES)
             return LOCK_BUSY;
-        error_errno(err, "cannot lock in '%s' (a file system without locks? see `weft cache config locks`)",
-                    l->dir);
+        error_errno(
+            err,
+            "cannot lock in '%s' (a file system without locks? set \"locks\": false in the store's config)",
+            l->dir);
         return LOCK_ERROR;
     }
     return LOCK_MINE;

@@ -141,8 +141,8 @@ static void sweep(const struct store *s)
 /* The store's own folders, as durable as what will be in them. */
 static bool make_folders(const struct store *s, struct error *err)
 {
-    static const char *const folder[] = {"objects", "records", "imports",    "checkpoints", "locks",
-                                         "tmp",     "runs",    "quarantine", "pins"};
+    static const char *const folder[] = {"objects", "records", "imports", "checkpoints",
+                                         "locks",   "tmp",     "runs",    "quarantine"};
     bool made = false;
     for (size_t i = 0; i < sizeof folder / sizeof *folder; i++) {
         AUTO(mem) char *dir = xprintf("%s/%s", s->path, folder[i]);

@@ -28,8 +28,9 @@ static struct store *open_store(void)
 static void configure(const char *name, json_int_t value)
 {
     AUTO(mem) char *path = at("store/config");
-    AUTO_JSON j = json_integer(value);
-    assert_true(config_write(path, name, j, NULL));
+    AUTO_JSON j = fs_exists(path) ? json_read(path, NULL) : json_object();
+    json_object_set_new(j, name, json_integer(value));
+    assert_true(json_write(path, j, NULL));
 }
 
 /* Words in an order that repeats late. */

@@ -49,7 +49,7 @@ static char *ran(const struct resolver *r, const struct spec *s, const char *tas
     AUTO(mem) char *path = source ? xstrdup(source) : xprintf("%s/in", root);
     struct record_file f = {.name = "f", .source = (char *)(uintptr_t)source};
     struct error err = {0};
-    assert_true(source || fs_write_file(path, content, strlen(content), &err));
+    assert_true(source || fs_write_file(path, content, strlen(content ? content : ""), &err));
     assert_true(source ? store_import(store, path, &f.digest, &f.size, &err)
                        : store_put_file(store, path, &f.digest, &f.size, &err));
     struct record_output o = {
@@ -110,6 +110,51 @@ static void chain(void **state)
     assert_int_equal(all[spec_find(s, "b")->index], RESOLVE_MISS);
     assert_false(r.task[spec_find(s, "b")->index].lost);
     assert_false(digest_equal(&before, &r.task[spec_find(s, "b")->index].key));
+    resolver_done(&r, s);
+    spec_free(s);
+}
+
+/* What became of task "a" whose content was let go. */
+static enum resolution freed(struct resolver *r, const struct spec *s, const char *named)
+{
+    enum resolution all[3];
+    bool name[3] = {false}, wanted[3] = {true, true, true};
+    struct error err = {0};
+    if (named)
+        name[spec_find(s, named)->index] = true;
+    assert_true(resolve_all(r, s, all, &err));
+    assert_int_equal(all[spec_find(s, "a")->index], RESOLVE_FREED);
+    resolve_needed(s, wanted, name, all);
+    return all[spec_find(s, "a")->index];
+}
+
+/* A result without its content is as good as a hit, until somebody needs more than its digests. */
+static void let_go(void **state)
+{
+    struct spec *s = read_spec("  a: { uses: source, with: { text: freed } }\n"
+                               "  b: { uses: step, in: { data: a } }\n"
+                               "  c: { uses: step, in: { data: b, more: a } }\n");
+    struct resolver r;
+    enum resolution all[3];
+    resolver_init(&r, s, store);
+    expect(&r, s, "a", RESOLVE_MISS);
+    AUTO(mem) char *object = ran(&r, s, "a", "to be let go", NULL);
+    expect(&r, s, "a", RESOLVE_HIT);
+    expect(&r, s, "b", RESOLVE_MISS);
+    free(ran(&r, s, "b", "of b", NULL));
+    assert_true(store_free(store, &r.task[spec_find(s, "a")->index].key, 1, NULL));
+    assert_false(fs_exists(object));
+    assert_int_equal(freed(&r, s, NULL), RESOLVE_MISS); /* c has to run */
+    assert_int_equal(r.task[spec_find(s, "b")->index].entry != NULL, true);
+    free(ran(&r, s, "c", "of c", NULL));
+    assert_int_equal(freed(&r, s, NULL), RESOLVE_HIT);
+    assert_int_equal(freed(&r, s, "a"), RESOLVE_MISS); /* asked for by name */
+    assert_true(store_free(store, &r.task[spec_find(s, "c")->index].key, 1, NULL));
+    assert_int_equal(freed(&r, s, NULL),
+                     RESOLVE_MISS); /* c is a result: it is needed, and with it its inputs */
+    free(ran(&r, s, "a", "to be let go", NULL));
+    assert_true(resolve_all(&r, s, all, NULL));
+    assert_int_equal(all[spec_find(s, "a")->index], RESOLVE_HIT);
     resolver_done(&r, s);
     spec_free(s);
 }
@@ -193,7 +238,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chain), cmocka_unit_test(damaged_record),
-                                       cmocka_unit_test(imports)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chain), cmocka_unit_test(let_go),
+                                       cmocka_unit_test(damaged_record), cmocka_unit_test(imports)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
