@@ -12,11 +12,17 @@ const struct param store_config_rows[] = {
           .doc = "threads that compress and decompress; 0: as many as the process has cores"),
     PARAM(struct store_config, block, .def = "1048576", .min = 65536, .max = 67108864, .unit = "bytes",
           .doc = "content that is compressed as one, and read as one"),
+    PARAM(struct store_config, max_size, .def = "0", .min = 0, .max = 1e18, .unit = "bytes",
+          .doc = "objects and records together take no more than this; 0: no limit"),
     PARAM(struct store_config, hot_size, .def = "34359738368", .min = 0, .max = 1e18, .unit = "bytes",
           .doc = "plain files that lie ready for workers; those in use may exceed it"),
     PARAM(struct store_config, hot, .def = "", .doc = "their folder, absolute; empty: below the store"),
     PARAM(struct store_config, locks, .def = "true",
           .doc = "the file system's locks can be relied on; false: docs/store-format.md, Locks"),
+    PARAM(struct store_config, remote, .def = "",
+          .doc = "URL of the remote tier (http, https, s3); empty: none"),
+    PARAM(struct store_config, remote_mode, .def = "read-write", .choices = "read-write|read|write",
+          .doc = "what the remote tier is used for"),
     {0}};
 
 static bool take(const json_t *j, struct arena *a, struct store_config *ret, struct error *err)

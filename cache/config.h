@@ -5,12 +5,15 @@
 #include "base/param.h"
 
 struct store_config {
-    int64_t level;    /* of zstd, for objects */
-    int64_t threads;  /* that compress and decompress; 0: the process's cores */
-    int64_t block;    /* bytes of content that are compressed as one */
-    int64_t hot_size; /* bytes of plain files that lie ready; those in use may exceed it */
-    const char *hot;  /* folder of them; "": below the store */
-    bool locks;       /* the file system's locks can be relied on */
+    int64_t level;           /* of zstd, for objects */
+    int64_t threads;         /* that compress and decompress; 0: the process's cores */
+    int64_t block;           /* bytes of content that are compressed as one */
+    int64_t max_size;        /* bytes of objects and records, held by reservation; 0: no limit */
+    int64_t hot_size;        /* bytes of plain files that lie ready; those in use may exceed it */
+    const char *hot;         /* folder of them; "": below the store */
+    bool locks;              /* the file system's locks can be relied on */
+    const char *remote;      /* URL of the remote tier; "": none */
+    const char *remote_mode; /* read-write, read, write */
 };
 extern const struct param store_config_rows[];
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const char *const kind_name[] = {
-    [VERIFY_OBJECT] = "object",         [VERIFY_RECORD] = "record",   [VERIFY_MISSING] = "missing",
-    [VERIFY_CHECKPOINT] = "checkpoint", [VERIFY_FOREIGN] = "foreign",
+    [VERIFY_OBJECT] = "object",         [VERIFY_RECORD] = "record", [VERIFY_MISSING] = "missing",
+    [VERIFY_CHECKPOINT] = "checkpoint", [VERIFY_PIN] = "pin",       [VERIFY_FOREIGN] = "foreign",
 };
 
 const char *verify_kind_name(enum verify_kind k)

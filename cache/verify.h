@@ -8,6 +8,7 @@ enum verify_kind {
     VERIFY_RECORD,     /* damaged: seal, key, text */
     VERIFY_MISSING,    /* a record names an object that is not there, and was not freed */
     VERIFY_CHECKPOINT, /* damaged */
+    VERIFY_PIN,        /* damaged */
     VERIFY_FOREIGN     /* a file that the store did not make */
 };
 struct verify_finding {
