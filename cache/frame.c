@@ -4,9 +4,15 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zstd.h>
 
 #define CHUNK ((size_t)1 << 20)
+#define SEAL  40 /* bytes: a skippable frame with the SHA-256 of the frame as it is stored */
+
+static const uint8_t seal_front[8] = {0x50, 0x2A, 0x4D, 0x18, sizeof(struct digest)};
 
 static void cctx_auto(ZSTD_CCtx **c)
 {
@@ -37,7 +43,8 @@ ssize_t frame_read_full(int fd, void *to, size_t n)
 struct writer {
     int fd;
     const char *path;
-    char *out; /* CHUNK bytes */
+    char *out;            /* CHUNK bytes */
+    struct hasher stored; /* what was compressed, or is to be read */
 };
 
 static bool compress_chunk(ZSTD_CCtx *z, struct writer *w, ZSTD_inBuffer *in, bool last, struct error *err)
@@ -49,6 +56,7 @@ static bool compress_chunk(ZSTD_CCtx *z, struct writer *w, ZSTD_inBuffer *in, bo
             return error_set(err, NULL, ERROR_SYSTEM, "zstd: %s", ZSTD_getErrorName(left));
         if (!fs_write_all(w->fd, w->out, out.pos, w->path, err))
             return false;
+        hasher_add(&w->stored, w->out, out.pos);
         if (last ? left == 0 : in->pos == in->size)
             return true;
     }
@@ -86,10 +94,41 @@ static bool compress_file(int from, const char *name, int64_t size, struct write
     return ok;
 }
 
-/* Decompress `from` into w; why (not err) is set when the frame itself is bad. Never writes more than size
- * bytes. */
-static bool decompress(int from, struct writer *w, int64_t size, struct hasher *h, const char **why,
-                       struct error *err)
+static void make_seal(struct writer *w, uint8_t ret[SEAL])
+{
+    struct digest d;
+    hasher_finish(&w->stored, &d);
+    memcpy(ret, seal_front, sizeof seal_front);
+    memcpy(ret + sizeof seal_front, d.byte, sizeof d.byte);
+}
+
+/* The bytes of the frame that begins here: what is left but the seal. */
+static bool stored_size(const struct frame_file *from, int64_t *ret, struct error *err)
+{
+    struct stat st;
+    off_t at = lseek(from->fd, 0, SEEK_CUR);
+    if (at < 0 || fstat(from->fd, &st) != 0)
+        return error_errno(err, "cannot look at '%s'", from->path);
+    *ret = st.st_size - at - SEAL;
+    return true;
+}
+
+static bool check_seal(int from, struct writer *w, const char **why, struct error *err)
+{
+    uint8_t want[SEAL], have[SEAL];
+    ssize_t n = frame_read_full(from, have, SEAL);
+    if (n < 0)
+        return error_errno(err, "cannot read an object");
+    make_seal(w, want);
+    if (n < SEAL || memcmp(want, have, SEAL) != 0)
+        *why = "it is not as it was written";
+    return !*why;
+}
+
+/* Decompress `stored` bytes of `from` into w; why (not err) is set when the frame itself is bad. Never writes
+ * more than size bytes. */
+static bool decompress(int from, int64_t stored, struct writer *w, int64_t size, struct hasher *h,
+                       const char **why, struct error *err)
 {
     __attribute__((cleanup(dctx_auto))) ZSTD_DCtx *z = ZSTD_createDCtx();
     AUTO(mem) char *chunk = xmalloc(CHUNK);
@@ -97,12 +136,14 @@ static bool decompress(int from, struct writer *w, int64_t size, struct hasher *
         return error_set(err, NULL, ERROR_SYSTEM, "zstd: out of memory");
     int64_t done = 0;
     size_t left = 1;
-    for (;;) {
-        ssize_t n = frame_read_full(from, chunk, CHUNK);
+    for (; stored > 0;) {
+        ssize_t n = frame_read_full(from, chunk, stored < (int64_t)CHUNK ? (size_t)stored : CHUNK);
         if (n < 0)
             return error_errno(err, "cannot read an object");
         if (n == 0)
             break;
+        stored -= n;
+        hasher_add(&w->stored, chunk, (size_t)n);
         ZSTD_inBuffer in = {chunk, (size_t)n, 0};
         while (in.pos < in.size) {
             if (left == 0) {
@@ -130,20 +171,27 @@ bool frame_write(const struct frame_file *from, int64_t size, const struct frame
                  struct digest *ret, struct error *err)
 {
     AUTO(mem) char *out = xmalloc(CHUNK);
-    struct writer w = {to->fd, to->path, out};
-    return compress_file(from->fd, from->path, size, &w, level, ret, err);
+    struct writer w = {.fd = to->fd, .path = to->path, .out = out};
+    uint8_t seal[SEAL];
+    hasher_init(&w.stored);
+    bool ok = compress_file(from->fd, from->path, size, &w, level, ret, err);
+    make_seal(&w, seal);
+    return ok && fs_write_all(to->fd, seal, SEAL, to->path, err);
 }
 
 bool frame_read(const struct frame_file *from, const struct frame_file *to, int64_t size,
                 const struct digest *want, const char **why, struct error *err)
 {
     AUTO(mem) char *out = xmalloc(CHUNK);
-    struct writer w = {to ? to->fd : -1, to ? to->path : NULL, out};
+    struct writer w = {.fd = to ? to->fd : -1, .path = to ? to->path : NULL, .out = out};
+    int64_t stored = 0;
     struct hasher h;
     struct digest got;
     *why = NULL;
     hasher_init(&h);
-    bool ok = decompress(from->fd, &w, size, &h, why, err);
+    hasher_init(&w.stored);
+    bool ok = stored_size(from, &stored, err) && decompress(from->fd, stored, &w, size, &h, why, err) &&
+              check_seal(from->fd, &w, why, err);
     hasher_finish(&h, &got);
     if (ok && !digest_equal(&got, want))
         *why = "content does not match its digest";

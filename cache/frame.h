@@ -1,4 +1,5 @@
-/* Private to cache/: one zstd frame, that is the content of a file, compressed; any zstd reads it. */
+/* Private to cache/: one zstd frame, that is the content of a file, compressed, and its seal, a skippable
+ * frame with the SHA-256 of the first as it is stored; any zstd reads them. */
 #ifndef CACHE_FRAME_H
 #define CACHE_FRAME_H
 #include "base/error.h"
@@ -9,8 +10,8 @@ struct frame_file { /* an open file; the path is for errors */
     int fd;
     const char *path;
 };
-/* `size` bytes, all that `from` has, become one frame at the end of `to`, at a level of zstd; the digest of
- * what was read comes back. */
+/* `size` bytes, all that `from` has, become one frame, sealed, at the end of `to`, at a level of zstd; the
+ * digest of what was read comes back. */
 bool frame_write(const struct frame_file *from, int64_t size, const struct frame_file *to, int level,
                  struct digest *ret, struct error *err) MUST_CHECK;
 /* The frame that is the rest of `from`, to `to` (NULL: nowhere): never more than `size` bytes. False with

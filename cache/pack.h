@@ -7,6 +7,7 @@
 #define CACHE_PACK_H
 #include "cache/frame.h"
 
+enum { PACK_SUM = 16 };
 struct pack_options {
     int level, threads; /* of zstd; threads 0: the process's cores */
     int64_t block;      /* bytes */
@@ -14,8 +15,9 @@ struct pack_options {
 struct pack_info {
     int64_t size, stored; /* of the content, of the file */
     int64_t block, blocks;
-    int width;            /* bytes of a number whose bytes lie in planes; 1: none do */
-    struct digest digest; /* of the content, as the header says */
+    int width;             /* bytes of a number whose bytes lie in planes; 1: none do */
+    struct digest digest;  /* of the content, as the header says */
+    uint8_t sum[PACK_SUM]; /* of the frames as they are stored, likewise */
 };
 /* `size` bytes, all that `from` has, packed into the empty file `to`; the digest of what was read comes back.
  */
@@ -24,10 +26,12 @@ bool pack_write(const struct frame_file *from, int64_t size, const struct frame_
 /* False with *why: damaged; without: err says what failed. So for all below. */
 bool pack_open(const struct frame_file *from, struct pack_info *ret, const char **why,
                struct error *err) MUST_CHECK;
-/* All of it into the empty file `to`, or nowhere (to NULL: it is only checked). `want` NULL: the blocks'
- * checksums alone, not the content's digest. */
+/* All of it into the empty file `to`. `want` NULL: the blocks' checksums alone, not the content's digest. */
 bool pack_read(const struct frame_file *from, const struct frame_file *to, int64_t size,
                const struct digest *want, int threads, const char **why, struct error *err) MUST_CHECK;
+/* Is every byte what was written? Those that no content comes from, too. */
+bool pack_check(const struct frame_file *from, const struct digest *want, int threads, const char **why,
+                struct error *err) MUST_CHECK;
 /* n bytes from `at` on, which lie within the content. Checksums of the blocks it touches are checked. */
 bool pack_read_at(const struct frame_file *from, int64_t size, int64_t at, void *p, size_t n,
                   const char **why, struct error *err) MUST_CHECK;

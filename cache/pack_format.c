@@ -8,8 +8,9 @@
 #define MAGIC_TABLE  0x184D2A5Eu
 #define MAGIC_END    0x8F92EAB1u /* of the seekable format */
 #define CHECKSUMS    0x80        /* its descriptor: entries have a checksum */
-#define VERSION      1
-#define CHECK        8 /* bytes of SHA-256 that end the header */
+#define VERSION      2
+#define CHECK        8           /* bytes of SHA-256 that end the header */
+#define EMPTY        0x51D8E999u /* checksum of no bytes */
 
 static uint8_t *put(uint8_t *p, uint64_t x, int bytes)
 {
@@ -34,6 +35,7 @@ void pack_header_write(const struct pack_info *i, uint8_t to[PACK_HEADER])
     put(to + 24, (uint64_t)i->block, 4);
     put(to + 28, (uint64_t)i->width, 1);
     memcpy(to + 32, i->digest.byte, sizeof i->digest.byte);
+    memcpy(to + 64, i->sum, sizeof i->sum);
     hash_bytes(to, PACK_HEADER - CHECK, &check);
     memcpy(to + PACK_HEADER - CHECK, check.byte, CHECK);
 }
@@ -44,33 +46,52 @@ bool pack_header_read(const uint8_t from[PACK_HEADER], struct pack_info *ret)
     *ret =
         (struct pack_info){.size = (int64_t)u64(from + 16), .block = pack_u32(from + 24), .width = from[28]};
     memcpy(ret->digest.byte, from + 32, sizeof ret->digest.byte);
+    memcpy(ret->sum, from + 64, sizeof ret->sum);
     pack_header_write(ret, again);
     if (memcmp(from, again, PACK_HEADER) != 0 || ret->size < 0 || ret->block < PACK_WIDEST ||
         ret->block > PACK_BLOCK || ret->block % PACK_WIDEST != 0)
         return false;
     ret->blocks = pack_blocks(ret->size, ret->block);
     return (ret->width == 1 || ret->width == 2 || ret->width == 4 || ret->width == 8) &&
-           ret->blocks <= PACK_FRAMES / ret->width;
+           ret->blocks < PACK_FRAMES / ret->width;
 }
+
+void pack_sum(const struct digest *block, int64_t blocks, uint8_t ret[PACK_SUM])
+{
+    struct digest d;
+    hash_bytes(block, (size_t)blocks * sizeof *block, &d);
+    memcpy(ret, d.byte, PACK_SUM);
+}
+
+static uint8_t *put_entry(uint8_t *p, const struct pack_frame *f)
+{
+    return put(put(put(p, f->stored, 4), f->size, 4), f->check, 4);
+}
+
+static const struct pack_frame header_frame = {PACK_HEADER, 0, EMPTY};
 
 uint8_t *pack_table_write(const struct pack_frame *f, int64_t n)
 {
     uint8_t *table = xmalloc(pack_table_size(n));
     uint8_t *p = put(put(table, MAGIC_TABLE, 4), pack_table_size(n) - PACK_PREFIX, 4);
+    p = put_entry(p, &header_frame);
     for (int64_t i = 0; i < n; i++)
-        p = put(put(put(p, f[i].stored, 4), f[i].size, 4), f[i].check, 4);
-    put(put(put(p, (uint64_t)n, 4), CHECKSUMS, 1), MAGIC_END, 4);
+        p = put_entry(p, &f[i]);
+    put(put(put(p, (uint64_t)n + 1, 4), CHECKSUMS, 1), MAGIC_END, 4);
     return table;
 }
 
 bool pack_table_read(const uint8_t *from, int64_t n, struct pack_frame *f)
 {
-    const uint8_t *end = from + pack_table_size(n) - PACK_FOOTER;
+    const uint8_t *end = from + pack_table_size(n) - PACK_FOOTER, *p = from + PACK_PREFIX;
+    uint8_t header[PACK_ENTRY];
+    put_entry(header, &header_frame);
     if (pack_u32(from) != MAGIC_TABLE || pack_u32(from + 4) != pack_table_size(n) - PACK_PREFIX ||
-        pack_u32(end) != n || end[4] != CHECKSUMS || pack_u32(end + 5) != MAGIC_END)
+        memcmp(p, header, sizeof header) != 0 || pack_u32(end) != n + 1 || end[4] != CHECKSUMS ||
+        pack_u32(end + 5) != MAGIC_END)
         return false;
     for (int64_t i = 0; i < n; i++) {
-        const uint8_t *p = from + PACK_PREFIX + (size_t)i * PACK_ENTRY;
+        p += PACK_ENTRY;
         f[i] = (struct pack_frame){pack_u32(p), pack_u32(p + 4), pack_u32(p + 8)};
     }
     return true;

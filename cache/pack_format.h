@@ -1,12 +1,13 @@
 /* Private to cache/pack*.c: where everything lies in an object's file.
- *   header         skippable frame: size, block, width, digest, a check of itself
+ *   header         skippable frame: size, block, width, digest, sum of the frames, a check of itself
  *   frames         of every block in order, `width` frames: the planes of its bytes
- *   seek table     skippable frame: of every frame its stored size, its size and its checksum */
+ *   seek table     skippable frame: of the header and every frame its stored size, its size and its checksum
+ */
 #ifndef CACHE_PACK_FORMAT_H
 #define CACHE_PACK_FORMAT_H
 #include "cache/pack.h"
 
-#define PACK_HEADER  72 /* bytes */
+#define PACK_HEADER  88 /* bytes */
 #define PACK_WIDEST  8  /* bytes of a number */
 #define PACK_BLOCK   ((int64_t)1 << 30)
 #define PACK_FRAMES  ((int64_t)1 << 27) /* as the seekable format says */
@@ -42,12 +43,14 @@ static inline size_t pack_plane_size(size_t n, int width, int j)
 }
 static inline size_t pack_table_size(int64_t frames)
 {
-    return PACK_PREFIX + (size_t)frames * PACK_ENTRY + PACK_FOOTER;
+    return PACK_PREFIX + (size_t)(frames + 1) * PACK_ENTRY + PACK_FOOTER;
 }
-/* The table of n frames as it lies in the file; malloc'd, pack_table_size(n) bytes. */
+/* The table of the header and n frames as it lies in the file; malloc'd, pack_table_size(n) bytes. */
 uint8_t *pack_table_write(const struct pack_frame *f, int64_t n);
 /* f[n] of it, when it is one; whether it fits the header is the caller's question. */
 bool pack_table_read(const uint8_t *from, int64_t n, struct pack_frame *f) MUST_CHECK;
+/* From the SHA-256 of every block's frames, as they are stored, in order: the header's sum. */
+void pack_sum(const struct digest *block, int64_t blocks, uint8_t ret[PACK_SUM]);
 /* Read n bytes at `at`, fewer only where the file ends; -1 on failure. */
 ssize_t pack_pread(int fd, void *p, size_t n, int64_t at);
 

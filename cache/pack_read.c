@@ -13,13 +13,14 @@
 #define TABLE "its seek table is spoilt"
 
 struct reader {
-    const struct frame_file *from, *to; /* to NULL: nowhere, or to memory */
+    const struct frame_file *from, *to; /* to NULL: to memory, or nowhere */
     struct pack_info info;
     struct pack_frame *frame; /* all frames of the file */
     int64_t *start;           /* of each block in the file, and where the last ends */
     bool check;               /* hash the content */
     struct hasher hash;
-    uint8_t *p; /* memory that takes n bytes of content from `at` on */
+    struct digest *sum; /* of every block as it is stored; NULL: nobody asks */
+    uint8_t *p;         /* memory that takes n bytes of content from `at` on */
     int64_t at;
     size_t n;
 };
@@ -33,6 +34,7 @@ static void reader_done(struct reader *r)
 {
     free(r->frame);
     free(r->start);
+    free(r->sum);
 }
 
 /* n bytes that must be there. */
@@ -153,6 +155,8 @@ static bool unpack(struct reader *r, int64_t block, struct desk *d, const char *
     uint8_t *to = i->width > 1 ? d->planes : d->out;
     if (!read_exactly(r->from, d->in, stored, r->start[block], why, err))
         return false;
+    if (r->sum)
+        hash_bytes(d->in, stored, &r->sum[block]);
     for (int j = 0; j < i->width; j++, f++) {
         if (!read_frame(d->z, f, in, to, why))
             return false;
@@ -212,23 +216,51 @@ static bool read_blocks(struct reader *r, int64_t begin, int64_t end, int thread
     return begin >= end || pack_team_run(&team, begin, end, threads, work, r, why, err);
 }
 
+/* All blocks; the content's digest, where it is asked for, is `want`. */
+static bool read_all(struct reader *r, const struct digest *want, int threads, const char **why,
+                     struct error *err)
+{
+    struct digest got;
+    if (want && !digest_equal(&r->info.digest, want)) {
+        *why = "of another digest";
+        return false;
+    }
+    r->check = want != NULL;
+    if (r->check)
+        hasher_init(&r->hash);
+    bool ok = read_blocks(r, 0, r->info.blocks, threads, why, err);
+    if (r->check)
+        hasher_finish(&r->hash, &got);
+    if (ok && want && !digest_equal(&got, want)) {
+        *why = "content does not match its digest";
+        return false;
+    }
+    return ok;
+}
+
 bool pack_read(const struct frame_file *from, const struct frame_file *to, int64_t size,
                const struct digest *want, int threads, const char **why, struct error *err)
 {
-    struct reader r = {.from = from, .to = to, .check = want != NULL};
-    struct digest got;
-    bool ok = read_table(&r, size, why, err);
-    if (ok && want && !digest_equal(&r.info.digest, want)) {
-        *why = "of another digest";
-        ok = false;
-    }
-    if (r.check)
-        hasher_init(&r.hash);
-    ok = ok && read_blocks(&r, 0, r.info.blocks, threads, why, err);
-    if (r.check)
-        hasher_finish(&r.hash, &got);
-    if (ok && want && !digest_equal(&got, want)) {
-        *why = "content does not match its digest";
+    struct reader r = {.from = from, .to = to};
+    bool ok = read_table(&r, size, why, err) && read_all(&r, want, threads, why, err);
+    reader_done(&r);
+    return ok;
+}
+
+bool pack_check(const struct frame_file *from, const struct digest *want, int threads, const char **why,
+                struct error *err)
+{
+    struct reader r = {.from = from};
+    struct pack_info i;
+    uint8_t sum[PACK_SUM];
+    bool ok = pack_open(from, &i, why, err) && read_table(&r, i.size, why, err);
+    if (ok)
+        r.sum = xcalloc((size_t)i.blocks + 1, sizeof *r.sum);
+    ok = ok && read_all(&r, want, threads, why, err);
+    if (ok)
+        pack_sum(r.sum, i.blocks, sum);
+    if (ok && memcmp(sum, r.info.sum, PACK_SUM) != 0) {
+        *why = "a bit that means nothing is not what it was";
         ok = false;
     }
     reader_done(&r);

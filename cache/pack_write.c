@@ -12,6 +12,7 @@ struct writer {
     const struct pack_info *info;
     const struct pack_options *o;
     struct pack_frame *frame; /* all frames of the file */
+    struct digest *sum;       /* of every block, as it is stored */
     struct hasher hash;
     int64_t end; /* where the next block goes */
 };
@@ -82,6 +83,7 @@ static bool write_block(struct writer *w, struct pack_team *t, int64_t block, st
     pack_team_pass(t, TURN_HASH);
     if (!press(b, w->info, n, w->frame + block * w->info->width, &stored, err))
         return false;
+    hash_bytes(b->out, stored, &w->sum[block]);
     if (!pack_team_wait(t, TURN_PLACE, block))
         return true;
     int64_t at = w->end;
@@ -135,16 +137,19 @@ bool pack_write(const struct frame_file *from, int64_t size, const struct frame_
     struct pack_team team;
     if (!choose_width(from, size, o->level, &i.width, err))
         return false;
-    if (i.blocks > PACK_FRAMES / i.width)
+    if (i.blocks >= PACK_FRAMES / i.width)
         return error_set(err, NULL, ERROR_INPUT,
                          "'%s' is too long for blocks of %lld bytes; set a larger block", from->path,
                          (long long)block);
     w.frame = xcalloc((size_t)(i.blocks * i.width) + 1, sizeof *w.frame);
+    w.sum = xcalloc((size_t)i.blocks + 1, sizeof *w.sum);
     hasher_init(&w.hash);
     bool ok = !i.blocks || pack_team_run(&team, 0, i.blocks, o->threads, work, &w, NULL, err);
     hasher_finish(&w.hash, &i.digest);
+    pack_sum(w.sum, i.blocks, i.sum);
     ok = ok && write_ends(&w, &i, err);
     free(w.frame);
+    free(w.sum);
     *ret = i.digest;
     return ok;
 }

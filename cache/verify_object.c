@@ -8,19 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* False with *why: damaged. */
-static bool is_whole(const struct frame_file *f, const struct digest *d, const char **why, struct error *err)
-{
-    struct pack_info i;
-    if (!pack_open(f, &i, why, err))
-        return false;
-    if (!digest_equal(&i.digest, d)) {
-        *why = "of another digest";
-        return false;
-    }
-    return pack_read(f, NULL, i.size, d, 1, why, err);
-}
-
 /* *ret_again: the file was replaced while it was read. */
 static bool look(struct verify *v, const struct verify_item *it, bool *ret_again, struct error *err)
 {
@@ -33,7 +20,7 @@ static bool look(struct verify *v, const struct verify_item *it, bool *ret_again
         return errno == ENOENT || error_errno(err, "cannot open '%s'", path);
     if (fstat(fd, &st) != 0)
         return error_errno(err, "cannot stat '%s'", path);
-    bool whole = is_whole(&(struct frame_file){fd, path}, &it->digest, &why, err);
+    bool whole = pack_check(&(struct frame_file){fd, path}, &it->digest, 1, &why, err);
     if (!whole && (!why || !verify_found(v, VERIFY_OBJECT, it, why, &st, ret_again, err)))
         return false;
     if (*ret_again)

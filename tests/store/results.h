@@ -131,7 +131,7 @@ static inline struct digest checkpoint_id(void)
 static inline void put_checkpoint(struct store *s, int64_t step)
 {
     AUTO(mem) char *in = at("in");
-    struct result r = {.name = "state", .n = 300, .kind = 1};
+    struct result r = {.name = "state", .n = 500};
     AUTO(mem) char *content = make_content(&r);
     struct digest id = checkpoint_id();
     struct error err = {0};
@@ -144,7 +144,7 @@ static inline bool check_checkpoint(struct store *s, int64_t step)
 {
     AUTO(mem) char *out = at("out");
     AUTO(mem) char *back = NULL;
-    struct result r = {.name = "state", .n = 300, .kind = 1};
+    struct result r = {.name = "state", .n = 500};
     AUTO(mem) char *content = make_content(&r);
     struct digest id = checkpoint_id();
     struct checkpoint c;

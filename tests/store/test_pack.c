@@ -122,6 +122,26 @@ static void check_zstd(const struct frame_file *f, const struct pack_info *i, co
     assert_memory_equal(join, p, n);
 }
 
+/* As any reader of the seekable format takes it: all frames from the file's start on, the header one of them.
+ */
+static void check_table(const struct frame_file *f, const struct pack_info *i)
+{
+    AUTO(mem) uint8_t *p = NULL;
+    size_t n = bytes_of(f, &p), frames = pack_u32(p + n - 9), table = 8 + 12 * frames + 9, stored = 0,
+           size = 0;
+    assert_true(pack_u32(p + n - 4) == 0x8F92EAB1u && p[n - 5] == 0x80 && table < n);
+    assert_true(pack_u32(p + n - table) == 0x184D2A5Eu && pack_u32(p + n - table + 4) == table - 8);
+    for (size_t k = 0; k < frames; k++) {
+        const uint8_t *entry = p + n - table + 8 + 12 * k;
+        uint32_t magic = pack_u32(p + stored);
+        assert_true(magic == (k ? 0xFD2FB528u : 0x184D2A50u));
+        stored += pack_u32(entry);
+        size += pack_u32(entry + 4);
+    }
+    assert_int_equal(stored, n - table);
+    assert_int_equal(size, i->size);
+}
+
 static void round_trips(void **state)
 {
     static const int width[KINDS] = {1, 1, 2, 4, 8, 1};
@@ -141,9 +161,10 @@ static void round_trips(void **state)
                 assert_int_equal(i.width, width[kind]);
             for (int threads = 0; threads < 4; threads++)
                 assert_true(unpack(&f, p, n, threads % 2 ? &d : NULL, threads));
-            assert_true(pack_read(&f, NULL, (int64_t)n, &d, 2, &why, NULL));
+            assert_true(pack_check(&f, &d, 2, &why, NULL));
             assert_false(pack_read(&f, NULL, (int64_t)n + 1, &d, 2, &why, NULL));
             assert_non_null(why);
+            check_table(&f, &i);
             check_zstd(&f, &i, p);
             done(&f);
         }
@@ -196,6 +217,7 @@ static void damage(enum content kind, size_t n, int64_t block, int want_width)
         bad[i] ^= (uint8_t)(1 << i % 8);
         assert_true(fs_pwrite_all(f.fd, bad + i, 1, (off_t)i, f.path, NULL));
         right += unpack(&f, p, n, i % 2 ? &d : NULL, 1);
+        assert_false(pack_check(&f, &d, 1, &why, NULL));
         assert_true(fs_pwrite_all(f.fd, good + i, 1, (off_t)i, f.path, NULL));
     }
     assert_true(right <= (size_t)(3 * want_width)); /* the one bit of a frame's header without a meaning */
