@@ -323,6 +323,39 @@ static bool may_go(const struct store *s, const struct lying *l)
     return !(ours && ours->n > 0) && (s->config.locks || time(NULL) - l->used.tv_sec > 24 * 3600);
 }
 
+/* Locks of its own tell of all who use a file, this process among them. */
+static bool remove_unused(struct locks *locks, const struct lying *l)
+{
+    if (lock_take(locks, LOCK_USE, &l->digest, true, NULL) != LOCK_MINE)
+        return false;
+    bool gone = fs->unlink(l->path) == 0;
+    lock_drop(locks, LOCK_USE, &l->digest);
+    return gone;
+}
+
+static struct locks *own_locks(const struct store *s)
+{
+    AUTO(mem) char *dir = xprintf("%s/locks", s->path);
+    return locks_open(dir, s->config.locks);
+}
+
+void store_hot_forget(struct store *s, const struct digest *d)
+{
+    struct stat st;
+    if (!hot_open(s, NULL))
+        return;
+    AUTO(mem) char *file = file_of(s, d);
+    struct lying l = {.path = file, .digest = *d};
+    if (lstat(file, &st) != 0)
+        return;
+    l.size = st.st_size;
+    l.used = st.st_atim;
+    struct locks *locks = own_locks(s);
+    if (may_go(s, &l) && remove_unused(locks, &l) && s->hot->bytes >= 0)
+        s->hot->bytes -= l.size;
+    locks_close(locks);
+}
+
 void store_hot_trim(struct store *s, int64_t limit, int64_t *ret_bytes, size_t *ret_n)
 {
     struct lying *all;
@@ -334,19 +367,14 @@ void store_hot_trim(struct store *s, int64_t limit, int64_t *ret_bytes, size_t *
     if (limit < 0)
         limit = s->config.hot_size;
     size_t n = list(s, &all, &bytes);
-    AUTO(mem) char *dir = xprintf("%s/locks", s->path);
-    struct locks *locks = locks_open(dir, s->config.locks); /* our own uses count too */
+    struct locks *locks = own_locks(s);
     if (n)
         qsort(all, n, sizeof *all, by_use);
     for (size_t i = 0; i < n; i++) {
-        if (bytes > limit && may_go(s, &all[i]) &&
-            lock_take(locks, LOCK_USE, &all[i].digest, true, NULL) == LOCK_MINE) {
-            if (fs->unlink(all[i].path) == 0) {
-                bytes -= all[i].size;
-                *ret_bytes += all[i].size;
-                ++*ret_n;
-            }
-            lock_drop(locks, LOCK_USE, &all[i].digest);
+        if (bytes > limit && may_go(s, &all[i]) && remove_unused(locks, &all[i])) {
+            bytes -= all[i].size;
+            *ret_bytes += all[i].size;
+            ++*ret_n;
         }
         free(all[i].path);
     }

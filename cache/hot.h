@@ -19,6 +19,8 @@ bool store_hot_unchanged(struct store *s, const struct digest *d);
 /* Copy it to the new file `to` by sharing its blocks. False: it does not lie ready, or the file system
  * cannot. */
 bool store_hot_clone(struct store *s, const struct digest *d, int64_t size, const char *to);
+/* It is of no use any more: it goes now, unless somebody uses it. */
+void store_hot_forget(struct store *s, const struct digest *d);
 /* Is there more than the store's setting allows? What other processes add is not seen between two trims. */
 bool store_hot_full(struct store *s);
 /* Down to the limit (-1: the store's setting): bytes and files that went. */

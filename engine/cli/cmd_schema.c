@@ -272,6 +272,9 @@ static json_t *stage_properties(void)
                   described(exclusions(), "combinations to leave out"), "additionalProperties", series());
     json_object_set_new(p, "matrix", described(or_variable(axes), "one task a combination: NAME[x,y]"));
     json_object_set_new(p, "private", described(scalar(), "the client whose data this task's output is"));
+    json_object_set_new(p, "temp",
+                        described(or_variable(json_pack("{s:s}", "type", "boolean")),
+                                  "let its content go once all that needs it is done"));
     json_object_set_new(p, "resources", described(resources(), "what the task needs of the machine"));
     json_object_set_new(p, "tags", described(list_of(scalar()), "words for people"));
     json_object_set_new(p, "description", described(scalar(), "text for people"));

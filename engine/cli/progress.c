@@ -336,7 +336,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         break;
     case BUILD_WARN:
     case BUILD_RETRY:
-        warn(e->task->name, e->text, "", out);
+        warn(e->task ? e->task->name : "", e->text, "", out);
         break;
     case BUILD_DONE:
         tell_task(e, COLOR_DONE, "ran", out, ", %s%s", seconds_text(e->result->seconds, spent),
@@ -369,6 +369,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
     case BUILD_PROGRESS: /* see_progress */
     case BUILD_METRIC:   /* in the log */
     case BUILD_CHECKPOINT:
+    case BUILD_FREED:
     case BUILD_SKIPPED: /* the summary counts them */
     case BUILD_TICK:
         break;

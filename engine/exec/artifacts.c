@@ -271,6 +271,20 @@ void artifacts_release(struct artifacts *a, const struct digest *d)
         f->users--;
 }
 
+static void remove_folder(struct artifacts *a, struct folder *f)
+{
+    fs_remove_tree(f->path, NULL);
+    folder_done(a->store, f);
+    *f = a->item[--a->n];
+}
+
+void artifacts_forget(struct artifacts *a, const struct digest *d)
+{
+    struct folder *f = find(a, d);
+    if (f && !f->users)
+        remove_folder(a, f);
+}
+
 /* Folders that nobody works with let their files go, then the store may remove those unused for longest. */
 static void make_room(struct artifacts *a)
 {
@@ -279,11 +293,8 @@ static void make_room(struct artifacts *a)
     if (!store_hot_full(a->store))
         return;
     for (size_t i = a->n; i-- > 0;)
-        if (!a->item[i].users) {
-            fs_remove_tree(a->item[i].path, NULL);
-            folder_done(a->store, &a->item[i]);
-            a->item[i] = a->item[--a->n];
-        }
+        if (!a->item[i].users)
+            remove_folder(a, &a->item[i]);
     store_hot_trim(a->store, -1, &bytes, &files);
 }
 

@@ -14,6 +14,7 @@ void artifacts_free(struct artifacts *a); /* leaves the files to the owner of di
 bool artifacts_folder(struct artifacts *a, const struct record_output *o, const char **ret,
                       struct error *err) MUST_CHECK;
 void artifacts_release(struct artifacts *a, const struct digest *d);
+void artifacts_forget(struct artifacts *a, const struct digest *d); /* its folder goes, unless in use */
 /* Is the folder of o what it was made as? A program that is not ours may write where it should only read.
  * False: it was changed now, or since artifacts_spoilt counted `since`; the next artifacts_folder makes it
  * anew. */

@@ -45,6 +45,7 @@ static void make_plan(struct build *b)
         else if (b->held && b->held[i])
             plan_hold(b->plan, i);
     }
+    temp_plan(b);
     plan_start(b->plan);
     b->predicted = false;
     b->n_elsewhere = 0;
@@ -78,6 +79,7 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
     r->seconds = r->record ? r->record->seconds : 0;
     b->finished++;
     left_finish(b, t->index);
+    temp_finished(b, t);
     if (known || (r->state == TASK_HIT && state == TASK_HIT))
         return; /* seen in an earlier pass */
     r->state = state;
@@ -295,6 +297,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         if (fds[2 * i].revents)
             end(b, i);
     }
+    temp_free(b, false);
     status_write(b);
     return true;
 }
@@ -375,8 +378,8 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     b->resolver.use = true;
     history_open(store, &b->history);
     *ret = NULL;
-    if (!choose_wanted(b, err) || !open_machine(b, err) || !store_temp_dir(store, &b->dir, err) ||
-        !runlog_open(store_path(store), &b->log, err)) {
+    if (!choose_wanted(b, err) || !temp_begin(b, err) || !open_machine(b, err) ||
+        !store_temp_dir(store, &b->dir, err) || !runlog_open(store_path(store), &b->log, err)) {
         build_free(b);
         return false;
     }
@@ -389,6 +392,7 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     }
     report_begin(b);
     bool ok = run_passes(b, err);
+    temp_free(b, true);
     if (!store_flush(store, ok ? err : NULL) && ok)
         ok = error_context(err, "cannot keep all results");
     report_end(b, ok);
@@ -424,6 +428,7 @@ void build_free(struct build *b)
     free(b->elsewhere);
     free(b->needed);
     free(b->held);
+    free(b->temp);
     free(b->result);
     free(b->dir);
     free(b);

@@ -31,11 +31,12 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_INTERRUPT,
         BUILD_ELSEWHERE,  /* another run computes the task: it is waited for */
         BUILD_RESUME,     /* the task goes on from a state that an earlier run kept */
+        BUILD_FREED,      /* its content was let go: it is temporary, and all that needs it is done */
         BUILD_CHECKPOINT, /* its state is in the store */
         BUILD_STOP,       /* it has stopped there, because of the interrupt */
         BUILD_TICK        /* nothing happened for a while */
     } kind;
-    const struct task *task;           /* NULL for HEAL, INTERRUPT and TICK */
+    const struct task *task;           /* NULL for HEAL, INTERRUPT, TICK and warnings that are of no task */
     const struct build_result *result; /* of the task */
     int finished, count;               /* tasks finished so far, tasks wanted */
     int running;                       /* workers at work */

@@ -43,6 +43,11 @@ struct attempt { /* one running worker */
     } checkpoints;
     struct build *build;
 };
+struct build_temp { /* of a task, by its index */
+    bool may_go;    /* it is temporary, and neither a target nor a result that nothing needs */
+    bool gone;      /* its content was let go */
+    int needed;     /* uses of it, in this pass, by tasks that are not done */
+};
 struct build {
     const struct spec *spec;
     struct store *store;
@@ -62,11 +67,14 @@ struct build {
     int n_parked;
     int *elsewhere; /* tasks that other runs compute, by their claims */
     int n_elsewhere;
-    double asked;  /* when it was last seen whether they are done: seconds of the monotonic clock */
-    bool *needed;  /* by task index: a freed result is; NULL: not known in this pass */
-    bool *held;    /* what still waits for its release; NULL: nothing ever did */
-    bool stopping; /* start nothing more */
-    bool again;    /* an input was damaged: plan anew when all workers are done */
+    double asked;            /* when it was last seen whether they are done: seconds of the monotonic clock */
+    bool *needed;            /* by task index: a freed result is; NULL: not known in this pass */
+    struct build_temp *temp; /* NULL: no task is temporary */
+    bool temp_due;           /* one may be over */
+    double temp_freed;       /* when it was last seen to: seconds of the monotonic clock */
+    bool *held;              /* what still waits for its release; NULL: nothing ever did */
+    bool stopping;           /* start nothing more */
+    bool again;              /* an input was damaged: plan anew when all workers are done */
     int interrupts;
     struct history *history;
     bool predicted;            /* cost and waiting hold, for the current pass */
@@ -96,6 +104,12 @@ void flight_look(struct build *b);
 int flight_due(const struct build *b); /* milliseconds until then; -1: not at all */
 /* A result whose content was let go: is that needed by what this pass will run? */
 bool flight_needs(struct build *b, const struct task *t);
+
+/* build_temp.c: results that go when all that needs them is done. Nothing here fails a run. */
+bool temp_begin(struct build *b, struct error *err) MUST_CHECK; /* which tasks; err: a target is none */
+void temp_plan(struct build *b);                                /* a pass begins */
+void temp_finished(struct build *b, const struct task *t);      /* t is done, in this pass */
+void temp_free(struct build *b, bool at_end);                   /* those that are over, now and then */
 
 /* build.c: hit or miss, for a task that is ready. */
 void build_look_up(struct build *b, int task);

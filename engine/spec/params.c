@@ -1,6 +1,7 @@
 /* with: and private: of one task. */
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "engine/spec/spec_impl.h"
 #include <errno.h>
 #include <math.h>
@@ -110,10 +111,22 @@ static void set_with(struct experiment *e, const struct decl *d, struct instance
     }
 }
 
+static void set_temp(struct experiment *e, struct instance *in, const struct yaml_node *node)
+{
+    const struct yaml_node *n = vars_resolve(e->scratch, e->diag, &in->scope, node);
+    if (!n)
+        return;
+    AUTO_JSON j = yaml_json(n);
+    if (json_is_boolean(j))
+        in->task->temp = json_is_true(j);
+    else
+        diag_add(e->diag, &node->pos, "temp: takes true or false");
+}
+
 void params_set(struct experiment *e, const struct decl *d, struct instance *in)
 {
     const struct yaml_node *r = yaml_get(d->node, "resources"), *label = yaml_get(d->node, "private"),
-                           *below = yaml_get(d->defaults, "resources");
+                           *below = yaml_get(d->defaults, "resources"), *temp = yaml_get(d->node, "temp");
     if (!in->task->stage->command)
         set_with(e, d, in);
     if (below) /* what the stage says itself replaces it */
@@ -122,4 +135,6 @@ void params_set(struct experiment *e, const struct decl *d, struct instance *in)
         resources_set(e, in, r);
     if (label)
         set_label(e, in, label);
+    if (temp)
+        set_temp(e, in, temp);
 }

@@ -33,6 +33,7 @@ struct task {
     int64_t memory;           /* resources.memory in bytes, 0: unknown */
     double timeout;           /* resources.timeout in seconds, 0: none */
     int retries;              /* resources.retries: more attempts after one that failed */
+    bool temp;                /* its outputs go once all that needs them is done */
     int index;                /* position in spec->task, topological order */
 };
 struct reference { /* numbers to show beside the measured ones; percentages, as a table has them */
