@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cache/config.h"
 #include "engine/cli/units.h"
 #include "engine/exec/build.h"
 #include <signal.h>
@@ -15,6 +16,7 @@ static const struct opt opts[] = {
     OPT_ROW_SET,
     OPT_ROW_VARS,
     OPT_ROW_STORE,
+    OPT_ROW_REMOTE,
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
     {"checkpoint-every", 0, OPT_INT, "N",
@@ -52,18 +54,45 @@ static json_t *task_json(const struct task *t, const struct build_result *r)
     return o;
 }
 
-static int print_json(const struct spec *s, const struct build *b, double seconds)
+static json_t *remote_json(const struct run_setup *setup)
+{
+    const struct remote_stats *r = &setup->remote;
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "url", setup->remote_url, "hits",
+                     (json_int_t)r->hits, "misses", (json_int_t)r->misses, "uploads", (json_int_t)r->uploads,
+                     "failures", (json_int_t)r->failures, "received", (json_int_t)r->received, "sent",
+                     (json_int_t)r->sent);
+}
+
+static int print_json(const struct spec *s, const struct build *b, const struct run_setup *setup,
+                      double seconds)
 {
     json_t *tasks = json_array();
     for (int i = 0; i < s->n; i++)
         if (build_result_of(b, i)->wanted)
             json_array_append_new(tasks, task_json(s->task[i], build_result_of(b, i)));
-    return cmd_print_json(json_pack("{s:s, s:s, s:f, s:o}", "experiment", s->experiment, "run",
-                                    build_run_id(b), "seconds", seconds, "tasks", tasks));
+    json_t *o = json_pack("{s:s, s:s, s:f, s:o}", "experiment", s->experiment, "run", build_run_id(b),
+                          "seconds", seconds, "tasks", tasks);
+    if (setup->remote_url)
+        json_object_set_new(o, "remote", remote_json(setup));
+    return cmd_print_json(o);
 }
 
-/* "quickstart: 28 tasks: 3 hit, 25 ran in 2:31" */
-void run_summary(const struct spec *s, const struct build *b, double seconds)
+/* "remote http://cache/: 3 hits, 25 uploads; 1.2 MiB received, 30.5 MiB sent" */
+static void remote_summary(const struct run_setup *setup)
+{
+    const struct remote_stats *r = &setup->remote;
+    char received[UNITS_MAX], sent[UNITS_MAX];
+    if (!setup->remote_url)
+        return;
+    fprintf(stderr, "remote %s: %zu hit%s, %zu upload%s; %s received, %s sent", setup->remote_url, r->hits,
+            r->hits == 1 ? "" : "s", r->uploads, r->uploads == 1 ? "" : "s",
+            bytes_text(r->received, received), bytes_text(r->sent, sent));
+    if (r->failures)
+        fprintf(stderr, "; %zu failure%s", r->failures, r->failures == 1 ? "" : "s");
+    fputc('\n', stderr);
+}
+
+void run_summary(const struct spec *s, const struct build *b, const struct run_setup *setup, double seconds)
 {
     static const enum task_state shown[] = {TASK_HIT, TASK_DONE, TASK_FAILED, TASK_SKIPPED};
     char spent[UNITS_MAX];
@@ -83,6 +112,7 @@ void run_summary(const struct spec *s, const struct build *b, double seconds)
     if (count[TASK_WAIT])
         fprintf(stderr, "%s%d paused", separator, count[TASK_WAIT]);
     fprintf(stderr, " in %s\n", seconds_text(seconds, spent));
+    remote_summary(setup);
 }
 
 static char *self_path(void)
@@ -92,7 +122,24 @@ static char *self_path(void)
     return n > 0 ? xstrndup(path, (size_t)n) : xstrdup("weft");
 }
 
-bool run_setup(const struct cmd_args *a, struct run_setup *ret, struct error *err)
+/* --remote, else the store's setting; "off" or nothing: none. */
+static bool open_remote(const struct cmd_args *a, struct store *store, struct run_setup *ret,
+                        struct error *err)
+{
+    const struct store_config *c = store_config(store);
+    const struct opt_value *o = cmd_opt(a, "remote");
+    struct remote_options opt = {.url = o->set ? o->string : c->remote,
+                                 .mode = remote_mode_parse(c->remote_mode)};
+    if (!*opt.url || strcmp(opt.url, "off") == 0)
+        return true;
+    if (!remote_open(store, &opt, &ret->opt.remote, err))
+        return error_context(err, o->set ? "--remote" : "the store's setting 'remote'");
+    ret->opt.remote_mode = opt.mode;
+    ret->remote_url = xstrdup(remote_url(ret->opt.remote));
+    return true;
+}
+
+bool run_setup(const struct cmd_args *a, struct store *store, struct run_setup *ret, struct error *err)
 {
     const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
                            *set = cmd_opt(a, "set"), *vars = cmd_opt(a, "vars"),
@@ -121,15 +168,29 @@ bool run_setup(const struct cmd_args *a, struct run_setup *ret, struct error *er
                                .tick = progress_is_live(ret->progress) ? 200 : 0,
                                .see = progress_see,
                                .arg = ret->progress};
-    return true;
+    bool ok = open_remote(a, store, ret, err);
+    if (!ok)
+        run_setup_done(ret);
+    return ok;
+}
+
+void run_setup_end(struct run_setup *s)
+{
+    progress_free(s->progress);
+    s->progress = NULL;
+    if (s->opt.remote)
+        remote_stats_of(s->opt.remote, &s->remote);
+    remote_close(s->opt.remote, 0);
+    s->opt.remote = NULL;
 }
 
 void run_setup_done(struct run_setup *s)
 {
-    progress_free(s->progress);
+    run_setup_end(s);
     if (s->interrupts >= 0)
         close(s->interrupts);
     free(s->self);
+    free(s->remote_url);
     *s = (struct run_setup){.interrupts = -1};
 }
 
@@ -139,17 +200,18 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     struct run_setup setup;
     struct error err = {0};
     double start = clock_seconds();
-    if (!run_setup(a, &setup, &err))
+    if (!run_setup(a, store, &setup, &err))
         return cmd_fail(&err);
     bool ok = build_run(s, store, &setup.opt, &b, &err);
-    run_setup_done(&setup);
+    run_setup_end(&setup);
     int status = ok ? 0 : cmd_fail(&err);
     if (b && !cmd_opt(a, "quiet")->set)
-        run_summary(s, b, clock_seconds() - start);
+        run_summary(s, b, &setup, clock_seconds() - start);
     if (b && cmd_opt(a, "json")->set) {
-        int printed = print_json(s, b, clock_seconds() - start);
+        int printed = print_json(s, b, &setup, clock_seconds() - start);
         status = status ? status : printed;
     }
+    run_setup_done(&setup);
     build_free(b);
     return status;
 }

@@ -13,6 +13,7 @@ static const struct opt opts[] = {
     OPT_ROW_SET,
     OPT_ROW_VARS,
     OPT_ROW_STORE,
+    OPT_ROW_REMOTE,
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
     {"top", 0, OPT_INT, "N", "show the best N while it runs; default 5"},
@@ -117,7 +118,7 @@ static int run_sweep(const struct cmd_args *a, const struct spec *s, struct stor
         error_set(&err, NULL, ERROR_INPUT, "--top takes a number from 0 to 1000");
         return cmd_fail(&err);
     }
-    if (!store_temp_dir(store, &dir, &err) || !run_setup(a, &setup, &err))
+    if (!store_temp_dir(store, &dir, &err) || !run_setup(a, store, &setup, &err))
         return cmd_fail(&err);
     if (!quiet)
         sweep_counts_print(s, stderr);
@@ -128,10 +129,11 @@ static int run_sweep(const struct cmd_args *a, const struct spec *s, struct stor
     setup.opt.release = sweep_run_release;
     setup.opt.arg = r;
     bool ok = build_run(s, store, &setup.opt, &b, &err);
-    run_setup_done(&setup);
+    run_setup_end(&setup);
     int status = ok ? 0 : cmd_fail(&err);
     if (b && !quiet)
-        run_summary(s, b, clock_seconds() - start);
+        run_summary(s, b, &setup, clock_seconds() - start);
+    run_setup_done(&setup);
     if (b) {
         int end = finish(a, store, r, build_run_id(b));
         status = status ? status : end;

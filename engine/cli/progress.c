@@ -329,7 +329,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
     char spent[UNITS_MAX];
     switch (e->kind) {
     case BUILD_HIT:
-        tell_task(e, COLOR_DIM, "hit", out, "%s", "");
+        tell_task(e, COLOR_DIM, "hit", out, "%s", e->result->remote ? ", from the remote tier" : "");
         break;
     case BUILD_START:
         tell_task(e, COLOR_OFF, "start", out, " (cores %s)", e->text);
@@ -365,6 +365,9 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
                   "Ctrl-C again stops them now\n"
                 : "interrupted: stopping %d running task(s)\n",
             e->running);
+        break;
+    case BUILD_UPLOAD:
+        buf_printf(out, "%s\n", e->text);
         break;
     case BUILD_PROGRESS: /* see_progress */
     case BUILD_METRIC:   /* in the log */

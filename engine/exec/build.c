@@ -46,6 +46,7 @@ static void make_plan(struct build *b)
             plan_hold(b->plan, i);
     }
     temp_plan(b);
+    tier_plan(b);
     plan_start(b->plan);
     b->predicted = false;
     b->n_elsewhere = 0;
@@ -146,6 +147,8 @@ void build_look_up(struct build *b, int task)
         b->parked[b->n_parked++] = task;
     } else {
         json_object_set_new(b->pending, hex, json_true());
+        if (tier_ask(b, t))
+            return;
         left_predict(b);
         plan_miss(b->plan, task);
         enum task_state before =
@@ -220,6 +223,7 @@ static void end(struct build *b, int slot)
     if (ok) {
         plan_done(b->plan, t->index);
         finish(b, t, TASK_DONE);
+        tier_offer(b, t);
     } else if (spoilt) {
         heal(b, &err);
     } else if (b->interrupts < 2 && !stopped && !try_again(b, t, &err)) { /* else it ended because of us */
@@ -235,7 +239,7 @@ static void see_event(void *arg, const json_t *event)
     report_worker_event(a->build, a, event);
 }
 
-static void interrupt(struct build *b)
+void build_interrupt(struct build *b)
 {
     struct signalfd_siginfo s;
     while (read(b->opt.interrupts, &s, sizeof s) == sizeof s) {
@@ -281,7 +285,9 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.pidfd, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
+    int own = n;
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = tier_fd(b), .events = POLLIN};
     int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), flight_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
@@ -289,8 +295,10 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         return errno == EINTR || error_errno(err, "cannot wait for workers");
     if (ready == 0 && tick)
         report(b, BUILD_TICK, NULL, NULL);
-    if (fds[n - 1].revents)
-        interrupt(b);
+    if (fds[own].revents)
+        build_interrupt(b);
+    if (fds[own + 1].revents)
+        tier_take(b);
     for (int i = b->n_running - 1; i >= 0; i--) { /* from the end: `end` moves the last one into the gap */
         if (fds[2 * i + 1].revents || fds[2 * i].revents)
             process_events(&b->running[i]->process, see_event, b->running[i]);
@@ -316,7 +324,8 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
         bool picked = false;
         for (; !b->stopping && plan_pick(b->plan, &task, &cores); picked = true)
             start(b, task, cores);
-        if (b->n_running > 0 || (b->n_elsewhere > 0 && !b->stopping && !picked)) {
+        bool waits = (b->n_elsewhere > 0 || b->n_asked > 0) && !b->stopping && !picked;
+        if (b->n_running > 0 || waits) {
             if (!wait_for_workers(b, fds, err))
                 return false;
             flight_look(b);
@@ -328,7 +337,7 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
 
 static bool run_passes(struct build *b, struct error *err)
 {
-    AUTO(mem) struct pollfd *fds = xcalloc(2 * (size_t)b->cores + 1, sizeof *fds);
+    AUTO(mem) struct pollfd *fds = xcalloc(2 * (size_t)b->cores + 2, sizeof *fds);
     for (int i = 0;; i++) {
         if (!pass(b, fds, err))
             return false;
@@ -390,11 +399,13 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
         b->held = xcalloc((size_t)spec->n + 1, sizeof *b->held);
         memcpy(b->held, opt->held, (size_t)spec->n * sizeof *b->held);
     }
+    tier_begin(b);
     report_begin(b);
     bool ok = run_passes(b, err);
-    temp_free(b, true);
     if (!store_flush(store, ok ? err : NULL) && ok)
         ok = error_context(err, "cannot keep all results");
+    tier_finish(b);
+    temp_free(b, true);
     report_end(b, ok);
     return ok;
 }
@@ -429,6 +440,9 @@ void build_free(struct build *b)
     free(b->needed);
     free(b->held);
     free(b->temp);
+    free(b->asked);
+    free(b->answered);
+    free(b->labelled);
     free(b->result);
     free(b->dir);
     free(b);

@@ -1,6 +1,7 @@
 /* The build: drive an experiment's plan to its end with the store, the topology and worker processes. */
 #ifndef ENGINE_EXEC_BUILD_H
 #define ENGINE_EXEC_BUILD_H
+#include "cache/remote.h"
 #include "cache/store.h"
 #include "engine/sched/plan.h"
 #include "engine/spec/spec.h"
@@ -13,6 +14,7 @@ struct build_result { /* of one task */
     int attempts;                /* that failed */
     double seconds;              /* of the run now, or of the run that made the hit; as in the record */
     int64_t resumed;             /* the run now went on after this pass; 0: from the beginning, or a hit */
+    bool remote;                 /* a hit that came from the remote tier now */
     const struct record *record; /* NULL unless hit or done; lives as long as the build */
     struct error error;          /* when failed */
 };
@@ -34,9 +36,10 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_FREED,      /* its content was let go: it is temporary, and all that needs it is done */
         BUILD_CHECKPOINT, /* its state is in the store */
         BUILD_STOP,       /* it has stopped there, because of the interrupt */
+        BUILD_UPLOAD,     /* all is done; uploads are waited for */
         BUILD_TICK        /* nothing happened for a while */
     } kind;
-    const struct task *task;           /* NULL for HEAL, INTERRUPT, TICK and warnings that are of no task */
+    const struct task *task; /* NULL for HEAL, INTERRUPT, UPLOAD, TICK and warnings that are of no task */
     const struct build_result *result; /* of the task */
     int finished, count;               /* tasks finished so far, tasks wanted */
     int running;                       /* workers at work */
@@ -59,6 +62,8 @@ struct build_options {
     int interrupts; /* a signalfd: SIGINT lets running tasks keep their state and stop, or finish; a second
                        one or SIGTERM kills them; -1: none */
     int tick;       /* milliseconds without an event after which see() gets a TICK; 0: none */
+    struct remote *remote; /* cache/remote.h, of this store; NULL: none */
+    unsigned remote_mode;
     void (*see)(void *arg, const struct build_event *e);
     /* Successive halving: tasks that do not start, by index, before release() has named them, which is asked
      * after each task's end until it says -1. What is never released stays in the state WAIT. NULL: none. */

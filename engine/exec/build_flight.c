@@ -48,7 +48,7 @@ bool flight_begin(struct build *b, const struct task *t, struct error *err)
 
 int flight_due(const struct build *b)
 {
-    double left = b->asked + LOOK_EVERY - clock_seconds();
+    double left = b->looked + LOOK_EVERY - clock_seconds();
     return b->n_elsewhere == 0 ? -1 : left > 0 ? (int)(1000 * left) + 1 : 0;
 }
 
@@ -57,7 +57,7 @@ void flight_look(struct build *b)
     int n = b->n_elsewhere;
     if (n == 0 || flight_due(b) > 0)
         return;
-    b->asked = clock_seconds();
+    b->looked = clock_seconds();
     b->n_elsewhere = 0;
     for (int i = 0; i < n; i++) {
         const struct task *t = b->spec->task[b->elsewhere[i]];

@@ -67,8 +67,13 @@ struct build {
     int n_parked;
     int *elsewhere; /* tasks that other runs compute, by their claims */
     int n_elsewhere;
-    double asked;            /* when it was last seen whether they are done: seconds of the monotonic clock */
-    bool *needed;            /* by task index: a freed result is; NULL: not known in this pass */
+    double looked; /* when it was last seen whether they are done: seconds of the monotonic clock */
+    bool *needed;  /* by task index: a freed result is; NULL: not known in this pass */
+    int *asked;    /* tasks that the remote tier was asked for */
+    int n_asked;
+    bool *answered; /* by task index, in this pass */
+    int *labelled;  /* tasks that see private data */
+    int n_labelled;
     struct build_temp *temp; /* NULL: no task is temporary */
     bool temp_due;           /* one may be over */
     double temp_freed;       /* when it was last seen to: seconds of the monotonic clock */
@@ -111,8 +116,20 @@ void temp_plan(struct build *b);                                /* a pass begins
 void temp_finished(struct build *b, const struct task *t);      /* t is done, in this pass */
 void temp_free(struct build *b, bool at_end);                   /* those that are over, now and then */
 
+/* build_remote.c: the remote tier; nothing happens without one. */
+void tier_begin(struct build *b);
+void tier_plan(struct build *b); /* a pass begins */
+/* Is a task that is a miss here asked for there? It stays READY until the answer, then it is looked up. */
+bool tier_ask(struct build *b, const struct task *t);
+void tier_take(struct build *b);                        /* answers that came */
+int tier_fd(const struct build *b);                     /* readable when some did; -1: none will */
+void tier_offer(struct build *b, const struct task *t); /* it ran: upload what it made */
+size_t tier_uploads(const struct build *b);             /* that are not done */
+void tier_finish(struct build *b);                      /* wait for them, until an interrupt */
+
 /* build.c: hit or miss, for a task that is ready. */
 void build_look_up(struct build *b, int task);
+void build_interrupt(struct build *b); /* take what signals came */
 
 /* build_left.c: how long the run will still take. */
 void left_predict(struct build *b); /* at the first miss of a pass: costs from history, to the plan too */

@@ -8,15 +8,24 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const kind_name[] = {[BUILD_HIT] = "hit",        [BUILD_START] = "start",
+static const char *const kind_name[] = {[BUILD_HIT] = "hit",
+                                        [BUILD_START] = "start",
                                         [BUILD_PROGRESS] = NULL, /* too many to keep */
-                                        [BUILD_METRIC] = "metric",  [BUILD_WARN] = "warn",
-                                        [BUILD_DONE] = "ran",       [BUILD_RETRY] = "retry",
-                                        [BUILD_FAILED] = "failed",  [BUILD_SKIPPED] = "skipped",
-                                        [BUILD_HEAL] = "heal",      [BUILD_INTERRUPT] = "interrupt",
-                                        [BUILD_RESUME] = "resumed", [BUILD_CHECKPOINT] = "checkpoint",
-                                        [BUILD_STOP] = "stopped",   [BUILD_FREED] = "freed",
-                                        [BUILD_TICK] = NULL,        [BUILD_ELSEWHERE] = "elsewhere"};
+                                        [BUILD_METRIC] = "metric",
+                                        [BUILD_WARN] = "warn",
+                                        [BUILD_DONE] = "ran",
+                                        [BUILD_RETRY] = "retry",
+                                        [BUILD_FAILED] = "failed",
+                                        [BUILD_SKIPPED] = "skipped",
+                                        [BUILD_HEAL] = "heal",
+                                        [BUILD_INTERRUPT] = "interrupt",
+                                        [BUILD_RESUME] = "resumed",
+                                        [BUILD_CHECKPOINT] = "checkpoint",
+                                        [BUILD_STOP] = "stopped",
+                                        [BUILD_FREED] = "freed",
+                                        [BUILD_UPLOAD] = NULL,
+                                        [BUILD_TICK] = NULL,
+                                        [BUILD_ELSEWHERE] = "elsewhere"};
 
 static void add_result(json_t *o, const struct build_result *r)
 {
@@ -24,6 +33,8 @@ static void add_result(json_t *o, const struct build_result *r)
     if (r->has_key)
         json_object_set_new(o, "key", json_string(digest_hex(&r->key, hex)));
     json_object_set_new(o, "seconds", json_real(r->seconds));
+    if (r->remote)
+        json_object_set_new(o, "remote", json_true());
     if (r->resumed)
         json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
     if (r->error.text[0])

@@ -99,7 +99,7 @@ void temp_free(struct build *b, bool at_end)
 {
     struct error err = {0};
     double now = clock_seconds();
-    if (!b->temp_due || (!at_end && now < b->temp_freed + FREE_EVERY))
+    if (!b->temp_due || (!at_end && (now < b->temp_freed + FREE_EVERY || tier_uploads(b) > 0)))
         return;
     b->temp_due = false;
     b->temp_freed = now;
