@@ -185,6 +185,13 @@ struct record *record_parse(const char *text, size_t n)
     return NULL;
 }
 
+bool record_as_written(const char *text, size_t n)
+{
+    AUTO_JSON j = json_parse(text, n, "record", NULL);
+    AUTO(mem) char *again = json_text(j, true);
+    return strlen(again) == n && memcmp(again, text, n) == 0;
+}
+
 bool store_get_record(struct store *s, const struct digest *key, struct record **ret, struct error *err)
 {
     *ret = NULL;

@@ -62,6 +62,9 @@ void store_seal(json_t *j);
 bool store_unseal(json_t *j) MUST_CHECK;
 /* NULL when the text is no intact record. */
 struct record *record_parse(const char *text, size_t n);
+/* Byte for byte? A seal holds for the values; a digit too many, say, that changes none is a flipped bit all
+ * the same. */
+bool record_as_written(const char *text, size_t n);
 /* Are header and state of a checkpoint's file what they should be? False with *why: no. */
 bool checkpoint_check(const struct frame_file *f, const struct digest *id, int64_t step, const char **why,
                       struct error *err) MUST_CHECK;

@@ -1,7 +1,6 @@
 /* Records with what they name, and checkpoints. */
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "cache/checkpoint.h"
 #include "cache/verify_impl.h"
@@ -10,14 +9,6 @@
 #include <string.h>
 
 /* ---- records ---- */
-
-/* A seal holds for the values; a digit too many, say, that changes none is a flipped bit all the same. */
-static bool as_written(const char *text, size_t n)
-{
-    AUTO_JSON j = json_parse(text, n, "record", NULL);
-    AUTO(mem) char *again = json_text(j, true);
-    return strlen(again) == n && memcmp(again, text, n) == 0;
-}
 
 /* How many objects of r are not there, and the first of them. */
 static bool count_missing(const struct verify *v, const struct record *r, size_t *ret_n, struct digest *first,
@@ -68,7 +59,7 @@ static bool look_at_record(struct verify *v, const struct verify_item *it, bool 
     struct record *r = record_parse(text, n);
     const char *why = !r                                    ? "its seal, key or text does not fit"
                       : !digest_equal(&r->key, &it->digest) ? "of another key"
-                      : !as_written(text, n)                ? "not as it was written"
+                      : !record_as_written(text, n)         ? "not as it was written"
                                                             : NULL;
     bool ok = why ? verify_found(v, VERIFY_RECORD, it, why, &st, ret_again, err)
                   : look_at_objects(v, it, r, &st, ret_again, err);
