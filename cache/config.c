@@ -23,6 +23,8 @@ const struct param store_config_rows[] = {
           .doc = "URL of the remote tier (http, https, s3); empty: none"),
     PARAM(struct store_config, remote_mode, .def = "read-write", .choices = "read-write|read|write",
           .doc = "what the remote tier is used for"),
+    PARAM(struct store_config, remote_timeout, .def = "15", .min = 1, .max = 3600, .unit = "seconds",
+          .doc = "without a word from the server, after which a transfer is tried again"),
     {0}};
 
 static bool take(const json_t *j, struct arena *a, struct store_config *ret, struct error *err)

@@ -14,6 +14,7 @@ struct store_config {
     bool locks;              /* the file system's locks can be relied on */
     const char *remote;      /* URL of the remote tier; "": none */
     const char *remote_mode; /* read-write, read, write */
+    int64_t remote_timeout;  /* seconds without a word, after which a transfer is tried again */
 };
 extern const struct param store_config_rows[];
 

@@ -129,7 +129,8 @@ static bool open_remote(const struct cmd_args *a, struct store *store, struct ru
     const struct store_config *c = store_config(store);
     const struct opt_value *o = cmd_opt(a, "remote");
     struct remote_options opt = {.url = o->set ? o->string : c->remote,
-                                 .mode = remote_mode_parse(c->remote_mode)};
+                                 .mode = remote_mode_parse(c->remote_mode),
+                                 .silence_timeout = (double)c->remote_timeout};
     if (!*opt.url || strcmp(opt.url, "off") == 0)
         return true;
     if (!remote_open(store, &opt, &ret->opt.remote, err))

@@ -43,6 +43,10 @@ struct attempt { /* one running worker */
     } checkpoints;
     struct build *build;
 };
+struct build_labelled {
+    int task;
+    struct digest work; /* what it does, whatever its inputs */
+};
 struct build_temp { /* of a task, by its index */
     bool may_go;    /* it is temporary, and neither a target nor a result that nothing needs */
     bool gone;      /* its content was let go */
@@ -71,8 +75,8 @@ struct build {
     bool *needed;  /* by task index: a freed result is; NULL: not known in this pass */
     int *asked;    /* tasks that the remote tier was asked for */
     int n_asked;
-    bool *answered; /* by task index, in this pass */
-    int *labelled;  /* tasks that see private data */
+    bool *answered;                  /* by task index, in this pass */
+    struct build_labelled *labelled; /* tasks that see private data */
     int n_labelled;
     struct build_temp *temp; /* NULL: no task is temporary */
     bool temp_due;           /* one may be over */

@@ -1,5 +1,6 @@
 /* The remote tier: what is to be computed is asked for first, and what was computed is offered. Tasks that
  * see private data are neither: their results stay here, and so do the keys, which tell of the data. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -10,16 +11,29 @@
 #define SAY_AFTER 2.0  /* seconds that uploads are waited for without a word */
 #define SAY_EVERY 10.0 /* seconds */
 
-/* Labels are no part of a key: another task may have the same one, and a label. */
+/* What a task does, whatever its inputs: tasks of one key have it in common. */
+static struct digest work_of(const struct task *t)
+{
+    struct digest d;
+    AUTO(buf) struct buf text = {0};
+    buf_printf(&text, "%s %d\n", t->stage->name, t->stage->version);
+    param_canonical(t->stage->params, t->params, &text);
+    hash_bytes(text.data, text.len, &d);
+    return d;
+}
+
+/* Labels are no part of a key: another task may have the same one, and a label. While its key is not known it
+ * may be this one. */
 static bool is_private(const struct build *b, const struct task *t)
 {
     const struct digest *key = &b->resolver.task[t->index].key;
-    for (int i = 0; i < b->n_labelled; i++) {
-        const struct resolved *x = &b->resolver.task[b->labelled[i]];
-        if (x->has_key && digest_equal(&x->key, key))
-            return true;
+    struct digest work = work_of(t);
+    bool found = t->n_labels > 0;
+    for (int i = 0; !found && i < b->n_labelled; i++) {
+        const struct resolved *x = &b->resolver.task[b->labelled[i].task];
+        found = x->has_key ? digest_equal(&x->key, key) : digest_equal(&b->labelled[i].work, &work);
     }
-    return t->n_labels > 0;
+    return found;
 }
 
 void tier_begin(struct build *b)
@@ -31,7 +45,7 @@ void tier_begin(struct build *b)
     b->labelled = xcalloc((size_t)b->spec->n + 1, sizeof *b->labelled);
     for (int i = 0; i < b->spec->n; i++)
         if (b->spec->task[i]->n_labels > 0)
-            b->labelled[b->n_labelled++] = i;
+            b->labelled[b->n_labelled++] = (struct build_labelled){i, work_of(b->spec->task[i])};
 }
 
 void tier_plan(struct build *b)
