@@ -12,7 +12,7 @@ ROUNDS=${ROUNDS:-3} THREADS=${THREADS:-2} PYTHON=${PYTHON:-/usr/bin/python3}
 export OMP_NUM_THREADS=$THREADS BLIS_NUM_THREADS=$THREADS OPENBLAS_NUM_THREADS=$THREADS
 sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build || echo "bench: cannot install the peers" >&2
 "$PYTHON" -c 'import torch, numpy' || echo "bench: no PyTorch and numpy for $PYTHON: the peers' columns stay empty" >&2
-work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT INT TERM
+work=$(mktemp -d) && shm=$(mktemp -d -p /dev/shm) && trap 'rm -rf "$work" "$shm"' EXIT INT TERM # memory: a disk's costs vary
 bench=$obj/tests/bench here=tests/bench
 # The library that stands in for libblas.so.3. BLIS may take AVX2 kernels on an Intel machine with AVX-512 (see
 # stages/tensor/gemm.c); its peer is told better.
@@ -40,6 +40,9 @@ ROWS
     rows BLIS "$blis"
     echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
     echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
+    echo "none|$bench/bench_hit look $work/noop1000|true"
+    echo "none|$bench/bench_hit run $work/noop1000 $obj/weft|true"
+    echo "none|$bench/bench_hit put $shm|true"
     echo "none|$bench/bench_sweep 1|true"
     for kind in weights embeddings; do
         echo "zstd -3 -T$THREADS|$bench/bench_store put $work/$kind|$bench/bench_store put $work/$kind zstd $THREADS"
@@ -54,7 +57,7 @@ for n in 3000 20000; do
     ! grep -q "/dpp$n" "$work/rows" || "$bench/bench_dpp" data "$work/dpp$n" "$n" 768 || exit 1
 done
 for width in 1000 10000; do
-    ! grep -q "/noop$width " "$work/rows" || "$bench/bench_noop" data "$work/noop$width" $width || exit 1
+    ! grep -Eq "/noop$width( |\||$)" "$work/rows" || "$bench/bench_noop" data "$work/noop$width" $width || exit 1
 done
 for kind in weights embeddings; do
     ! grep -q "/$kind" "$work/rows" || "$bench/bench_store" data "$work/$kind" $kind || exit 1
@@ -66,7 +69,7 @@ while [ "$round" -le "$ROUNDS" ]; do
     row=0
     while IFS='|' read -r name ours peer; do
         row=$((row + 1))
-        echo "round $round of $ROUNDS: $ours | $name" | sed "s#$work/##g; s#$bench/##g" >&2
+        echo "round $round of $ROUNDS: $ours | $name" | sed "s#$work/##g; s#$bench/##g; s# $shm##" >&2
         $ours </dev/null >>"$work/ours.$row" || exit 1
         $peer </dev/null >>"$work/peer.$row" 2>>"$work/log" || true
     done <"$work/rows"
