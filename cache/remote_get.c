@@ -250,11 +250,11 @@ static bool publish(struct remote_job *j, struct error *err)
         return true;
     for (size_t i = 0; i < j->n; i++) {
         struct remote_object *o = j->object[i];
-        if (!o->moved && !commit_add(s->commit, COMMIT_OBJECT, &o->digest, o->path, false, err))
+        if (!o->moved && !commit_add(s->commit, COMMIT_OBJECT, &o->digest, o->path, 0, false, err))
             return false;
         o->moved = true;
     }
-    return store_commit_record(s, &j->key, j->text, false, &st, err);
+    return store_commit_record(s, &j->key, j->text, 0, false, &st, err);
 }
 
 void remote_get_finish(struct remote *r, struct remote_job *done)
