@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cache/hot.h"
+#include "cache/pin.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/targets.h"
 
@@ -55,11 +56,19 @@ static bool is_over(const struct build *b, int i)
     return x->may_go && x->needed == 0 && !x->gone && (s == TASK_HIT || s == TASK_DONE);
 }
 
-/* Another task of this run may have the same key. */
-static json_t *keys_that_stay(const struct build *b)
+/* Those of pins; and another task of this run may have the same key. */
+static json_t *keys_that_stay(const struct build *b, struct error *err)
 {
     char hex[DIGEST_HEX];
+    struct pin *pin;
+    size_t pins;
+    if (!pins_read(b->store, &pin, &pins, err))
+        return NULL;
     json_t *stay = json_object();
+    for (size_t i = 0; i < pins; i++)
+        for (size_t k = 0; k < pin[i].n; k++)
+            json_object_set_new(stay, digest_hex(&pin[i].key[k], hex), json_true());
+    pins_free(pin, pins);
     for (int i = 0; i < b->spec->n; i++)
         if (b->result[i].wanted && b->resolver.task[i].has_key && !b->temp[i].gone && !is_over(b, i))
             json_object_set_new(stay, digest_hex(&b->resolver.task[i].key, hex), json_true());
@@ -81,9 +90,11 @@ static void forget_files(struct build *b, int i)
 static bool free_all(struct build *b, struct error *err)
 {
     char hex[DIGEST_HEX];
-    AUTO_JSON stay = keys_that_stay(b);
+    AUTO_JSON stay = keys_that_stay(b, err);
     AUTO(mem) struct digest *key = xcalloc((size_t)b->spec->n + 1, sizeof *key);
     size_t n = 0;
+    if (!stay)
+        return false;
     for (int i = 0; i < b->spec->n; i++) {
         if (!is_over(b, i) || json_object_get(stay, digest_hex(&b->resolver.task[i].key, hex)))
             continue;
