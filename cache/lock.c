@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILES 64 /* of a kind: the kernel walks the locks of a file one by one */
+#define FILES 256 /* of a kind, at most: the kernel walks the locks of a file one by one */
 
 struct locks {
     char *dir;
@@ -15,7 +15,10 @@ struct locks {
     pthread_mutex_t mutex;     /* opening a file */
     int fd[LOCK_KINDS][FILES]; /* -1: not open yet */
 };
-static const char *const kind_name[] = {[LOCK_KEY] = "key", [LOCK_USE] = "use", [LOCK_HOT] = "hot"};
+static const struct {
+    const char *name;
+    int files; /* a process has one of `use` for each result it looks at */
+} kinds[] = {[LOCK_KEY] = {"key", 64}, [LOCK_USE] = {"use", 256}, [LOCK_HOT] = {"hot", 64}};
 
 struct locks *locks_open(const char *dir, bool reliable)
 {
@@ -42,10 +45,10 @@ void locks_close(struct locks *l)
 
 static int lock_file(struct locks *l, enum lock_kind kind, const struct digest *d, struct error *err)
 {
-    int i = d->byte[0] % FILES;
+    int i = d->byte[0] % kinds[kind].files;
     pthread_mutex_lock(&l->mutex);
     if (l->fd[kind][i] < 0) {
-        char *path = xprintf("%s/%s.%02d", l->dir, kind_name[kind], i);
+        char *path = xprintf("%s/%s.%02d", l->dir, kinds[kind].name, i);
         l->fd[kind][i] = fs_open(path, O_RDWR | O_CREAT, 0666);
         if (l->fd[kind][i] < 0)
             error_errno(err, "cannot open '%s'", path);
@@ -90,7 +93,7 @@ enum lock_answer lock_take(struct locks *l, enum lock_kind kind, const struct di
 
 void lock_drop(struct locks *l, enum lock_kind kind, const struct digest *d)
 {
-    int fd = l->reliable ? l->fd[kind][d->byte[0] % FILES] : -1;
+    int fd = l->reliable ? l->fd[kind][d->byte[0] % kinds[kind].files] : -1;
     struct flock f = place(d, F_UNLCK);
     if (fd >= 0)
         fcntl(fd, F_OFD_SETLK, &f);

@@ -1,5 +1,5 @@
-/* Kernel locks named by digests: any number of processes, freed when their holder dies. One byte of one of 64
- * files, STORE/locks/KIND.NN, stands for a digest (OFD locks).
+/* Kernel locks named by digests: any number of processes, freed when their holder dies. One byte of one of
+ * several files, STORE/locks/KIND.NN, stands for a digest (OFD locks).
  *   key   who computes the result of a key, alone: single flight
  *   use   who needs a record or an object, shared; alone: who is about to remove it
  *   hot   the same for a plain file
