@@ -52,7 +52,7 @@ void remote_trouble(struct remote *r, enum remote_way way, const struct http_rep
 void remote_is_wrong(struct remote *r, const char *kind, const struct digest *d, const char *why)
 {
     char hex[DIGEST_HEX];
-    AUTO(mem) char *text = xprintf("%s/%s/%s: %s", r->url, kind, digest_hex(d, hex), why);
+    AUTO(mem) char *text = xprintf("%s/%s/%s is not right: %s", r->url, kind, digest_hex(d, hex), why);
     remote_replace(r, d);
     failed(r, REMOTE_DOWN, text);
 }
