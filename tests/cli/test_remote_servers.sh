@@ -18,7 +18,9 @@ with() { # NAME VARIABLE=VALUE...
 }
 
 # -- nginx
-if nginx_start "$tmp/nginx"; then
+missing=
+nginx_start "$tmp/nginx" 2>why || missing=$(cat why)
+if [ -z "$missing" ]; then
     user="WEFT_REMOTE_USER=$NGINX_USER" password="WEFT_REMOTE_PASSWORD=$NGINX_PASSWORD"
     ca="WEFT_CA_FILE=$NGINX_CA"
     with "open" WEFT_TEST_REMOTE="$NGINX_HTTP/open/a/b"
@@ -67,5 +69,6 @@ if s3rver_start "$tmp/s3rver"; then
     s3 "s3rver"
     server_stop s3rver
 fi
-[ $ran -gt 0 ] || { echo "neither nginx nor S3 servers can be had here"; exit 77; }
+[ $ran -gt 0 ] || { echo "neither nginx nor S3 servers can be had here: $missing"; exit 77; }
+[ -z "$missing" ] || [ $bad != 0 ] || { echo "only S3: $missing"; exit 77; }
 exit $bad
