@@ -33,6 +33,11 @@ void remote_wake(struct remote *r)
     poke(r->wake);
 }
 
+void remote_call(struct remote *r)
+{
+    poke(r->answers);
+}
+
 static void push(struct remote_queue *q, const struct digest *d)
 {
     if (q->first == q->n)
@@ -91,6 +96,7 @@ bool remote_next(struct remote *r, struct remote_answer *ret)
 {
     struct remote_answers *q = &r->answer;
     pthread_mutex_lock(&r->mutex);
+    remote_room_make(r);
     bool any = q->first < q->n;
     if (any)
         *ret = q->item[q->first++];
@@ -111,17 +117,21 @@ void remote_count(struct remote *r, int64_t received, int64_t sent)
 void remote_end(struct remote_job *j, bool ok)
 {
     struct remote *r = j->r;
+    const struct remote_answer answer = {.key = j->key, .hit = ok};
+    enum remote_way way = j->way;
+    int64_t back = j->reserved - j->kept;
+    remote_job_free(j); /* whoever hears of it finds nothing left behind */
     pthread_mutex_lock(&r->mutex);
-    if (j->way == REMOTE_DOWN) {
+    if (way == REMOTE_DOWN) {
+        remote_room_give_back(r, back);
         r->stats.hits += ok;
         r->stats.misses += !ok;
-        tell(r, &(struct remote_answer){.key = j->key, .hit = ok});
+        tell(r, &answer);
     } else {
         r->stats.uploads += ok;
         r->stats.waiting--;
     }
     pthread_mutex_unlock(&r->mutex);
-    remote_job_free(j);
     remote_wake(r); /* there is room for the next */
 }
 
@@ -216,6 +226,7 @@ static void *work(void *arg)
                 poll(&p, 1, seconds < 0 ? -1 : (int)ceil(seconds * 1000));
             clear(r->wake);
         }
+        remote_room_told(r);
         finish(r);
         if (r->off[REMOTE_LINK] && r->http)
             abandon(r);
@@ -301,5 +312,6 @@ void remote_close(struct remote *r, double seconds)
     pthread_mutex_unlock(&r->mutex);
     remote_wake(r);
     pthread_join(r->thread, NULL);
+    remote_room_end(r);
     remote_free(r);
 }

@@ -11,7 +11,8 @@
 #include <limits.h>
 #include <string.h>
 
-#define BLOCK_MAX    ((int64_t)64 << 20) /* as the store's setting: a block is unpacked in memory */
+#define BLOCK_MIN    ((int64_t)64 << 10) /* of the store's setting */
+#define BLOCK_MAX    ((int64_t)64 << 20) /* a block is unpacked in memory */
 #define CONTENT_MAX  ((int64_t)1 << 56)  /* bytes: bounds stay far from overflow */
 #define NAME_LONGEST 2048
 
@@ -141,11 +142,10 @@ static enum have have_object(struct store *s, const struct digest *d, int64_t si
 
 /* ---- transfers ---- */
 
-/* What a file of that much content has at most, whatever its settings were: digits that nothing can press are
- * stored as they are, beside the heads of frames and 12 bytes of the seek table for each. */
-static int64_t stored_max(int64_t size)
+/* What a file of that much content has at most, whatever its store was set to. */
+static int64_t most(int64_t size)
 {
-    return size + size / 64 + 4096;
+    return pack_most(size, BLOCK_MIN);
 }
 
 static void on_object(void *arg, struct http_reply *reply)
@@ -164,38 +164,63 @@ static void on_object(void *arg, struct http_reply *reply)
     else if (!reply->ok)
         remote_trouble(r, REMOTE_DOWN, reply);
     else if (!ok)
-        remote_warn(r, err.text); /* of this machine */
+        remote_warn_here(r, &err);
     else
-        remote_went_well(r, REMOTE_DOWN, true);
+        remote_went_well(r, REMOTE_DOWN, false);
+    o->stored = ok ? reply->size : 0;
     for (size_t i = 0; !ok && i < o->n; i++)
         remote_replace(r, &o->job[i]->key);
     remote_object_ended(o, ok);
 }
 
-static bool see_object(struct remote_job *j, const struct record_file *f)
+static bool begin_object(struct remote_job *j, const struct record_file *f)
 {
     struct remote *r = j->r;
     struct error err = {0};
     bool is_new;
-    store_use(r->store, &f->digest);
-    enum have have = have_object(r->store, &f->digest, f->size);
-    if (have == HAVE_OTHER)
-        remote_is_wrong(r, "ac", &j->key, "it says another size of an object than there is");
-    if (have != HAVE_NOT)
-        return have == HAVE;
     struct remote_object *o = remote_job_waits(j, f, &is_new);
     if (!is_new)
         return o->size == f->size;
     o->path = store_scratch(r->store, &err);
+    if (!o->path)
+        remote_warn_here(r, &err);
     if (!o->path || remote_is_off(r, REMOTE_DOWN)) {
-        if (!o->path)
-            remote_warn(r, err.text);
         remote_object_ended(o, false);
         return false;
     }
-    remote_send(
-        r, "GET", "cas", &f->digest,
-        (struct http_request){.to_file = o->path, .max = stored_max(f->size), .done = on_object, .arg = o});
+    remote_send(r, "GET", "cas", &f->digest,
+                (struct http_request){.to_file = o->path, .max = most(f->size), .done = on_object, .arg = o});
+    return true;
+}
+
+void remote_get_begin(struct remote_job *j, bool room, const struct error *err)
+{
+    if (!room)
+        remote_warn_here(j->r, err);
+    j->failed = !room;
+    remote_job_begin(j, begin_object);
+}
+
+/* Leave the files that are not here; the bytes that they take at most. False: the record lies. */
+static bool find_missing(struct remote_job *j, int64_t *ret_bytes)
+{
+    struct remote *r = j->r;
+    size_t n = 0;
+    *ret_bytes = (int64_t)j->text_n;
+    for (size_t i = 0; i < j->files; i++) {
+        const struct record_file *f = j->file[i];
+        store_use(r->store, &f->digest);
+        enum have have = have_object(r->store, &f->digest, f->size);
+        if (have == HAVE_OTHER) {
+            remote_is_wrong(r, "ac", &j->key, "it says another size of an object than there is");
+            return false;
+        }
+        if (have == HAVE_NOT) {
+            j->file[n++] = f;
+            *ret_bytes += most(f->size);
+        }
+    }
+    j->files = n;
     return true;
 }
 
@@ -204,6 +229,7 @@ static void on_record(void *arg, struct http_reply *reply)
     struct remote_job *j = arg;
     struct remote *r = j->r;
     const char *why = NULL;
+    int64_t bytes;
     if (!reply->ok) {
         bool too_long = reply->status / 100 == 2 && reply->err.code == ERROR_INPUT;
         if (reply->status == 404)
@@ -222,10 +248,15 @@ static void on_record(void *arg, struct http_reply *reply)
         remote_end(j, false);
         return;
     }
-    remote_went_well(r, REMOTE_DOWN, true);
+    remote_went_well(r, REMOTE_DOWN, false);
     j->text = reply->body;
+    j->text_n = reply->n;
     reply->body = NULL;
-    remote_job_objects(j, see_object);
+    remote_job_files(j);
+    if (find_missing(j, &bytes))
+        remote_room_ask(j, bytes);
+    else
+        remote_end(j, false);
 }
 
 void remote_get(struct remote *r, const struct digest *key)
@@ -242,19 +273,29 @@ void remote_get(struct remote *r, const struct digest *key)
 
 /* ---- into the store ---- */
 
+static bool publish_object(struct remote_job *j, struct remote_object *o, struct error *err)
+{
+    int64_t reserved = j->reserved ? o->stored : 0;
+    if (o->moved)
+        return true;
+    o->moved = commit_add(j->r->store->commit, COMMIT_OBJECT, &o->digest, o->path, reserved, false, err);
+    j->kept += o->moved ? reserved : 0;
+    return o->moved;
+}
+
 static bool publish(struct remote_job *j, struct error *err)
 {
     struct store *s = j->r->store;
+    int64_t reserved = j->reserved ? (int64_t)j->text_n : 0;
     struct stat st;
     if (is_here(s, &j->key)) /* another process was faster */
         return true;
-    for (size_t i = 0; i < j->n; i++) {
-        struct remote_object *o = j->object[i];
-        if (!o->moved && !commit_add(s->commit, COMMIT_OBJECT, &o->digest, o->path, 0, false, err))
+    for (size_t i = 0; i < j->n; i++)
+        if (!publish_object(j, j->object[i], err))
             return false;
-        o->moved = true;
-    }
-    return store_commit_record(s, &j->key, j->text, 0, false, &st, err);
+    bool ok = store_commit_record(s, &j->key, j->text, reserved, false, &st, err);
+    j->kept += ok ? reserved : 0;
+    return ok;
 }
 
 void remote_get_finish(struct remote *r, struct remote_job *done)
@@ -266,9 +307,11 @@ void remote_get_finish(struct remote *r, struct remote_job *done)
             ok = publish(j, &err);
     ok = ok && (!done || store_flush(r->store, &err));
     if (!ok)
-        remote_warn(r, err.text);
+        remote_warn_here(r, &err);
     for (struct remote_job *next; done; done = next) {
         next = done->next_done;
+        if (ok && !done->failed)
+            remote_went_well(r, REMOTE_DOWN, true);
         remote_end(done, ok && !done->failed);
     }
 }

@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 #define REMOTE_RECORD_MAX ((int64_t)16 << 20) /* bytes of a record's text */
-#define REMOTE_FAILURES   3                   /* in a row, until the tier is left alone */
+#define REMOTE_FAILURES   3 /* in a row, until the tier is left alone; the warning says so */
 
 /* remote_url.c: where the server is, without credentials, and how to get in. Texts live in the arena. */
 bool remote_place(const char *url, struct arena *a, const char **ret_url, struct http_options *ret,
@@ -21,6 +21,16 @@ struct remote_queue { /* first in, first out */
 };
 struct remote_answers {
     struct remote_answer *item;
+    size_t first, n, cap;
+};
+struct remote_room { /* bytes of the store's limit, for a job */
+    uint64_t job;
+    int64_t bytes;
+    bool granted;
+    struct error err; /* when not */
+};
+struct remote_rooms {
+    struct remote_room *item;
     size_t first, n, cap;
 };
 enum remote_way { REMOTE_DOWN, REMOTE_UP, REMOTE_LINK }; /* LINK: no answer, or none that means anything */
@@ -39,13 +49,17 @@ struct remote_object {
 struct remote_job {
     struct remote *r;
     enum remote_way way;
+    uint64_t id;
     struct digest key;
     char *text; /* of the record */
     size_t text_n;
     struct record *record;
+    const struct record_file **file; /* what it has to move */
+    size_t files;
     struct remote_object **object;
-    size_t n, left; /* objects; those that have not ended */
-    bool begun;     /* all objects were */
+    size_t n, left;         /* objects; those that have not ended */
+    int64_t reserved, kept; /* bytes of the store's limit; those that are in the store now */
+    bool begun;             /* all objects were */
     bool failed;
     struct remote_job *next, *next_done;
 };
@@ -61,12 +75,15 @@ struct remote {
     struct remote_queue want, offer;
     struct remote_answers answer;
     struct remote_stats stats;
+    struct remote_rooms ask, told; /* room is asked for by the thread, and made by the caller */
+    int64_t give_back;             /* bytes of it */
     bool stop;
     double until; /* uploads may go on, once it is to stop */
 
     struct http *http;      /* NULL: the tier is left alone */
     struct remote_job *job; /* under way */
     size_t jobs[2];         /* by way */
+    uint64_t ids;           /* of jobs so far */
     struct remote_job *done;
     void *object[2]; /* trees of those under way, by way */
     int failures[3]; /* in a row */
@@ -76,7 +93,8 @@ struct remote {
 };
 
 /* ---- remote.c ---- */
-void remote_wake(struct remote *r);
+void remote_wake(struct remote *r); /* the thread */
+void remote_call(struct remote *r); /* the caller */
 void remote_count(struct remote *r, int64_t received, int64_t sent);
 void remote_tell(struct remote *r, const struct remote_answer *a);
 /* A job has ended: answered, counted and gone. */
@@ -93,14 +111,15 @@ void remote_is_wrong(struct remote *r, const char *kind, const struct digest *d,
 void remote_replace(struct remote *r, const struct digest *d);
 bool remote_was_wrong(const struct remote *r, const struct digest *d);
 void remote_is_right(struct remote *r, const struct digest *d);
-void remote_warn(struct remote *r, const char *text);
+void remote_warn_here(struct remote *r, const struct error *err); /* the trouble is this machine's */
 bool remote_is_off(const struct remote *r, enum remote_way way);
 
 /* ---- remote_job.c ---- */
 struct remote_job *remote_job_new(struct remote *r, enum remote_way way, const struct digest *key);
-/* Its record is there: see() begins what has to be done for each object it names, once; false: the job has
- * failed. It is done when all of them have ended. */
-void remote_job_objects(struct remote_job *j, bool (*see)(struct remote_job *j, const struct record_file *f));
+void remote_job_files(struct remote_job *j); /* from its record: each object once */
+/* Begin what has to be done for each of these; false: the job has failed. It is done when all of them have
+ * ended. */
+void remote_job_begin(struct remote_job *j, bool (*begin)(struct remote_job *j, const struct record_file *f));
 /* The object on its way, made when it is not; *ret_new: it was made. The job waits for it. */
 struct remote_object *remote_job_waits(struct remote_job *j, const struct record_file *f, bool *ret_new);
 void remote_object_ended(struct remote_object *o, bool ok);
@@ -111,7 +130,17 @@ void remote_job_free(struct remote_job *j);
 void remote_send(struct remote *r, const char *method, const char *kind, const struct digest *d,
                  struct http_request q);
 
+/* ---- remote_room.c: the store's limit is kept by the thread that uses the store, in remote_next ---- */
+/* For a job, which goes on with remote_get_begin: at once where there is no limit. */
+void remote_room_ask(struct remote_job *j, int64_t bytes);
+void remote_room_told(struct remote *r);                 /* the thread: hear what became of it */
+void remote_room_give_back(struct remote *r, int64_t n); /* with the mutex */
+void remote_room_make(struct remote *r);                 /* the caller, with the mutex, which it lets go */
+void remote_room_end(struct remote *r);                  /* the caller, when there is no thread any more */
+
 /* ---- remote_get.c ---- */
+/* There is room, or not: err. */
+void remote_get_begin(struct remote_job *j, bool room, const struct error *err);
 void remote_get(struct remote *r, const struct digest *key);
 /* The record of a key as a server sends it; NULL with *why: it cannot be ours. */
 struct record *remote_record(const char *text, size_t n, const struct digest *key, const char **why);

@@ -69,7 +69,7 @@ void remote_object_ended(struct remote_object *o, bool ok)
 struct remote_job *remote_job_new(struct remote *r, enum remote_way way, const struct digest *key)
 {
     struct remote_job *j = xcalloc(1, sizeof *j);
-    *j = (struct remote_job){.r = r, .way = way, .key = *key, .next = r->job};
+    *j = (struct remote_job){.r = r, .way = way, .id = ++r->ids, .key = *key, .next = r->job};
     r->job = j;
     r->jobs[way]++;
     return j;
@@ -82,21 +82,29 @@ static int by_file(const void *a, const void *b)
     return by_digest(&x->digest, &y->digest);
 }
 
-void remote_job_objects(struct remote_job *j, bool (*see)(struct remote_job *j, const struct record_file *f))
+void remote_job_files(struct remote_job *j)
 {
     const struct record *rec = j->record;
-    size_t n = 0;
+    size_t n = 0, kept = 0;
     for (size_t i = 0; i < rec->n; i++)
         n += rec->output[i].n;
-    AUTO(mem) const struct record_file **file = xcalloc(n + 1, sizeof *file);
-    j->object = xcalloc(n + 1, sizeof *j->object);
+    const struct record_file **file = j->file = xcalloc(n + 1, sizeof *file);
     n = 0;
     for (size_t i = 0; i < rec->n; i++)
         for (size_t k = 0; k < rec->output[i].n; k++)
             file[n++] = &rec->output[i].file[k];
     qsort(file, n, sizeof *file, by_file);
-    for (size_t i = 0; i < n && !j->failed; i++)
-        if ((i == 0 || by_file(&file[i], &file[i - 1]) != 0) && !see(j, file[i]))
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || by_file(&file[i], &file[kept - 1]) != 0)
+            file[kept++] = file[i];
+    j->files = kept;
+    j->object = xcalloc(kept + 1, sizeof *j->object);
+}
+
+void remote_job_begin(struct remote_job *j, bool (*begin)(struct remote_job *j, const struct record_file *f))
+{
+    for (size_t i = 0; i < j->files && !j->failed; i++)
+        if (!begin(j, j->file[i]))
             j->failed = true;
     j->begun = true;
     if (!j->left)
@@ -121,6 +129,7 @@ void remote_job_free(struct remote_job *j)
     for (size_t i = 0; i < j->n; i++)
         leave(j->object[i], j);
     record_free(j->record);
+    free(j->file);
     free(j->object);
     free(j->text);
     free(j);

@@ -48,7 +48,7 @@ static void on_head_object(void *arg, struct http_reply *reply)
     remote_object_ended(o, reply->ok);
 }
 
-static bool see_object(struct remote_job *j, const struct record_file *f)
+static bool begin_object(struct remote_job *j, const struct record_file *f)
 {
     struct remote *r = j->r;
     struct stat st;
@@ -146,8 +146,10 @@ void remote_put(struct remote *r, const struct digest *key)
     store_use(r->store, key);
     if (!remote_is_off(r, REMOTE_UP))
         j->text = read_record(r->store, key, &j->text_n, &j->record);
-    if (j->text)
-        remote_job_objects(j, see_object);
-    else
+    if (!j->text) {
         remote_end(j, false);
+        return;
+    }
+    remote_job_files(j);
+    remote_job_begin(j, begin_object);
 }

@@ -8,18 +8,19 @@ bool remote_is_off(const struct remote *r, enum remote_way way)
     return r->off[REMOTE_LINK] || r->off[way];
 }
 
-void remote_warn(struct remote *r, const char *text)
+static void warn(struct remote *r, const char *before, const char *text, const char *after)
 {
     struct remote_answer a = {.hit = false};
     if (r->warned)
         return;
     r->warned = true;
-    snprintf(
-        a.warning, sizeof a.warning,
-        "the remote store has trouble: %.300s; what it lacks is computed here, and after %d failures in a "
-        "row it is left alone",
-        text, REMOTE_FAILURES);
+    snprintf(a.warning, sizeof a.warning, "%s: %.300s%s", before, text, after);
     remote_tell(r, &a);
+}
+
+void remote_warn_here(struct remote *r, const struct error *err)
+{
+    warn(r, "what the remote store has cannot be taken", err->text, "");
 }
 
 static void failed(struct remote *r, enum remote_way way, const char *text)
@@ -29,7 +30,8 @@ static void failed(struct remote *r, enum remote_way way, const char *text)
     pthread_mutex_unlock(&r->mutex);
     if (++r->failures[way] >= REMOTE_FAILURES)
         r->off[way] = true;
-    remote_warn(r, text);
+    warn(r, "the remote store has trouble", text,
+         "; what it lacks is computed here, and after 3 failures in a row it is left alone");
 }
 
 void remote_went_well(struct remote *r, enum remote_way way, bool found)
@@ -52,7 +54,7 @@ void remote_trouble(struct remote *r, enum remote_way way, const struct http_rep
 void remote_is_wrong(struct remote *r, const char *kind, const struct digest *d, const char *why)
 {
     char hex[DIGEST_HEX];
-    AUTO(mem) char *text = xprintf("%s/%s/%s: %s", r->url, kind, digest_hex(d, hex), why);
+    AUTO(mem) char *text = xprintf("%s/%s/%s is not right: %s", r->url, kind, digest_hex(d, hex), why);
     remote_replace(r, d);
     failed(r, REMOTE_DOWN, text);
 }

@@ -1,75 +1,11 @@
-/* Transfers, against answers that are given to one connection after the other on a Unix socket. No thread:
- * the listening socket is what wakes http_run up. */
-#include "base/buf.h"
+/* Transfers, against answers on a Unix socket. */
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "base/http.h"
-#include "base/mem.h"
+#include "tests/http_wire.h"
 #include "tests/test.h"
 #include <errno.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#define MAX 16
 static char root[] = "/tmp/weft-http-XXXXXX";
-static struct {
-    const char *answer[MAX];
-    int peer[MAX], n, used;
-    char *asked[MAX];  /* the requests, after the end */
-    const char *first; /* of a request, before it is answered; NULL: nothing */
-} wire;
-
-static int listener;
-static char *socket_path;
-
-/* Answer the next connection, once it has said what must come first. */
-static void answer_next(struct http *h)
-{
-    int fd = accept(listener, NULL, NULL);
-    assert_true(fd >= 0);
-    struct buf b = {0};
-    while (wire.first && !strstr(buf_str(&b), wire.first)) {
-        char piece[4096];
-        assert_true(http_run(h, -1, fd) > 0);
-        ssize_t n = read(fd, piece, sizeof piece);
-        assert_true(n > 0);
-        buf_add(&b, piece, (size_t)n);
-    }
-    wire.asked[wire.used] = buf_take(&b);
-    const char *a = wire.used < wire.n ? wire.answer[wire.used] : "";
-    assert_int_equal(write(fd, a, strlen(a)), strlen(a));
-    shutdown(fd, SHUT_WR);
-    assert_true(wire.used < MAX);
-    wire.peer[wire.used++] = fd;
-}
-
-static void serve(struct http *h)
-{
-    while (http_run(h, -1, listener))
-        answer_next(h);
-}
-
-static void hear(void)
-{
-    for (int i = 0; i < wire.used; i++) {
-        AUTO(mem) char *start = wire.asked[i];
-        struct buf b = {0};
-        buf_puts(&b, start);
-        char piece[4096];
-        ssize_t n;
-        while ((n = recv(wire.peer[i], piece, sizeof piece, MSG_DONTWAIT)) > 0)
-            buf_add(&b, piece, (size_t)n);
-        wire.asked[i] = buf_take(&b);
-        close(wire.peer[i]);
-    }
-}
-
-static void forget(void)
-{
-    for (int i = 0; i < MAX; i++)
-        free(wire.asked[i]);
-    memset(&wire, 0, sizeof wire);
-}
 
 struct got {
     int times, status;
@@ -109,16 +45,15 @@ static void on_done(void *arg, struct http_reply *r)
 #define ANSWERS(...)                                                                                         \
     do {                                                                                                     \
         const char *const answers_[] = {__VA_ARGS__};                                                        \
-        forget();                                                                                            \
-        wire.n = sizeof answers_ / sizeof *answers_;                                                         \
-        for (int k = 0; k < wire.n; k++)                                                                     \
-            wire.answer[k] = answers_[k];                                                                    \
+        wire_forget();                                                                                       \
+        for (size_t k = 0; k < sizeof answers_ / sizeof *answers_; k++)                                      \
+            wire_answer(answers_[k], strlen(answers_[k]));                                                   \
     } while (0)
 
 static void transfer(struct http_options o, struct http_request q, struct got *g)
 {
     struct error err = {0};
-    o.unix_socket = socket_path;
+    o.unix_socket = wire_socket;
     o.pause = o.pause > 0 ? o.pause : 0.001;
     struct http *h = http_new(&o, &err);
     assert_non_null(h);
@@ -128,10 +63,10 @@ static void transfer(struct http_options o, struct http_request q, struct got *g
     q.url = q.url ? q.url : "http://host.test/a";
     memset(g, 0, sizeof *g);
     http_add(h, &q);
-    serve(h);
+    wire_serve(h);
     assert_int_equal(g->times, 1);
     http_free(h);
-    hear();
+    wire_hear();
 }
 
 static char *at(const char *name)
@@ -420,7 +355,7 @@ static void signed_requests(void **state)
 static void silence(void **state)
 {
     struct got g = {0};
-    struct http_options o = {.tries = 1, .silence_timeout = 0.05, .unix_socket = socket_path};
+    struct http_options o = {.tries = 1, .silence_timeout = 0.05, .unix_socket = wire_socket};
     struct http *h = http_new(&o, NULL);
     http_add(
         h, &(struct http_request){.method = "GET", .url = "http://host.test/a", .done = on_done, .arg = &g});
@@ -430,7 +365,7 @@ static void silence(void **state)
     forget_got(&g);
     /* one that is under way ends with http_free; a wake-up returns at once */
     int wake[2], fd;
-    assert_true((fd = accept(listener, NULL, NULL)) >= 0);
+    assert_true((fd = accept(wire_listener, NULL, NULL)) >= 0);
     close(fd);
     assert_int_equal(pipe(wake), 0);
     assert_int_equal(write(wake[1], "", 1), 1);
@@ -439,7 +374,7 @@ static void silence(void **state)
     assert_int_equal(http_run(h, -1, wake[0]), 1);
     http_free(h);
     assert_int_equal(g.times, 0);
-    assert_true((fd = accept(listener, NULL, NULL)) >= 0);
+    assert_true((fd = accept(wire_listener, NULL, NULL)) >= 0);
     close(fd);
     close(wake[0]);
     close(wake[1]);
@@ -478,30 +413,25 @@ static void added_while_it_runs(void **state)
 {
     const char *a = OK("1", "", "x");
     ANSWERS(a, a, a, a, a, a, a);
-    struct http *h = http_new(&(struct http_options){.unix_socket = socket_path, .parallel = 1}, NULL);
+    struct http *h = http_new(&(struct http_options){.unix_socket = wire_socket, .parallel = 1}, NULL);
     http_add(h,
              &(struct http_request){.method = "GET", .url = "http://host.test/", .done = chain, .arg = &h});
-    serve(h);
+    wire_serve(h);
     assert_int_equal(wire.used, 6);
     http_free(h);
-    hear();
+    wire_hear();
 }
 
 static int setup(void **state)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
     if (!mkdtemp(root))
         return -1;
-    socket_path = at("socket");
-    snprintf(a.sun_path, sizeof a.sun_path, "%s", socket_path);
-    listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return bind(listener, (struct sockaddr *)&a, sizeof a) || listen(listener, MAX);
+    wire_open(root);
+    return 0;
 }
 static int teardown(void **state)
 {
-    forget();
-    close(listener);
-    free(socket_path);
+    wire_close();
     return fs_remove_tree(root, NULL) ? 0 : -1;
 }
 int main(void)
