@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/cli/fetching.h"
 #include "engine/cli/units.h"
 #include "engine/exec/build.h"
 #include <signal.h>
@@ -139,6 +140,8 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     struct run_setup setup;
     struct error err = {0};
     double start = clock_seconds();
+    if (!fetching_all(a, s, store, &err))
+        return cmd_fail(&err);
     if (!run_setup(a, &setup, &err))
         return cmd_fail(&err);
     bool ok = build_run(s, store, &setup.opt, &b, &err);
