@@ -204,9 +204,9 @@ static bool choose(struct fetch_set *f, const char *name, struct error *err)
 static bool read_list(const char *text, size_t n, const struct origin *o, const char *commit,
                       struct fetch_set *f, char **ret_commit, struct error *err)
 {
-    AUTO_JSON j = json_parse(text, n, "the hub's answer", err);
+    AUTO_JSON j = json_parse(text, n, "answer", NULL);
     if (!j)
-        return false;
+        return error_set(err, NULL, ERROR_INPUT, "the hub's answer is not JSON (is HF_ENDPOINT a hub?)");
     const char *sha = json_is_object(j) ? json_string_or(j, "sha", "") : "";
     const json_t *list = json_object_get(j, "siblings");
     if (!origin_is_commit(sha) || !json_is_array(list))

@@ -38,8 +38,9 @@ void fetch_set_recall(struct fetch_set *f);
 /* Are all files of the set there, each with the stat of the manifest or, where it is another or with `read`,
  * the right content? Sets file[i].there. False with a code in err: a file could not be read. */
 bool fetch_set_whole(struct fetch_set *f, bool read, struct error *err);
-/* Has the file at `path` the size and digest that it should have? False with a code in err: not readable. */
-bool fetch_file_right(const struct fetch_file *file, const char *path, struct error *err);
+/* Has the file at `path` the size and digest that it should have? A size that nobody knew is then known.
+ * False with a code in err: not readable. */
+bool fetch_file_right(struct fetch_file *file, const char *path, struct error *err);
 /* Write the manifest: all files of the set are there. */
 bool fetch_set_seal(struct store *s, struct fetch_set *f, struct error *err) MUST_CHECK;
 

@@ -124,7 +124,7 @@ bool fetch_set_seal(struct store *s, struct fetch_set *f, struct error *err)
 
 /* ---- what is there ---- */
 
-bool fetch_file_right(const struct fetch_file *file, const char *path, struct error *err)
+bool fetch_file_right(struct fetch_file *file, const char *path, struct error *err)
 {
     struct digest d;
     char hex[DIGEST_HEX];
@@ -133,7 +133,10 @@ bool fetch_file_right(const struct fetch_file *file, const char *path, struct er
         return false;
     if (!file->git)
         digest_hex(&d, hex);
-    return (file->size < 0 || size == file->size) && strcmp(hex, file->hex) == 0;
+    if ((file->size >= 0 && size != file->size) || strcmp(hex, file->hex) != 0)
+        return false;
+    file->size = size;
+    return true;
 }
 
 bool fetch_set_whole(struct fetch_set *f, bool read, struct error *err)
