@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BAR       24
+#define BAR       20
+#define NAME      30  /* columns */
 #define DRAW_EACH 0.1 /* seconds */
 
 struct fetching {
@@ -41,28 +42,31 @@ void fetching_free(struct fetching *f)
     free(f);
 }
 
-/* "fetch model.safetensors  [#####.....]  52%  1.2 GiB of 2.3 GiB, 23.1 MiB/s, 1:20 left" */
+/* "  model.safetensors  [#####.....]  52%, 23.1 MiB/s, 1:20 left, 1.2 GiB of 2.3 GiB": what is cut off on a
+ * narrow terminal matters least. */
 static void draw(struct fetching *f, const struct fetch_progress *p)
 {
     AUTO(buf) struct buf line = {0};
     char done[UNITS_MAX], total[UNITS_MAX], rate[UNITS_MAX], left[UNITS_MAX];
     double now = clock_seconds(), spent = now - f->began;
     double speed = spent > 0.5 ? (double)(p->done - f->had) / spent : 0;
+    double part = p->total > 0 ? (double)p->done / (double)p->total : 0;
     f->drawn = now;
-    buf_printf(&line, "  fetch %s  ", p->file);
+    buf_puts(&line, "  ");
+    screen_cut(p->file, NAME, &line);
     if (p->total > 0) {
-        int n = (int)((double)BAR * (double)p->done / (double)p->total);
-        buf_putc(&line, '[');
+        buf_puts(&line, "  [");
         for (int i = 0; i < BAR; i++)
-            buf_putc(&line, i < n ? '#' : '.');
-        buf_printf(&line, "] %3d%%  %s of %s", (int)(100.0 * (double)p->done / (double)p->total),
-                   bytes_text(p->done, done), bytes_text(p->total, total));
-    } else
-        buf_puts(&line, bytes_text(p->done, done));
+            buf_putc(&line, i < (int)(BAR * part) ? '#' : '.');
+        buf_printf(&line, "] %3d%%", (int)(100 * part));
+    }
     if (speed > 0)
         buf_printf(&line, ", %s/s", bytes_text((int64_t)speed, rate));
     if (speed > 0 && p->total > p->done)
         buf_printf(&line, ", %s left", seconds_text((double)(p->total - p->done) / speed, left));
+    buf_printf(&line, ", %s", bytes_text(p->done, done));
+    if (p->total > 0)
+        buf_printf(&line, " of %s", bytes_text(p->total, total));
     const char *const lines[] = {buf_str(&line)};
     screen_draw(&f->screen, lines, 1);
 }

@@ -3,7 +3,8 @@ ROOT/repos/{models,datasets}/OWNER/NAME/COMMIT/..., branches files ROOT/repos/..
 more than 1,000 bytes are "large": their SHA-256 is told, and they come by a redirect from a second port. ROOT/ports has the
 two ports once both listen, ROOT/log a line a request: PORT METHOD PATH RANGE TOKEN. ROOT/trouble has a line
 "TIMES WHAT PATTERN" for each trouble: of the next TIMES requests whose path has the PATTERN each gets WHAT: a status, "cut"
-(half of the content), "wrong" (other content of that length), "hang" (nothing) or "evil" (a list with a bad name)."""
+(half of the content), "wrong" (other content of that length), "slow" (in 8 pieces within 2 seconds), "hang" (nothing) or "evil" (a list with a bad
+name)."""
 import hashlib
 import http.server
 import json
@@ -82,7 +83,10 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if what == "cut":
             body = body[:(len(body) + 1) // 2]
             self.close_connection = True
-        self.wfile.write(body)
+        pieces = 8 if what == "slow" else 1
+        for i in range(pieces):
+            self.wfile.write(body[len(body) * i // pieces:len(body) * (i + 1) // pieces])
+            time.sleep(0.25 if what == "slow" else 0)
 
     def list(self, base, commit, what):
         names = sorted(os.path.relpath(f"{d}/{f}", base) for d, _, fs in os.walk(base) for f in fs)
