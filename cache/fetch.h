@@ -5,8 +5,9 @@
  *   fetched/url/SHA256/files/NAME                               a file
  * What a URL means is there when its manifest is, which is written last and knows each file by size, digest
  * and stat. A hub's branch is resolved when it is fetched; later runs use that commit until it is fetched
- * with `update`. HF_TOKEN, HF_ENDPOINT and the proxies of the environment are respected; the settings
- * fetch_tries and fetch_silence of the store (cache/config.h) bound how long a server is waited for. */
+ * with `update`. HF_TOKEN, HF_ENDPOINT, SSL_CERT_FILE and the proxies of the environment are respected; the
+ * settings fetch_tries and fetch_silence of the store (cache/config.h) bound how long a server is waited for.
+ */
 #ifndef CACHE_FETCH_H
 #define CACHE_FETCH_H
 #include "cache/store.h"

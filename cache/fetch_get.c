@@ -7,6 +7,7 @@
 #include "cache/store_impl.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PARALLEL 4
@@ -31,9 +32,11 @@ struct work {
 struct http *fetch_http(const struct store *s, const char *bearer, struct error *err)
 {
     const struct store_config *c = store_config(s);
+    const char *ca = getenv("SSL_CERT_FILE");
     const struct http_options o = {.parallel = PARALLEL,
                                    .tries = (int)c->fetch_tries,
                                    .silence_timeout = (double)c->fetch_silence,
+                                   .ca_file = ca && *ca ? ca : NULL,
                                    .bearer = bearer};
     return http_new(&o, err);
 }
