@@ -139,8 +139,8 @@ static bool parse_hub(const char *text, struct origin *o, struct error *err)
         c++;
     o->name = take(&c, "/@");
     if (!hub_name_ok(o->owner) || !hub_name_ok(o->name))
-        return error_set(err, NULL, ERROR_INPUT, "'%s/%s' is no repository's name (%s)", o->owner, o->name,
-                         FORM);
+        return error_set(err, NULL, ERROR_INPUT, "'%s%s%s' is no repository's name (%s)", o->owner,
+                         *o->name ? "/" : "", o->name, FORM);
     if (*c == '@') {
         c++;
         AUTO(mem) char *revision = take(&c, "/");
@@ -156,8 +156,23 @@ static bool parse_hub(const char *text, struct origin *o, struct error *err)
            error_set(err, NULL, ERROR_INPUT, "'%s' is no file's name in a repository (%s)", o->file, FORM);
 }
 
+/* The text without user and password, for messages; malloc'd. */
+static char *without_user(const char *text)
+{
+    const char *host = strstr(text, "://");
+    if (!host)
+        return xstrdup(text);
+    host += 3;
+    const char *end = host + strcspn(host, "/?#"), *from = host;
+    for (const char *c = host; c < end; c++)
+        if (*c == '@')
+            from = c + 1;
+    return xprintf("%.*s%s", (int)(host - text), text, from);
+}
+
 bool origin_parse(const char *text, struct origin *ret, struct error *err)
 {
+    AUTO(mem) char *told = without_user(text);
     *ret = (struct origin){0};
     bool ok;
     if (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0)
@@ -166,11 +181,11 @@ bool origin_parse(const char *text, struct origin *ret, struct error *err)
         ok = parse_hub(text, ret, err);
     else
         return error_set(err, NULL, ERROR_INPUT, "'%s': URLs here begin with hf://, https:// or http://",
-                         text);
+                         told);
     if (ok)
         return true;
     origin_done(ret);
-    return error_context(err, "'%s'", text);
+    return error_context(err, "'%s'", told);
 }
 
 bool origin_check(const char *text, struct error *err)

@@ -250,7 +250,7 @@ bool fetch_url(struct store *s, const char *url, const struct fetch_options *o, 
     struct error why = {0};
     *ret = (struct fetch_result){0};
     struct digest d;
-    bool ok = origin_parse(url, &origin, &why);
+    bool ok = origin_parse(url, &origin, &why); /* names the URL itself, and no password */
     if (ok) {
         struct errand e = {.store = s, .origin = &origin, .o = o, .get = {.store = s, .o = o}};
         claim_of(&origin, &d);

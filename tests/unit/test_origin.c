@@ -58,6 +58,7 @@ static void wrong(void **state)
     static const struct {
         const char *text, *says;
     } row[] = {{"ftp://h/a", "begin with hf://"},
+               {"ftp://me:secret@h/a", "begin with hf://"},
                {"HTTPS://h/a", "begin with hf://"},
                {"https://", "no host"},
                {"https:///a", "no host"},
@@ -96,7 +97,9 @@ static void wrong(void **state)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         struct error err = {0};
         assert_true(origin_is_url(row[i].text));
-        if (origin_check(row[i].text, &err) || !strstr(err.text, row[i].says) || err.code != ERROR_INPUT)
+        assert_null(strstr(row[i].says, "secret"));
+        if (origin_check(row[i].text, &err) || strstr(err.text, "secret") || !strstr(err.text, row[i].says) ||
+            err.code != ERROR_INPUT)
             fail_msg("'%s': wanted '%s', got '%s'", row[i].text, row[i].says, err.text);
     }
     static const char *const path[] = {"",        "a",    "/a/b",    "./hf:/x",
