@@ -137,9 +137,9 @@ printf 'X' | dd of=$path/model.safetensors bs=1 seek=5000 conv=notrunc 2>/dev/nu
 try fetch exp.yaml --verify; exits "verify" 0; says "verify" "^fetched model.safetensors"
 cmp -s $path/model.safetensors $repo/$b/model.safetensors || wrong "verify" "is still another"
 
-# -- trouble that passes, and trouble that does not
+# -- trouble that passes, and trouble that does not; a large file takes two requests
 fresh() { rm -rf store/fetched; rm -f hub/log; }
-fresh; printf '1 429 /api/\n1 503 config.json\n1 cut model.safetensors\n' >hub/trouble
+fresh; printf '1 429 /api/\n1 503 config.json\n2 cut model.safetensors\n' >hub/trouble
 try fetch hf://acme/seed; exits "passes" 0; diff -r "$(cat out)" $repo/$b >diff || wrong "passes" "another tree"
 fresh; echo "9 cut cdn" >hub/trouble
 try fetch hf://acme/seed; exits "cut" 1; rm hub/trouble; asked >log
@@ -165,7 +165,7 @@ for i in 1 2 3 4; do eval "wait \$p$i" || wrong "at once" "one fails"; same "at 
 find store/fetched -path '*parts*' | grep . && wrong "at once" "parts are left"
 
 # -- on a terminal: a bar, the rate and the time left, and nothing of it at the end
-fresh; echo "1 slow cdn" >hub/trouble
+fresh; echo "2 slow model.safetensors" >hub/trouble
 TERM=xterm python3 - "$WEFT" >out 2>err <<'P' || wrong "terminal" "not as it should be"
 import os, pty, re, sys
 shown = b""
