@@ -277,7 +277,7 @@ void param_describe(const struct param *row, struct buf *out)
         buf_printf(out, " [%s]", row->unit);
     buf_printf(out, row->def ? "; default %s" : "; required", row->def && *row->def ? row->def : "\"\"");
     if (row->flags & PARAM_IMPORT)
-        buf_puts(out, "; a path, its content counts");
+        buf_puts(out, "; a path or a URL, its content counts");
     if (row->flags & PARAM_RUNTIME)
         buf_puts(out, "; never changes a result");
     if (row->source)

@@ -12,6 +12,8 @@ struct store_config {
     int64_t hot_size;        /* bytes of plain files that lie ready; those in use may exceed it */
     const char *hot;         /* folder of them; "": below the store */
     bool locks;              /* the file system's locks can be relied on */
+    int64_t fetch_tries;     /* of each transfer of outside data */
+    int64_t fetch_silence;   /* seconds without a sign of life that a try of it lasts */
     const char *remote;      /* URL of the remote tier; "": none */
     const char *remote_mode; /* read-write, read, write */
     int64_t remote_timeout;  /* seconds without a word, after which a transfer is tried again */

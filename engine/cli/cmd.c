@@ -19,6 +19,7 @@
     X(plan)                                                                                                  \
     X(graph)                                                                                                 \
     X(check)                                                                                                 \
+    X(fetch)                                                                                                 \
     X(why)                                                                                                   \
     X(show)                                                                                                  \
     X(export)                                                                                                \

@@ -59,6 +59,8 @@ static void why(const struct planview *v, int i, struct buf *out)
     const struct task *task = v->spec->task[i];
     if (t->state == RESOLVE_HIT)
         add_made(t->known->entry, out);
+    else if (t->fetch)
+        buf_printf(out, "%s is not fetched yet", t->fetch);
     else if (t->state == RESOLVE_WAIT)
         add_waits_for(v, task, out);
     else if (t->same)
@@ -145,7 +147,11 @@ static void print_people(const struct planview *v)
            n == 1 ? "" : "s", v->hit, seconds_text(v->saved, saved), v->miss, v->wait);
     if (v->spec->sweep)
         sweep_counts_print(v->spec, stdout);
-    if (v->miss)
+    if (v->fetch)
+        printf(
+            "%d of those that wait need%s data that is not fetched yet: weft fetch, or weft run, gets it\n",
+            v->fetch, v->fetch == 1 ? "s" : "");
+    if (v->miss + v->fetch)
         print_forecast(v);
     if (v->unasked)
         fprintf(stderr, "%d more misses were not compared with earlier results; --all does\n", v->unasked);
@@ -185,6 +191,8 @@ static json_t *row_json(const struct planview *v, int i)
         json_object_set_new(o, "same_as", json_string(t->same->name));
     if (t->state == RESOLVE_WAIT)
         json_object_set_new(o, "waits_for", waits_json(v, task));
+    if (t->fetch)
+        json_object_set_new(o, "fetch", json_string(t->fetch));
     return o;
 }
 

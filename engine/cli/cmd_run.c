@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cache/config.h"
+#include "engine/cli/fetching.h"
 #include "engine/cli/units.h"
 #include "engine/exec/build.h"
 #include <signal.h>
@@ -201,6 +202,8 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     struct run_setup setup;
     struct error err = {0};
     double start = clock_seconds();
+    if (!fetching_all(a, s, store, &err))
+        return cmd_fail(&err);
     if (!run_setup(a, store, &setup, &err))
         return cmd_fail(&err);
     bool ok = build_run(s, store, &setup.opt, &b, &err);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/cli/cmd_run.h"
+#include "engine/cli/fetching.h"
 #include "engine/cli/sweep_run.h"
 #include <stdio.h>
 #include <string.h>
@@ -118,6 +119,8 @@ static int run_sweep(const struct cmd_args *a, const struct spec *s, struct stor
         error_set(&err, NULL, ERROR_INPUT, "--top takes a number from 0 to 1000");
         return cmd_fail(&err);
     }
+    if (!fetching_all(a, s, store, &err))
+        return cmd_fail(&err);
     if (!store_temp_dir(store, &dir, &err) || !run_setup(a, store, &setup, &err))
         return cmd_fail(&err);
     if (!quiet)

@@ -12,6 +12,7 @@
 #include "engine/cli/runname.h"
 #include "engine/cli/runview.h"
 #include "engine/cli/units.h"
+#include "engine/exec/fetched.h"
 #include "engine/exec/resolve.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct answer { /* about one task */
     bool lost; /* --against: the run had the task, but what its key was is not known any more */
     const struct task *missing[8]; /* WAIT: tasks that would run first, nearest causes */
     int n_missing;
+    const char *fetch; /* WAIT: a URL of the task itself that is not fetched yet */
 };
 struct question {
     struct store *store;
@@ -55,7 +57,9 @@ static void find_missing(const struct question *q, const struct task *t, bool *s
             if (seen[in->index])
                 continue;
             seen[in->index] = true;
-            if (q->state[in->index] == RESOLVE_WAIT)
+            if (q->state[in->index] == RESOLVE_WAIT && fetched_missing(q->store, in) && ret->n_missing < 8)
+                ret->missing[ret->n_missing++] = in;
+            else if (q->state[in->index] == RESOLVE_WAIT)
                 find_missing(q, in, seen, ret);
             else if (q->state[in->index] == RESOLVE_MISS && ret->n_missing < 8)
                 ret->missing[ret->n_missing++] = in;
@@ -92,6 +96,8 @@ static bool answer(struct question *q, const struct task *t, struct answer *ret,
 {
     *ret = (struct answer){.task = t, .state = q->state[t->index], .known = &q->resolver.task[t->index]};
     if (ret->state == RESOLVE_WAIT) {
+        if ((ret->fetch = fetched_missing(q->store, t)))
+            return true;
         AUTO(mem) bool *seen = xcalloc((size_t)q->spec->n, sizeof *seen);
         find_missing(q, t, seen, ret);
         return true;
@@ -150,6 +156,9 @@ static void print_answer(struct question *q, const struct answer *a)
     else if (a->state == RESOLVE_MISS)
         printf("%s would run: the store has %s of its key %.12s\n", a->task->name,
                a->known->lost ? "lost a part of the result" : "no result", digest_hex(&a->known->key, hex));
+    else if (a->fetch)
+        printf("%s would wait: %s is not fetched yet (weft fetch, or weft run, gets it)\n", a->task->name,
+               a->fetch);
     else
         printf("%s would wait: what it needs is not known before these ran:\n", a->task->name);
     if (a->state != RESOLVE_WAIT)
@@ -200,6 +209,8 @@ static json_t *answer_json(const struct question *q, const struct answer *a)
     for (int i = 0; i < a->n_missing; i++)
         json_array_append_new(missing, json_string(a->missing[i]->name));
     json_object_set_new(o, "waits_for", missing);
+    if (a->fetch)
+        json_object_set_new(o, "fetch", json_string(a->fetch));
     return o;
 }
 

@@ -51,7 +51,9 @@ static const struct {
                    "says it where two would fit."},
     {"PATHS", "They are relative to the current directory, as in a shell; those of include to the file that "
               "names them. "
-              "What a path holds is part of the key, where it lies is not."},
+              "What a path holds is part of the key, where it lies is not. Outside data may also be a URL, "
+              "hf://OWNER/NAME of the Hugging Face hub or https://HOST/PATH#sha256=HEX, which weft run "
+              "fetches when it is not there yet."},
     {"LABELS", "What a private task makes carries its label, and so does everything made from it, except "
                "through output ports "
                "that declare what they release. A task that would see two labels, or a port not meant for "

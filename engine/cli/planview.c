@@ -1,6 +1,7 @@
 #include "engine/cli/planview.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
 #include "engine/topo/topo.h"
 #include <jansson.h>
@@ -25,6 +26,8 @@ static bool look_up(struct planview *v, const struct planview_options *o, struct
         v->hit += t->state == RESOLVE_HIT;
         v->miss += t->state == RESOLVE_MISS;
         v->wait += t->state == RESOLVE_WAIT;
+        if (t->state == RESOLVE_WAIT && (t->fetch = fetched_missing(v->resolver.store, v->spec->task[i])))
+            v->fetch++;
         if (t->state == RESOLVE_HIT) {
             t->seconds = t->known->entry->seconds;
             t->cores = (int)t->known->entry->threads;
@@ -150,7 +153,7 @@ bool planview_make(struct planview *v, const struct spec *s, struct store *store
     resolver_init(&v->resolver, s, store);
     if (!look_up(v, o, err))
         return false;
-    if (v->miss == 0)
+    if (v->miss + v->fetch == 0)
         return true;
     find_same(v);
     if (!find_cores(v, o->cores, err) || !ask(v, store, o->all, err))

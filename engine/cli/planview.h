@@ -17,6 +17,7 @@ struct planview_task {
     int cores;                  /* likewise */
     int64_t memory;             /* bytes at the peak, likewise; 0: not known */
     enum history_source source; /* of a prediction */
+    const char *fetch;          /* of a task that waits: a URL that is not fetched yet; NULL: none */
     const struct task *same;    /* another task with the same key, which runs for both; NULL: none */
     bool asked;                 /* near is the answer */
     struct key_near near;
@@ -31,6 +32,7 @@ struct planview {
     const struct spec *spec;
     struct planview_task *task; /* by task index */
     int hit, miss, wait;
+    int fetch;          /* of those that wait: for data that is not fetched yet */
     double saved;       /* seconds that the hits took */
     int cores;          /* predicted for; 0: nothing has to run */
     struct predict run; /* all zero then */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
+#include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
 #include <errno.h>
 #include <limits.h>
@@ -138,6 +139,10 @@ void build_look_up(struct build *b, int task)
     }
     enum resolution found = resolve_whole(&b->resolver, t, &err);
     char hex[DIGEST_HEX];
+    if (found == RESOLVE_WAIT) { /* its inputs are known */
+        fetched_gone(b->store, t, &err);
+        found = RESOLVE_ERROR;
+    }
     if (found == RESOLVE_ERROR) {
         fail_task(b, t, &err);
     } else if (found == RESOLVE_HIT || (found == RESOLVE_FREED && !flight_needs(b, t))) {

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
+#include "engine/exec/fetched.h"
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -68,10 +69,10 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
                           .process = {.pidfd = -1, .events = -1},
                           .since = artifacts_spoilt(b->artifacts)};
     a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
-    struct job job = {
-        .task = t->name, .stage = t->stage, .params = t->params, .threads = cores, .parent = getpid()};
+    struct job job = {.task = t->name, .stage = t->stage, .threads = cores, .parent = getpid()};
     AUTO(mem) char *log = runlog_task_log(b->log, t->name);
-    bool ok = lay_inputs(b, a, &mem, &job, err) && make_folders(a, &mem, &job, err);
+    bool ok = fetched_params(b->store, t, &mem, &job.params, err) && lay_inputs(b, a, &mem, &job, err) &&
+              make_folders(a, &mem, &job, err);
     if (ok && !(a->place = topo_reserve(b->topo, cores)))
         ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {

@@ -1,6 +1,7 @@
 #include "engine/exec/resolve.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
 #include <omp.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ static bool output_digest(void *arg, const struct task *t, int output, struct di
 static bool import_digest(void *arg, const char *path, struct digest *ret, struct error *err)
 {
     const struct resolver *r = arg;
-    return store_import(r->store, path, ret, NULL, err);
+    AUTO(mem) char *local = fetched_path(r->store, path, err);
+    return local && store_import(r->store, local, ret, NULL, err);
 }
 
 /* The key from what is known now. False with no code in err: an input is not known. */
@@ -56,7 +58,7 @@ static bool make_key(const struct resolver *r, const struct task *t, struct dige
                      struct error *err)
 {
     const struct key_source source = {output_digest, import_digest, (void *)(uintptr_t)r};
-    return task_key(t, &source, ret, ret_text, err) || error_at(err, &t->pos);
+    return task_key(t, &source, ret, ret_text, err) || (err && err->code && error_at(err, &t->pos));
 }
 
 bool resolve_unchanged(const struct resolver *r, const struct task *t, char **ret_text, struct error *err)
@@ -64,7 +66,7 @@ bool resolve_unchanged(const struct resolver *r, const struct task *t, char **re
     struct digest now;
     AUTO(mem) char *text = NULL;
     if (!make_key(r, t, &now, &text, err))
-        return false;
+        return err && !err->code ? fetched_gone(r->store, t, err) : false;
     if (!digest_equal(&now, &r->task[t->index].key))
         return error_set(err, NULL, ERROR_TASK, "outside data that it reads changed while it ran");
     if (ret_text) {
@@ -78,7 +80,11 @@ char *resolve_text(const struct resolver *r, const struct task *t, struct error 
 {
     struct digest now;
     char *text;
-    return make_key(r, t, &now, &text, err) ? text : NULL;
+    if (make_key(r, t, &now, &text, err))
+        return text;
+    if (err && !err->code)
+        fetched_gone(r->store, t, err);
+    return NULL;
 }
 
 const struct record *resolve_record(struct resolver *r, const struct task *t)

@@ -21,7 +21,7 @@ void resolver_init(struct resolver *r, const struct spec *spec, struct store *st
 void resolver_done(struct resolver *r, const struct spec *spec);
 enum resolution {
     RESOLVE_ERROR, /* err: the store or an import could not be read */
-    RESOLVE_WAIT,  /* an input's content is not known yet */
+    RESOLVE_WAIT,  /* an input's content is not known yet, or a URL not fetched: fetched_missing */
     RESOLVE_MISS,
     RESOLVE_FREED, /* there is a record, but what it names was let go: as good as a hit for those who only
                       need its digests, else a miss */

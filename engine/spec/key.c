@@ -36,7 +36,8 @@ static bool add_imports(const struct task *t, const struct key_source *src, stru
         struct digest d;
         char hex[DIGEST_HEX];
         if (!src->import(src->arg, path, &d, err))
-            return error_context(err, "task '%s', parameter '%s'", t->name, row[i]->name);
+            return err && err->code ? error_context(err, "task '%s', parameter '%s'", t->name, row[i]->name)
+                                    : false;
         buf_printf(out, "import %s = %s\n", row[i]->name, digest_hex(&d, hex));
     }
     return true;

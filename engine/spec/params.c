@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/origin.h"
 #include "engine/spec/spec_impl.h"
 #include <errno.h>
 #include <math.h>
@@ -17,10 +18,17 @@ static json_t *typed(const struct param *row, const struct yaml_node *written, c
     return yaml_json(value);
 }
 
-/* The absolute path of an import, which must exist. */
+/* The absolute path of an import, which must exist; a URL, which only has to be right. */
 static bool find_import(struct experiment *e, const struct param *row, struct task *t, struct pos pos)
 {
     const char **field = (const char **)((char *)t->params + row->offset);
+    struct error err = {0};
+    if (origin_is_url(*field) && origin_check(*field, &err))
+        return true;
+    if (err.code) {
+        error_context(&err, "'%s'", row->name);
+        return diag_take(e->diag, &err, &pos);
+    }
     char *absolute = **field ? realpath(*field, NULL) : NULL;
     if (!absolute)
         return diag_add(e->diag, &pos,

@@ -85,14 +85,13 @@ int task_output_labels(const struct task *t, int output, const char *const **ret
 /* The canonical description of what a task computes, and its key (DESIGN section 6):
  *   weft-key 1 / stage NAME VERSION / param NAME = TEXT ... / import NAME = DIGEST ... / input PORT[i] =
  * DIGEST ... digest(arg, ref, also) yields the tree digest of a producer's output; import(arg, path) that of
- * an imported path. */
+ * an imported path or URL, false without a code in err where that is not fetched yet. */
 struct key_source {
     bool (*output)(void *arg, const struct task *t, int output, struct digest *ret);
     bool (*import)(void *arg, const char *path, struct digest *ret, struct error *err);
     void *arg;
 };
-/* *ret_text malloc'd. False when an output digest is not known yet (err code ERROR_NONE) or an import failed.
- */
+/* *ret_text malloc'd. False when a digest is not known yet (err code ERROR_NONE) or an import failed. */
 bool task_key(const struct task *t, const struct key_source *src, struct digest *ret, char **ret_text,
               struct error *err) MUST_CHECK;
 #endif
