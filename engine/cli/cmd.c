@@ -29,6 +29,7 @@
     X(audit)                                                                                                 \
     X(cache)                                                                                                 \
     X(cache_path)                                                                                            \
+    X(cache_config)                                                                                          \
     X(stages)                                                                                                \
     X(schema)                                                                                                \
     X(help)                                                                                                  \
