@@ -28,6 +28,9 @@
     X(diff)                                                                                                  \
     X(audit)                                                                                                 \
     X(cache)                                                                                                 \
+    X(cache_stats)                                                                                           \
+    X(cache_ls)                                                                                              \
+    X(cache_verify)                                                                                          \
     X(cache_path)                                                                                            \
     X(cache_config)                                                                                          \
     X(stages)                                                                                                \

@@ -1,0 +1,32 @@
+/* All that a store holds, for people: its records as entries, each with the objects it names, and the sizes
+ * of everything. A look at the folders and at the objects' headers; no content is read. Others may work on
+ * the store meanwhile. */
+#ifndef CACHE_ENTRIES_H
+#define CACHE_ENTRIES_H
+#include "cache/store.h"
+#include <time.h>
+
+struct entry {
+    struct record_summary m; /* lives as long as the store */
+    enum store_state state;  /* HIT, FREED or LOST */
+    int64_t stored,
+        content; /* bytes of its objects that are there, shared ones too; with the record's file */
+    time_t used; /* when it was last of use, or made */
+};
+struct entries {
+    struct entry *item;
+    size_t n, cap;
+    size_t objects, orphans;       /* objects; of these, those that no record names */
+    int64_t stored, content;       /* bytes of all objects, packed and as they were */
+    int64_t records, orphan_bytes; /* bytes of the records' files; of the orphans */
+};
+bool entries_read(struct store *s, struct entries *ret, struct error *err) MUST_CHECK;
+void entries_free(struct entries *e);
+/* Seconds of cores that it took: what a hit saves. */
+double entry_core_seconds(const struct record_summary *m);
+struct amount {
+    size_t n; /* files */
+    int64_t bytes;
+};
+struct amount amount_below(const char *folder); /* none where it is not there */
+#endif
