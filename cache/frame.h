@@ -1,4 +1,5 @@
-/* Private to cache/: one zstd frame, that is the content of a file, compressed; any zstd reads it. */
+/* One zstd frame, that is the content of a file, compressed; any zstd reads it. Private to cache/, but for
+ * the open file. */
 #ifndef CACHE_FRAME_H
 #define CACHE_FRAME_H
 #include "base/error.h"

@@ -31,6 +31,8 @@
     X(cache_stats)                                                                                           \
     X(cache_ls)                                                                                              \
     X(cache_verify)                                                                                          \
+    X(cache_export)                                                                                          \
+    X(cache_import)                                                                                          \
     X(cache_path)                                                                                            \
     X(cache_config)                                                                                          \
     X(stages)                                                                                                \
