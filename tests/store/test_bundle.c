@@ -141,6 +141,33 @@ static void freed_and_lost(void **state)
     nothing_found(other);
 }
 
+/* What two records need goes once. */
+static void shared(void **state)
+{
+    AUTO(store) struct store *s = open_fresh();
+    struct result twin = {.name = "twin", .n = results[1].n};
+    put_result(s, &results[1]);
+    twin.content = xstrdup(results[1].content);
+    put_result(s, &twin);
+    keys[RESULTS] = results[1].key;
+    keys[RESULTS + 1] = twin.key;
+    AUTO(mem) char *path = at("twins.tar");
+    AUTO(mem) char *text = NULL;
+    struct bundle_report r;
+    size_t n;
+    AUTO(fd) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    assert_true(bundle_write(s, &keys[RESULTS], 2, &(struct frame_file){fd, path}, NULL, &r, NULL));
+    assert_int_equal(r.records, 2);
+    assert_int_equal(r.objects, 1);
+    assert_true(fs_read_file(path, &text, &n, NULL));
+    AUTO(store) struct store *other = open_at("twins");
+    assert_true(read_bytes(other, text, n, &r, NULL));
+    assert_int_equal(r.records, 2);
+    assert_int_equal(r.objects, 1);
+    assert_true(check_result(other, &results[1]) && check_result(other, &twin));
+    free(twin.content);
+}
+
 /* An object that is damaged here does not leave; the whole ones of a record that is left out do not either.
  */
 static void damage_stays(void **state)
@@ -177,8 +204,6 @@ static size_t refused(const char *p, size_t n, const char *what, size_t where)
     assert_int_equal(r.records, right);
     nothing_found(s);
     AUTO(mem) char *tmp = at("other/tmp");
-    store_close(s);
-    s = NULL;
     char **list;
     assert_true(fs_list_tree(tmp, &list, &n, NULL));
     fs_list_free(list, n);
@@ -424,15 +449,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(what_is_missing_comes),
-        cmocka_unit_test(freed_and_lost),
-        cmocka_unit_test(damage_stays),
-        cmocka_unit_test(cut),
-        cmocka_unit_test(flipped),
-        cmocka_unit_test(messages),
-        cmocka_unit_test(foreign),
-        cmocka_unit_test(unsafe_names),
+        cmocka_unit_test(there_and_back), cmocka_unit_test(what_is_missing_comes),
+        cmocka_unit_test(freed_and_lost), cmocka_unit_test(damage_stays),
+        cmocka_unit_test(shared),         cmocka_unit_test(cut),
+        cmocka_unit_test(flipped),        cmocka_unit_test(messages),
+        cmocka_unit_test(foreign),        cmocka_unit_test(unsafe_names),
         cmocka_unit_test(full_disk),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
