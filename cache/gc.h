@@ -11,19 +11,23 @@ struct gc_options {
     bool dry_run;              /* say what would go */
     const struct digest *keep; /* keys that stay besides those of the pins */
     size_t n_keep;
-    /* An entry goes, or would. May be NULL. */
+    /* An entry's objects go, or would; or after them its record (m->freed). May be NULL. */
     void (*see)(void *arg, const struct record_summary *m, int64_t bytes);
     void *arg;
+    int64_t now; /* seconds since 1970, to which ages count; 0: what the clock says */
 };
 struct gc_report {
     int64_t before, after;  /* bytes of objects and records */
     int64_t limit;          /* 0: none */
     size_t freed, removed;  /* records whose objects went; records that went */
-    size_t orphans, strays; /* objects that no record names; temporary files, memos, hot files */
+    size_t orphans, strays; /* objects that no record needs; checkpoints, memos, hot and temporary files, what
+                               lay in quarantine */
     int64_t orphan_bytes, stray_bytes;
     size_t pinned, used; /* entries that stayed because of that, though others went */
+    bool busy;           /* another one is at work: nothing was done */
 };
-/* Any number may run at once, beside any number of runs: one works, the others do nothing. */
+/* Any number may run at once, beside any number of runs: one works, the others do nothing. A damaged pin:
+ * ERROR_DAMAGE, and nothing goes. */
 bool store_gc(struct store *s, const struct gc_options *o, struct gc_report *ret,
               struct error *err) MUST_CHECK;
 /* Room for `bytes` more below the limit, before they are written: counts them as used. May collect. False
