@@ -238,9 +238,11 @@ bool fs_publish(const char *path, const void *p, size_t n, bool sync, struct err
     return !sync || fs_fsync_dir(dir, err);
 }
 
-bool fs_read_file(const char *path, char **ret, size_t *ret_n, struct error *err)
+static bool read_file(const char *path, int flags, char **ret, size_t *ret_n, struct error *err)
 {
-    AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
+    AUTO(fd) int fd = fs_open(path, O_RDONLY | flags, 0);
+    if (fd < 0 && errno == EPERM && flags)
+        fd = fs_open(path, O_RDONLY, 0);
     if (fd < 0)
         return error_errno(err, "cannot open '%s'", path);
     AUTO(buf) struct buf b = {0};
@@ -259,6 +261,16 @@ bool fs_read_file(const char *path, char **ret, size_t *ret_n, struct error *err
         *ret_n = b.len;
     *ret = buf_take(&b);
     return true;
+}
+
+bool fs_read_file(const char *path, char **ret, size_t *ret_n, struct error *err)
+{
+    return read_file(path, 0, ret, ret_n, err);
+}
+
+bool fs_read_file_unnoticed(const char *path, char **ret, size_t *ret_n, struct error *err)
+{
+    return read_file(path, O_NOATIME, ret, ret_n, err);
 }
 
 bool fs_fsync_dir(const char *dir, struct error *err)

@@ -65,6 +65,8 @@ bool fs_publish(const char *path, const void *p, size_t n, bool sync, struct err
 bool fs_write_file(const char *path, const void *p, size_t n, struct error *err) MUST_CHECK;
 /* Whole file into a malloc'd, NUL-terminated string (*ret_n without the NUL). */
 bool fs_read_file(const char *path, char **ret, size_t *ret_n, struct error *err) MUST_CHECK;
+/* The same; its time of access stays, where the file is ours. */
+bool fs_read_file_unnoticed(const char *path, char **ret, size_t *ret_n, struct error *err) MUST_CHECK;
 bool fs_fsync_dir(const char *dir, struct error *err) MUST_CHECK;
 /* rm -r; a missing path is success. */
 bool fs_remove_tree(const char *path, struct error *err);

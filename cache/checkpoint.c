@@ -99,8 +99,7 @@ bool checkpoint_check(const struct frame_file *f, const struct digest *id, int64
     return read_header(f, id, step, &h, why, err) && frame_read(f, NULL, h.size, &h.state, why, err);
 }
 
-/* Is there one that is to be kept? */
-static bool is_kept(const struct store *s, const struct digest *id, int64_t step)
+bool checkpoint_is_kept(const struct store *s, const struct digest *id, int64_t step)
 {
     AUTO(mem) char *path = file_of(s, id, step);
     AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
@@ -133,7 +132,7 @@ bool store_checkpoint_put(struct store *s, const struct digest *id, const struct
         return error_errno(err, "cannot open '%s'", path);
     if (!hash_file(path, &h.state, &h.size, err))
         return false;
-    h.c.keep = h.c.keep || is_kept(s, id, c->step);
+    h.c.keep = h.c.keep || checkpoint_is_kept(s, id, c->step);
     AUTO(mem) char *file = file_of(s, id, c->step);
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
@@ -217,7 +216,7 @@ bool store_checkpoint_find(struct store *s, const struct digest *id, int64_t max
 void store_checkpoint_drop(struct store *s, const struct digest *id, int64_t step)
 {
     AUTO(mem) char *path = file_of(s, id, step);
-    if (!is_kept(s, id, step))
+    if (!checkpoint_is_kept(s, id, step))
         fs->unlink(path);
 }
 

@@ -12,6 +12,7 @@ struct item {
     enum commit_kind kind;
     struct digest digest;
     char *temp, *to;
+    int64_t reserved;
     bool claimed;
 };
 struct batch {
@@ -25,6 +26,7 @@ struct commit {
     pthread_cond_t more, done;
     struct batch waiting, working; /* the second does not change while the thread is at it */
     bool started, stop;
+    int64_t settled;      /* bytes reserved for what was published, since the last commit_settled */
     struct error failure; /* the first; code NONE: none */
 };
 
@@ -86,10 +88,11 @@ static bool publish_batch(const struct batch *b, struct error *err)
 }
 
 /* What came to its place has no temporary name any more. */
-static void batch_done(struct commit *c, struct batch *b)
+static void batch_done(struct commit *c, struct batch *b, bool ok)
 {
     for (size_t i = 0; i < b->n; i++) {
         fs->unlink(b->item[i].temp);
+        c->settled += ok ? b->item[i].reserved : 0;
         if (b->item[i].claimed)
             store_unclaim(c->store, &b->item[i].digest);
         free(b->item[i].temp);
@@ -115,7 +118,7 @@ static void *work(void *arg)
         pthread_mutex_unlock(&c->mutex);
         bool ok = err.code == ERROR_NONE && publish_batch(&c->working, &err);
         pthread_mutex_lock(&c->mutex);
-        batch_done(c, &c->working);
+        batch_done(c, &c->working, ok);
         if (!ok && c->failure.code == ERROR_NONE)
             c->failure = err;
         pthread_cond_broadcast(&c->done);
@@ -137,7 +140,7 @@ struct commit *commit_new(struct store *s)
 }
 
 bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, const char *temp,
-                bool claimed, struct error *err)
+                int64_t reserved, bool claimed, struct error *err)
 {
     static const char *const folder[] = {[COMMIT_OBJECT] = "objects", [COMMIT_RECORD] = "records"};
     pthread_mutex_lock(&c->mutex);
@@ -152,7 +155,7 @@ bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d,
         struct batch *b = &c->waiting;
         b->item = xgrow(b->item, &b->cap, b->n + 1, sizeof *b->item);
         b->item[b->n++] =
-            (struct item){kind, *d, xstrdup(temp), store_file(c->store, folder[kind], d), claimed};
+            (struct item){kind, *d, xstrdup(temp), store_file(c->store, folder[kind], d), reserved, claimed};
         pthread_cond_signal(&c->more);
     }
     pthread_mutex_unlock(&c->mutex);
@@ -173,6 +176,15 @@ bool commit_waits(struct commit *c, enum commit_kind kind, const struct digest *
     bool found = among(&c->waiting, kind, d) || among(&c->working, kind, d);
     pthread_mutex_unlock(&c->mutex);
     return found;
+}
+
+int64_t commit_settled(struct commit *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    int64_t n = c->settled;
+    c->settled = 0;
+    pthread_mutex_unlock(&c->mutex);
+    return n;
 }
 
 bool commit_flush(struct commit *c, struct error *err)

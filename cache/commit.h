@@ -12,9 +12,12 @@ struct commit;
 struct commit *commit_new(struct store *s);
 void commit_free(struct commit *c); /* what is still waiting is published first; NULL is fine */
 enum commit_kind { COMMIT_OBJECT, COMMIT_RECORD };
-/* Publish the closed file `temp`. A record: `claimed`, its key's claim ends then. */
+/* Publish the closed file `temp`, for which so many bytes were reserved (cache/gc.h). A record: `claimed`,
+ * its key's claim ends then. */
 bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, const char *temp,
-                bool claimed, struct error *err) MUST_CHECK;
+                int64_t reserved, bool claimed, struct error *err) MUST_CHECK;
+/* Bytes that were reserved for what has come to its place since it was last asked. */
+int64_t commit_settled(struct commit *c);
 /* Is it waiting to be published? */
 bool commit_waits(struct commit *c, enum commit_kind kind, const struct digest *d);
 /* All that waits is published and durable. */

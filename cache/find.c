@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "cache/store_impl.h"
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
@@ -113,49 +113,51 @@ const struct index_entry *store_recall(const struct store *s, const struct diges
     return e;
 }
 
-/* Call see() with the entry of each record in one fan-out folder; *more: it wants to go on. */
-static void each_in(struct store *s, const char *fan, bool (*see)(void *arg, const struct record_summary *m),
-                    void *arg, bool *more)
+struct walk {
+    struct store *store;
+    bool (*see)(void *arg, const struct record_summary *m);
+    void *arg;
+    bool strict;      /* a record that cannot be read is an error, not left out */
+    struct error why; /* it was one */
+};
+
+/* Call see() with the entry of a record, when there is an intact one. */
+static bool visit(void *arg, const struct digest *key, const struct stat *st)
 {
-    int fd = openat(s->records, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d && fd >= 0)
-        close(fd);
-    const struct dirent *f;
-    while (d && *more && (f = readdir(d))) {
-        char hex[DIGEST_HEX + 8];
-        struct digest key;
-        struct stat st;
-        snprintf(hex, sizeof hex, "%.2s%.70s", fan, f->d_name);
-        if (!digest_parse(hex, &key))
-            continue;
-        const struct index_entry *e = index_get(store_index(s), &key);
-        struct record_summary m;
-        if (!store_stat(s->records, &key, &st) ||
-            ((!e || !index_same(e, &st)) && (!read_entry(s, &key, &st, &e, NULL) || !e)))
-            continue;
-        record_summary_of(e, &m);
-        *more = see(arg, &m);
+    struct walk *w = arg;
+    const struct index_entry *e = index_get(store_index(w->store), key);
+    struct record_summary m;
+    struct error why = {0};
+    if ((!e || !index_same(e, st)) && !read_entry(w->store, key, st, &e, &why)) {
+        struct stat now;
+        bool gone = !store_stat(w->store->records, key, &now) && errno == ENOENT;
+        if (w->strict && !gone)
+            w->why = why;
+        return w->why.code == ERROR_NONE;
     }
-    if (d)
-        closedir(d);
+    if (!e)
+        return true;
+    record_summary_of(e, &m);
+    return w->see(w->arg, &m);
+}
+
+static bool walk(struct walk *w, struct error *err)
+{
+    if (!listing_each(w->store->records, visit, w, err))
+        return error_context(err, "cannot list the records of '%s'", w->store->path);
+    if (w->why.code != ERROR_NONE)
+        *err = w->why;
+    return w->why.code == ERROR_NONE;
 }
 
 bool store_each_summary(struct store *s, bool (*see)(void *arg, const struct record_summary *m), void *arg,
                         struct error *err)
 {
-    int fd = openat(s->records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        error_errno(err, "cannot list the records of '%s'", s->path);
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    const struct dirent *f;
-    for (bool more = true; more && (f = readdir(d));)
-        if (strlen(f->d_name) == 2 && f->d_name[0] != '.')
-            each_in(s, f->d_name, see, arg, &more);
-    closedir(d);
-    return true;
+    return walk(&(struct walk){.store = s, .see = see, .arg = arg}, err);
+}
+
+bool store_each_entry(struct store *s, bool (*see)(void *arg, const struct record_summary *m), void *arg,
+                      struct error *err)
+{
+    return walk(&(struct walk){.store = s, .see = see, .arg = arg, .strict = true}, err);
 }

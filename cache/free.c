@@ -1,97 +1,89 @@
-/* Letting results go: their objects are removed, their records stay and say so. */
+/* Letting results go: their objects are removed, their records stay and say so. This process may use them: it
+ * knows what it does. */
 #include "base/cleanup.h"
-#include "base/fs.h"
 #include "base/mem.h"
-#include "cache/store_impl.h"
-#include <errno.h>
+#include "cache/gc_impl.h"
 #include <string.h>
+#include <sys/file.h>
 
-struct candidate {
-    struct digest digest;
-    bool needed;
-};
-struct candidates {
-    struct candidate *item; /* sorted by digest once complete */
-    size_t n, cap;
-    const struct digest *key; /* whose they are */
-    size_t keys;
-};
-
-static int by_digest(const void *a, const void *b)
+/* The objects of a record. */
+static void add_objects(struct removal *r, const struct record *rec, size_t *cap)
 {
-    return memcmp(a, b, sizeof(struct digest)); /* a candidate begins with its digest */
+    for (size_t i = 0; i < rec->n; i++)
+        for (size_t k = 0; k < rec->output[i].n; k++)
+            if (!rec->output[i].file[k].source) {
+                r->object = xgrow(r->object, cap, r->n + 1, sizeof *r->object);
+                r->object[r->n++] = (struct removal_object){rec->output[i].file[k].digest, false};
+            }
 }
 
-static void candidates_auto(struct candidates *c)
+/* A result that another process uses stays. */
+static bool collect(struct removal *r, const struct digest *key, size_t *cap, struct error *err)
 {
-    free(c->item);
-}
-
-static bool is_ours(const struct candidates *c, const struct digest *key)
-{
-    for (size_t i = 0; i < c->keys; i++)
-        if (digest_equal(&c->key[i], key))
-            return true;
-    return false;
-}
-
-/* What another record names stays. */
-static bool see_other(void *arg, const struct record_summary *m)
-{
-    struct candidates *c = arg;
-    bool other = !m->freed && !is_ours(c, m->key);
-    for (size_t i = 0; other && i < m->objects; i++) {
-        struct candidate *found = bsearch(&m->object[i], c->item, c->n, sizeof *c->item, by_digest);
-        if (found)
-            found->needed = true;
-    }
+    struct record *rec;
+    if (lock_take(r->locks, LOCK_USE, key, true, NULL) != LOCK_MINE)
+        return true;
+    r->key[r->keys++] = *key;
+    if (!store_get_record(r->store, key, &rec, err))
+        return false;
+    if (rec && !rec->freed)
+        add_objects(r, rec, cap);
+    record_free(rec);
     return true;
 }
 
-/* The record says that its objects are gone before they are. */
-static bool mark_freed(struct store *s, const struct digest *key, struct candidates *c, struct error *err)
+/* Each once; those that another process uses stay. */
+static void lock_objects(struct removal *r)
 {
-    struct record *r;
-    if (!store_get_record(s, key, &r, err))
-        return false;
-    bool ok = true;
-    if (r && !r->freed) {
-        for (size_t i = 0; i < r->n; i++)
-            for (size_t k = 0; k < r->output[i].n; k++)
-                if (!r->output[i].file[k].source) {
-                    c->item = xgrow(c->item, &c->cap, c->n + 1, sizeof *c->item);
-                    c->item[c->n++] = (struct candidate){r->output[i].file[k].digest, false};
-                }
-        r->freed = true;
-        ok = store_put_record(s, r, err);
-    }
-    record_free(r);
-    return ok;
+    size_t n = 0;
+    if (r->n)
+        qsort(r->object, r->n, sizeof *r->object, digest_order);
+    for (size_t i = 0; i < r->n; i++)
+        if (!(n && digest_equal(&r->object[i].digest, &r->object[n - 1].digest)) &&
+            lock_take(r->locks, LOCK_USE, &r->object[i].digest, true, NULL) == LOCK_MINE)
+            r->object[n++] = r->object[i];
+    r->n = n;
 }
 
-/* By nobody but this process, which knows what it does. */
-static void remove_unused(struct store *s, const struct digest *d)
+/* This process may need again what it had in use; what is gone it has not. */
+static void unlock(struct removal *r, bool ok)
 {
-    if (lock_take(s->locks, LOCK_USE, d, true, NULL) != LOCK_MINE)
-        return;
-    AUTO(mem) char *file = store_file(s, "objects", d);
-    fs->unlink(file); /* what stays is found by the next gc */
-    lock_drop(s->locks, LOCK_USE, d);
+    for (size_t i = 0; i < r->n; i++)
+        if (!ok || r->object[i].stays)
+            lock_use(r->locks, LOCK_USE, &r->object[i].digest);
+        else
+            lock_drop(r->locks, LOCK_USE, &r->object[i].digest);
+    for (size_t i = 0; i < r->keys; i++)
+        lock_use(r->locks, LOCK_USE, &r->key[i]);
+    for (size_t i = 0; i < r->n_freed; i++)
+        lock_use(r->locks, LOCK_USE, &r->freed[i]);
+}
+
+static bool let_go(struct removal *r, const struct digest *key, size_t n, struct error *err)
+{
+    size_t cap = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!collect(r, &key[i], &cap, err))
+            return false;
+    if (r->keys)
+        qsort(r->key, r->keys, sizeof *r->key, digest_order);
+    lock_objects(r);
+    if (!removal_check(r, err) || !removal_mark(r, err))
+        return false;
+    for (size_t i = 0; i < r->n; i++)
+        if (!r->object[i].stays)
+            r->object[i].stays = !removal_unlink(r, &r->object[i].digest);
+    return true;
 }
 
 bool store_free(struct store *s, const struct digest *key, size_t n, struct error *err)
 {
-    __attribute__((cleanup(candidates_auto))) struct candidates c = {.key = key, .keys = n};
-    for (size_t i = 0; i < n; i++)
-        if (!mark_freed(s, &key[i], &c, err))
-            return false;
-    if (!c.n)
-        return true;
-    qsort(c.item, c.n, sizeof *c.item, by_digest);
-    if (!store_each_summary(s, see_other, &c, err))
+    AUTO(fd) int lock = store_lock(s, "gc", LOCK_EX, err);
+    if (lock < 0 || !store_flush(s, err))
         return false;
-    for (size_t i = 0; i < c.n; i++)
-        if (!c.item[i].needed && (i == 0 || !digest_equal(&c.item[i].digest, &c.item[i - 1].digest)))
-            remove_unused(s, &c.item[i].digest);
-    return true;
+    struct removal r = {.store = s, .locks = s->locks, .key = xcalloc(n + 1, sizeof *r.key)};
+    bool ok = let_go(&r, key, n, err);
+    unlock(&r, ok);
+    removal_done(&r);
+    return ok && usage_recount(s, err);
 }

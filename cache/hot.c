@@ -138,14 +138,14 @@ static void use_begin(struct store *s, const struct digest *d, int64_t size)
         h->n++;
     }
     if (u->n++ == 0)
-        store_use(s, d);
+        lock_use(s->locks, LOCK_HOT, d);
 }
 
 void store_hot_drop(struct store *s, const struct digest *d)
 {
     struct hot_use *u = s->hot ? use_of(s->hot, d) : NULL;
     if (u && u->n > 0 && --u->n == 0)
-        lock_drop(s->locks, LOCK_USE, d);
+        lock_drop(s->locks, LOCK_HOT, d);
 }
 
 /* ---- files ---- */
@@ -276,7 +276,7 @@ static int by_use(const void *a, const void *b)
 }
 
 /* All files; what a process left half-made an hour ago goes at once. */
-static size_t list(const struct store *s, struct lying **ret, int64_t *ret_bytes)
+static size_t list(const struct store *s, struct lying **ret, bool sweep, int64_t *ret_bytes)
 {
     char **name;
     size_t n, found = 0;
@@ -296,7 +296,7 @@ static size_t list(const struct store *s, struct lying **ret, int64_t *ret_bytes
             all[found++] = l;
             continue;
         }
-        if (there && time(NULL) - st.st_ctim.tv_sec > 3600)
+        if (sweep && there && time(NULL) - st.st_ctim.tv_sec > 3600)
             fs->unlink(path);
         free(path);
     }
@@ -311,7 +311,7 @@ bool store_hot_full(struct store *s)
     if (!hot_open(s, NULL))
         return false;
     if (s->hot->bytes < 0)
-        for (size_t n = list(s, &all, &s->hot->bytes), i = 0; i <= n; i++)
+        for (size_t n = list(s, &all, true, &s->hot->bytes), i = 0; i <= n; i++)
             free(i < n ? (void *)all[i].path : (void *)all);
     return s->hot->bytes > s->config.hot_size;
 }
@@ -323,34 +323,48 @@ static bool may_go(const struct store *s, const struct lying *l)
     return !(ours && ours->n > 0) && (s->config.locks || time(NULL) - l->used.tv_sec > 24 * 3600);
 }
 
-void store_hot_trim(struct store *s, int64_t limit, int64_t *ret_bytes, size_t *ret_n)
+/* *ret_n files go, or would. */
+static void trim(struct store *s, int64_t limit, bool remove, int64_t *ret_bytes, size_t *ret_n)
 {
     struct lying *all;
     int64_t bytes;
-    *ret_bytes = 0;
-    *ret_n = 0;
-    if (!hot_open(s, NULL))
-        return;
-    if (limit < 0)
-        limit = s->config.hot_size;
-    size_t n = list(s, &all, &bytes);
+    size_t n = list(s, &all, remove, &bytes);
     AUTO(mem) char *dir = xprintf("%s/locks", s->path);
     struct locks *locks = locks_open(dir, s->config.locks); /* our own uses count too */
     if (n)
         qsort(all, n, sizeof *all, by_use);
     for (size_t i = 0; i < n; i++) {
         if (bytes > limit && may_go(s, &all[i]) &&
-            lock_take(locks, LOCK_USE, &all[i].digest, true, NULL) == LOCK_MINE) {
-            if (fs->unlink(all[i].path) == 0) {
+            lock_take(locks, LOCK_HOT, &all[i].digest, true, NULL) == LOCK_MINE) {
+            if (!remove || fs->unlink(all[i].path) == 0) {
                 bytes -= all[i].size;
                 *ret_bytes += all[i].size;
                 ++*ret_n;
             }
-            lock_drop(locks, LOCK_USE, &all[i].digest);
+            lock_drop(locks, LOCK_HOT, &all[i].digest);
         }
         free(all[i].path);
     }
-    s->hot->bytes = bytes;
+    if (remove)
+        s->hot->bytes = bytes;
     locks_close(locks);
     free(all);
+}
+
+void store_hot_trim(struct store *s, int64_t limit, int64_t *ret_bytes, size_t *ret_n)
+{
+    *ret_bytes = 0;
+    *ret_n = 0;
+    if (hot_open(s, NULL))
+        trim(s, limit < 0 ? s->config.hot_size : limit, true, ret_bytes, ret_n);
+}
+
+void store_hot_excess(struct store *s, bool remove, int64_t *ret_bytes, size_t *ret_n)
+{
+    AUTO(mem) char *root = *s->config.hot ? xstrdup(s->config.hot) : xprintf("%s/hot", s->path);
+    AUTO(mem) char *dir = xprintf("%s/%s", root, fs_boot_id());
+    *ret_bytes = 0;
+    *ret_n = 0;
+    if (fs_is_dir(dir) && hot_open(s, NULL))
+        trim(s, s->config.hot_size, remove, ret_bytes, ret_n);
 }

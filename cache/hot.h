@@ -23,4 +23,6 @@ bool store_hot_clone(struct store *s, const struct digest *d, int64_t size, cons
 bool store_hot_full(struct store *s);
 /* Down to the limit (-1: the store's setting): bytes and files that went. */
 void store_hot_trim(struct store *s, int64_t limit, int64_t *ret_bytes, size_t *ret_n);
+/* The same to the store's setting, where there is a hot area; not `remove`: what would go. */
+void store_hot_excess(struct store *s, bool remove, int64_t *ret_bytes, size_t *ret_n);
 #endif

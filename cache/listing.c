@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -81,4 +82,48 @@ void listing_done(struct listing *l)
     for (int i = 0; i < 256; i++)
         free(l->part[i].slot);
     *l = (struct listing){0};
+}
+
+/* One of the 256 folders; *more: see() wants to go on. */
+static bool each_in(int folder, int number,
+                    bool (*see)(void *arg, const struct digest *d, const struct stat *st), void *arg,
+                    bool *more, struct error *err)
+{
+    char hex[DIGEST_HEX + 8];
+    snprintf(hex, sizeof hex, "%02x", (unsigned)number & 0xff);
+    int fd = openat(folder, hex, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        bool none = errno == ENOENT || errno == ENOTDIR;
+        if (fd >= 0)
+            close(fd);
+        return none || error_errno(err, "folder '%.2s'", hex);
+    }
+    bool ok = true;
+    const struct dirent *f;
+    while (ok && *more && (errno = 0, f = readdir(d))) {
+        struct digest digest;
+        struct stat st;
+        snprintf(hex + 2, sizeof hex - 2, "%.68s", f->d_name);
+        if (!digest_parse(hex, &digest))
+            continue;
+        if (fstatat(fd, f->d_name, &st, 0) == 0)
+            *more = see(arg, &digest, &st);
+        else
+            ok = errno == ENOENT || error_errno(err, "file '%s'", hex);
+    }
+    if (ok && *more && errno)
+        ok = error_errno(err, "folder '%.2s'", hex);
+    closedir(d);
+    return ok;
+}
+
+bool listing_each(int folder, bool (*see)(void *arg, const struct digest *d, const struct stat *st),
+                  void *arg, struct error *err)
+{
+    bool more = true;
+    for (int i = 0; more && i < 256; i++)
+        if (!each_in(folder, i, see, arg, &more, err))
+            return false;
+    return true;
 }

@@ -12,10 +12,10 @@
 struct locks {
     char *dir;
     bool reliable;
-    pthread_mutex_t mutex; /* opening a file */
-    int fd[2][FILES];      /* -1: not open yet */
+    pthread_mutex_t mutex;     /* opening a file */
+    int fd[LOCK_KINDS][FILES]; /* -1: not open yet */
 };
-static const char *const kind_name[] = {[LOCK_KEY] = "key", [LOCK_USE] = "use"};
+static const char *const kind_name[] = {[LOCK_KEY] = "key", [LOCK_USE] = "use", [LOCK_HOT] = "hot"};
 
 struct locks *locks_open(const char *dir, bool reliable)
 {
@@ -31,7 +31,7 @@ void locks_close(struct locks *l)
 {
     if (!l)
         return;
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < LOCK_KINDS; k++)
         for (int i = 0; i < FILES; i++)
             if (l->fd[k][i] >= 0)
                 close(l->fd[k][i]);

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cache/gc.h"
 #include "cache/pack.h"
 #include "cache/store_impl.h"
 #include "cache/verified.h"
@@ -11,9 +12,9 @@
 /* ---- in ---- */
 
 /* Packed below tmp/, then renamed to its digest, or dropped when it is there already. want NULL: not known
- * before. */
-static bool write_object(struct store *s, const struct frame_file *from, int64_t size,
-                         const struct digest *want, struct digest *ret, struct error *err)
+ * before. *ret_stored: what it takes of the store. */
+static bool pack_object(struct store *s, const struct frame_file *from, int64_t size,
+                        const struct digest *want, struct digest *ret, int64_t *ret_stored, struct error *err)
 {
     AUTO(mem) char *temp = store_scratch(s, err);
     if (!temp)
@@ -26,12 +27,32 @@ static bool write_object(struct store *s, const struct frame_file *from, int64_t
     bool ok = pack_write(from, size, &to, &o, ret, err);
     if (ok && want && !digest_equal(ret, want))
         ok = error_set(err, NULL, ERROR_SYSTEM, "'%s' changed while it was stored", from->path);
+    if (ok)
+        store_use(s, ret); /* before it is looked for: nobody removes it until a record names it */
     if (ok && store_has(s, ret)) {
         fs->close(to.fd);
         fs->unlink(temp);
         return true;
     }
-    return store_commit_object(s, ok, to.fd, temp, ret, err);
+    struct stat st;
+    if (ok && fstat(to.fd, &st) != 0)
+        ok = error_errno(err, "cannot look at '%s'", temp);
+    int64_t stored = ok ? st.st_size : 0;
+    if (!store_commit_object(s, ok, to.fd, temp, ret, stored, err))
+        return false;
+    *ret_stored = stored;
+    return true;
+}
+
+static bool write_object(struct store *s, const struct frame_file *from, int64_t size,
+                         const struct digest *want, struct digest *ret, struct error *err)
+{
+    int64_t most = pack_most(size, s->config.block), stored = 0;
+    if (!store_reserve(s, most, err))
+        return error_context(err, "cannot store '%s'", from->path);
+    bool ok = pack_object(s, from, size, want, ret, &stored, err);
+    store_unreserve(s, most - stored);
+    return ok;
 }
 
 bool store_put_file(struct store *s, const char *path, struct digest *ret, int64_t *ret_size,
@@ -49,6 +70,8 @@ bool store_put_file(struct store *s, const char *path, struct digest *ret, int64
     bool is_short = size <= s->config.block;
     if (is_short && !hash_file(path, &known, &size, err))
         return false;
+    if (is_short)
+        store_use(s, &known); /* before it is looked for, as above */
     if (is_short && store_has(s, &known))
         *ret = known;
     else if (!write_object(s, &(struct frame_file){fd, path}, size, is_short ? &known : NULL, ret, err))

@@ -21,6 +21,8 @@ struct pack_info {
  */
 bool pack_write(const struct frame_file *from, int64_t size, const struct frame_file *to,
                 const struct pack_options *o, struct digest *ret, struct error *err) MUST_CHECK;
+/* What `size` bytes of content take at most. */
+int64_t pack_most(int64_t size, int64_t block);
 /* False with *why: damaged; without: err says what failed. So for all below. */
 bool pack_open(const struct frame_file *from, struct pack_info *ret, const char **why,
                struct error *err) MUST_CHECK;

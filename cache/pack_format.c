@@ -23,6 +23,13 @@ static uint64_t u64(const uint8_t *p)
     return pack_u32(p) | (uint64_t)pack_u32(p + 4) << 32;
 }
 
+/* zstd takes 1/256 more than it is given, and less than 128 bytes of each frame, at most. */
+int64_t pack_most(int64_t size, int64_t block)
+{
+    int64_t frames = pack_blocks(size, block) * PACK_WIDEST;
+    return PACK_HEADER + size + size / 256 + 128 * frames + (int64_t)pack_table_size(frames);
+}
+
 void pack_header_write(const struct pack_info *i, uint8_t to[PACK_HEADER])
 {
     struct digest check;

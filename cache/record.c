@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "cache/gc.h"
 #include "cache/store_impl.h"
 #include <dirent.h>
 #include <errno.h>
@@ -91,28 +92,41 @@ bool store_unseal(json_t *j)
     return strcmp(hex, want) == 0;
 }
 
-static bool put_record(struct store *s, const struct record *r, bool claimed, struct error *err)
+/* reserve: there must be room for it. What it replaces counts on, until the store's size is summed up again.
+ */
+static bool put_record(struct store *s, const struct record *r, bool reserve, bool claimed, struct error *err)
 {
     AUTO_JSON j = record_json(r);
     if (!j)
         return error_set(err, NULL, ERROR_SYSTEM, "record of '%s' is not valid UTF-8", r->task);
     store_seal(j);
     AUTO(mem) char *text = json_text(j, true);
+    int64_t reserved = reserve ? (int64_t)strlen(text) : 0;
     struct stat st;
-    if (!store_commit_record(s, &r->key, text, claimed, &st, err))
+    if (!store_reserve(s, reserved, err))
+        return error_context(err, "record of '%s'", r->task);
+    if (!store_commit_record(s, &r->key, text, reserved, claimed, &st, err)) {
+        store_unreserve(s, reserved);
         return false;
+    }
     index_add(store_index(s), r, &st, true);
     return true;
 }
 
+bool store_mark_freed(struct store *s, struct record *r, struct error *err)
+{
+    r->freed = true;
+    return put_record(s, r, false, false, err); /* it must be possible in a store that is full */
+}
+
 bool store_put_record(struct store *s, const struct record *r, struct error *err)
 {
-    return put_record(s, r, false, err) && store_flush(s, err);
+    return put_record(s, r, true, false, err) && store_flush(s, err);
 }
 
 bool store_put_record_soon(struct store *s, const struct record *r, struct error *err)
 {
-    return put_record(s, r, true, err);
+    return put_record(s, r, true, true, err);
 }
 
 static bool read_file(const json_t *j, struct record_file *f)
@@ -195,7 +209,7 @@ bool store_get_record(struct store *s, const struct digest *key, struct record *
         return true;
     AUTO(mem) char *text = NULL;
     size_t n;
-    if (!fs_read_file(path, &text, &n, err))
+    if (!fs_read_file_unnoticed(path, &text, &n, err))
         return false;
     struct record *r = record_parse(text, n);
     if (r && digest_equal(&r->key, key)) {
@@ -256,7 +270,7 @@ bool store_each_record(struct store *s, bool (*see)(void *arg, const struct reco
         AUTO(mem) char *path = xprintf("%s/%s", root, list[i]);
         AUTO(mem) char *text = NULL;
         size_t len;
-        if (!fs_read_file(path, &text, &len, NULL))
+        if (!fs_read_file_unnoticed(path, &text, &len, NULL))
             continue;
         struct record *r = record_parse(text, len);
         if (r)

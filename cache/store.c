@@ -73,11 +73,33 @@ void store_unclaim(struct store *s, const struct digest *key)
     lock_drop(s->locks, LOCK_KEY, key);
 }
 
-void store_use(struct store *s, const struct digest *d)
+void lock_use(struct locks *l, enum lock_kind kind, const struct digest *d)
 {
     const struct timespec moment = {.tv_nsec = 500000};
-    while (lock_take(s->locks, LOCK_USE, d, false, NULL) == LOCK_BUSY)
+    while (lock_take(l, kind, d, false, NULL) == LOCK_BUSY)
         nanosleep(&moment, NULL);
+}
+
+void store_use(struct store *s, const struct digest *d)
+{
+    lock_use(s->locks, LOCK_USE, d);
+}
+
+int store_lock(const struct store *s, const char *name, int how, struct error *err)
+{
+    AUTO(mem) char *path = xprintf("%s/locks/%s", s->path, name);
+    int fd = fs_open(path, O_RDWR | O_CREAT, 0666);
+    if (fd < 0)
+        error_errno(err, "cannot open '%s'", path);
+    while (fd >= 0 && s->config.locks && flock(fd, how) != 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EWOULDBLOCK)
+            error_errno(err, "cannot lock '%s'", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 void store_touch(struct store *s, const struct digest *key)
@@ -177,6 +199,7 @@ bool store_open(const char *path, struct store **ret, struct error *err)
     if (!open_folder(s, "records", &s->records, err) || !open_folder(s, "objects", &s->objects, err))
         return false;
     sweep(s);
+    usage_forget(s);
     *ret = s;
     s = NULL;
     return true;
@@ -258,11 +281,11 @@ static bool end_file(bool ok, int fd, const char *temp, struct error *err)
 }
 
 bool store_commit_object(struct store *s, bool ok, int fd, const char *temp, const struct digest *d,
-                         struct error *err)
+                         int64_t reserved, struct error *err)
 {
     if (!end_file(ok, fd, temp, err))
         return false;
-    ok = commit_add(s->commit, COMMIT_OBJECT, d, temp, false, err);
+    ok = commit_add(s->commit, COMMIT_OBJECT, d, temp, reserved, false, err);
     if (!ok)
         fs->unlink(temp);
     return ok;
@@ -279,8 +302,8 @@ static int create_exact(const char *temp, const void *p, size_t n, bool *ok, str
     return fd;
 }
 
-bool store_commit_record(struct store *s, const struct digest *key, const char *text, bool claimed,
-                         struct stat *ret, struct error *err)
+bool store_commit_record(struct store *s, const struct digest *key, const char *text, int64_t reserved,
+                         bool claimed, struct stat *ret, struct error *err)
 {
     bool ok;
     AUTO(mem) char *temp = store_scratch(s, err);
@@ -290,7 +313,7 @@ bool store_commit_record(struct store *s, const struct digest *key, const char *
     ok = ok && (fstat(fd, ret) == 0 || error_errno(err, "cannot look at '%s'", temp));
     if (!end_file(ok, fd, temp, err))
         return false;
-    ok = commit_add(s->commit, COMMIT_RECORD, key, temp, claimed, err);
+    ok = commit_add(s->commit, COMMIT_RECORD, key, temp, reserved, claimed, err);
     if (!ok)
         fs->unlink(temp);
     return ok;
@@ -332,6 +355,7 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
+    usage_close(s);
     commit_free(s->commit);
     hot_close(s);
     index_close(s->index, s);

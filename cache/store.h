@@ -48,8 +48,10 @@ bool store_read_at(struct store *s, const struct digest *d, int64_t size, int64_
  * process. */
 bool store_claim(struct store *s, const struct digest *key, struct error *err) MUST_CHECK;
 void store_unclaim(struct store *s, const struct digest *key);
-/* This process needs a record or an object until it closes the store: nobody removes it. Who is removing it
- * just now is waited for. */
+/* This process needs a record with its objects, or an object, until it closes the store: nobody removes it.
+ * Who is removing it just now is waited for. Whoever names an object in a record uses it before looking
+ * whether it is there (store_put_file does), and whoever reads what a record names uses its key before
+ * looking it up. */
 void store_use(struct store *s, const struct digest *d);
 
 /* -- records -- */

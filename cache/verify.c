@@ -25,14 +25,15 @@ char *verify_path(const struct verify *v, const struct verify_item *it)
 
 /* ---- what was found ---- */
 
-/* The same names as store_quarantine gives. What is foreign may be dear to someone: it replaces nothing. */
+/* The same names as store_quarantine gives. What is foreign, or what somebody pinned, may be dear to someone:
+ * it replaces nothing. */
 static char *quarantine_path(const struct verify *v, enum verify_kind kind, const struct digest *d)
 {
     char hex[DIGEST_HEX];
     const char *name = kind_name[kind == VERIFY_MISSING ? VERIFY_RECORD : kind];
     char *path = xprintf("%s/quarantine/%s-%s", v->s->path, name, digest_hex(d, hex));
     struct stat st;
-    for (int i = 1; kind == VERIFY_FOREIGN && lstat(path, &st) == 0; i++) {
+    for (int i = 1; (kind == VERIFY_FOREIGN || kind == VERIFY_PIN) && lstat(path, &st) == 0; i++) {
         free(path);
         path = xprintf("%s/quarantine/%s-%s.%d", v->s->path, name, hex, i);
     }
@@ -117,6 +118,6 @@ bool store_verify(struct store *s, const struct verify_options *o, struct verify
             qsort(v.list[p].item, v.list[p].n, sizeof *v.list[p].item, by_path);
     /* Objects first: repair then finds the records that miss them. */
     return (verify_objects(&v, err) && verify_records(&v, err) && verify_checkpoints(&v, err) &&
-            verify_foreign(&v, err)) ||
+            verify_pins(&v, err) && verify_foreign(&v, err)) ||
            error_context(err, "verify");
 }

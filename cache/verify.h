@@ -24,8 +24,8 @@ struct verify_options {
     void *arg;
 };
 struct verify_report {
-    size_t objects, records, checkpoints; /* that were looked at */
-    int64_t bytes;                        /* of objects, as stored */
+    size_t objects, records, checkpoints, pins; /* that were looked at */
+    int64_t bytes;                              /* of objects, as stored */
     size_t findings[VERIFY_FOREIGN + 1];
     size_t repaired;
 };

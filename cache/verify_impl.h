@@ -14,7 +14,7 @@ struct verify_list {
     struct verify_item *item;
     size_t n, cap;
 };
-enum { PLACE_OBJECT, PLACE_RECORD, PLACE_CHECKPOINT, PLACE_FOREIGN, PLACES };
+enum { PLACE_OBJECT, PLACE_RECORD, PLACE_CHECKPOINT, PLACE_PIN, PLACE_FOREIGN, PLACES };
 struct verify {
     struct store *s;
     const struct verify_options *o;
@@ -35,4 +35,5 @@ bool verify_found(struct verify *v, enum verify_kind kind, const struct verify_i
 bool verify_objects(struct verify *v, struct error *err) MUST_CHECK;
 bool verify_records(struct verify *v, struct error *err) MUST_CHECK;
 bool verify_checkpoints(struct verify *v, struct error *err) MUST_CHECK;
+bool verify_pins(struct verify *v, struct error *err) MUST_CHECK;
 #endif

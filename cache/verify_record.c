@@ -1,9 +1,10 @@
-/* Records with what they name, and checkpoints. */
+/* Records with what they name, checkpoints, and pins. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cache/checkpoint.h"
+#include "cache/pin.h"
 #include "cache/verify_impl.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +62,7 @@ static bool look_at_record(struct verify *v, const struct verify_item *it, bool 
     *ret_again = false;
     if (lstat(path, &st) != 0)
         return errno == ENOENT || error_errno(err, "cannot stat '%s'", path);
-    if (!fs_read_file(path, &text, &n, err)) {
+    if (!fs_read_file_unnoticed(path, &text, &n, err)) {
         *ret_again = !fs_exists(path);
         return *ret_again;
     }
@@ -97,6 +98,29 @@ static bool look_at_checkpoint(struct verify *v, const struct verify_item *it, b
     return ok;
 }
 
+/* ---- pins ---- */
+
+static bool look_at_pin(struct verify *v, const struct verify_item *it, bool *ret_again, struct error *err)
+{
+    AUTO(mem) char *path = verify_path(v, it);
+    AUTO(mem) char *text = NULL;
+    struct pin pin = {0};
+    struct stat st;
+    size_t n;
+    *ret_again = false;
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT || error_errno(err, "cannot stat '%s'", path);
+    if (!fs_read_file(path, &text, &n, err)) {
+        *ret_again = !fs_exists(path);
+        return *ret_again;
+    }
+    bool ok = pin_parse(strrchr(path, '/') + 1, text, n, &pin) ||
+              verify_found(v, VERIFY_PIN, it, "its seal or name does not fit", &st, ret_again, err);
+    pin_done(&pin);
+    v->report->pins += ok && !*ret_again;
+    return ok;
+}
+
 /* ---- all of a place ---- */
 
 static bool each(struct verify *v, int place,
@@ -117,6 +141,11 @@ static bool each(struct verify *v, int place,
 bool verify_records(struct verify *v, struct error *err)
 {
     return each(v, PLACE_RECORD, look_at_record, err);
+}
+
+bool verify_pins(struct verify *v, struct error *err)
+{
+    return each(v, PLACE_PIN, look_at_pin, err);
 }
 
 bool verify_checkpoints(struct verify *v, struct error *err)

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cache/pin.h"
 #include "cache/verify_impl.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@ enum content {
     DIGESTS,     /* ab/cdef...: files */
     IMPORTS,     /* the same, and once more below by-content/ */
     CHECKPOINTS, /* ab/cdef.../STEP */
+    PINS,        /* NAME */
     TEMPORARY,   /* folders of processes, and a lock */
     OWN          /* whatever: others look after it */
 };
@@ -29,7 +31,7 @@ static const struct folder {
     {"locks", OWN, -1},
     {"runs", OWN, -1},
     {"quarantine", OWN, -1},
-    {"pins", OWN, -1},
+    {"pins", PINS, PLACE_PIN},
     {"fetched", OWN, -1},
     {"hot", OWN, -1},
 };
@@ -162,6 +164,17 @@ static bool see_part(struct verify *v, void *arg, const struct visit *e, struct 
     return true;
 }
 
+static bool see_pin(struct verify *v, void *arg, const struct visit *e, struct error *err)
+{
+    struct digest d; /* of its path: names it in quarantine */
+    hash_bytes(e->rel, strlen(e->rel), &d);
+    if (e->file && pin_name_valid(e->name))
+        add(v, PLACE_PIN, e->rel, &d, 0, e->size);
+    else
+        add_foreign(v, e->rel);
+    return true;
+}
+
 /* Folders there are swept when their process is gone. */
 static bool see_temporary(struct verify *v, void *arg, const struct visit *e, struct error *err)
 {
@@ -176,6 +189,7 @@ static bool see_top(struct verify *v, void *arg, const struct visit *e, struct e
     AUTO(mem) char *path = xprintf("%s/%s", v->s->path, e->rel);
     if (f && fs_is_dir(path)) /* a link to a folder on another disk is as good */
         return f->content == OWN         ? true
+               : f->content == PINS      ? each_name(v, e->rel, see_pin, NULL, err)
                : f->content == TEMPORARY ? each_name(v, e->rel, see_temporary, NULL, err)
                                          : each_name(v, e->rel, see_part, (void *)f, err);
     if (!e->file || !is_own_file(e->name))

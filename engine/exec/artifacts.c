@@ -336,6 +336,21 @@ static const struct record_file *linked_file(const struct artifacts *a, const ch
     return NULL;
 }
 
+/* It is the content of an object, which must be there when the record is: the plain file may have outlived
+ * it. */
+static bool collect_known(struct artifacts *a, const char *real, const char *name,
+                          const struct record_file *known, struct record_file *ret, struct error *err)
+{
+    struct record_file f = *known;
+    if (!f.source) {
+        store_use(a->store, &f.digest); /* before it is looked for */
+        if (!store_has(a->store, &f.digest) && !store_put_file(a->store, real, &f.digest, &f.size, err))
+            return false;
+    }
+    *ret = file_copy(name, &f);
+    return true;
+}
+
 /* The link itself first: it may lead to a link, that of an artifact's file to outside data. */
 static bool collect_link(struct artifacts *a, const char *path, const char *name, struct record_file *ret,
                          struct error *err)
@@ -351,15 +366,11 @@ static bool collect_link(struct artifacts *a, const char *path, const char *name
     const struct record_file *known = linked_file(a, target);
     if (!known)
         known = linked_file(a, real);
-    if (known) {
-        *ret = file_copy(name, known);
-        return true;
-    }
+    if (known)
+        return collect_known(a, real, name, known, ret, err);
     struct record_file hot = {0};
-    if (store_hot_digest(a->store, real, &hot.digest, &hot.size)) {
-        *ret = file_copy(name, &hot);
-        return true;
-    }
+    if (store_hot_digest(a->store, real, &hot.digest, &hot.size))
+        return collect_known(a, real, name, &hot, ret, err);
     if (below(real, a->temp)) /* a record would outlive it */
         return error_set(err, NULL, ERROR_TASK, "'%s' links to a temporary file, '%s'", name, real);
     struct record_file f = {.source = real};

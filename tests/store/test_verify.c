@@ -79,9 +79,8 @@ static void clean(void **state)
     assert_true(store_temp_dir(s, &temp, NULL));
     AUTO(mem) char *attempt = xprintf("%s/attempt", temp);
     assert_true(fs_write_file(attempt, "?", 1, NULL));
-    static const char *const own[] = {"usage",         "verified.1",         "hot/boot/ab/x",
-                                      "fetched/a/b/c", "runs/1/events",      "locks/key.99",
-                                      "pins/name",     "quarantine/object-x"};
+    static const char *const own[] = {"usage",         "verified.1",   "hot/boot/ab/x",      "fetched/a/b/c",
+                                      "runs/1/events", "locks/key.99", "quarantine/object-x"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         plant(own[i], "?");
     struct seen seen = verify(s, true);
