@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cache/bundle.h"
+#include "cache/gc.h"
 #include "cache/pack.h"
 #include "cache/store_impl.h"
 #include <archive.h>
@@ -110,6 +111,15 @@ static bool objects_are_here(struct store *s, const struct record *r)
     return true;
 }
 
+/* In use before they are looked for: nobody removes them until the record names them. */
+static void use_objects(struct store *s, const struct record *r)
+{
+    for (size_t i = 0; !r->freed && i < r->n; i++)
+        for (size_t k = 0; k < r->output[i].n; k++)
+            if (!r->output[i].file[k].source)
+                store_use(s, &r->output[i].file[k].digest);
+}
+
 /* The one that is here says as much: r tells nothing new. */
 static bool is_known(struct store *s, const struct record *r, bool *ret, struct error *err)
 {
@@ -143,6 +153,8 @@ static bool see_record(struct reader *r, const char *name, const struct digest *
                       : !digest_equal(&rec->key, key) ? "of another key"
                       : !names_are_safe(rec)          ? "it names files outside of its result"
                                                       : NULL;
+    if (!why)
+        use_objects(r->s, rec);
     bool ok = true, wait = !why && !objects_are_here(r->s, rec);
     if (why)
         damaged(r, name, why);
@@ -219,8 +231,9 @@ static bool is_object(struct store *s, const struct frame_file *f, const struct 
     return pack_read(f, NULL, i.size, d, (int)s->config.threads, why, err);
 }
 
+/* *ret_stored: bytes that it takes of the store now. */
 static bool store_object(struct reader *r, const char *name, const struct digest *d, const char *temp,
-                         bool *ret_cut, struct error *err)
+                         bool *ret_cut, int64_t *ret_stored, struct error *err)
 {
     struct frame_file f = {fs_open(temp, O_RDWR | O_CREAT | O_TRUNC, 0666), temp};
     struct stat st;
@@ -231,13 +244,17 @@ static bool store_object(struct reader *r, const char *name, const struct digest
     *ret_cut = copied == CUT;
     bool whole = copied == COPIED && is_object(r->s, &f, d, &why, err);
     if (whole && fstat(f.fd, &st) == 0) {
+        if (!store_commit_object(r->s, true, f.fd, temp, d, st.st_size, err))
+            return false;
+        *ret_stored = st.st_size;
         r->report->objects++;
         r->report->bytes += st.st_size;
+        return true;
     }
-    if (whole)
-        return store_commit_object(r->s, true, f.fd, temp, d, err);
     if (why)
         damaged(r, name, why);
+    else if (whole)
+        error_errno(err, "cannot look at '%s'", temp);
     fs->close(f.fd);
     fs->unlink(temp);
     return copied == CUT || why;
@@ -246,14 +263,22 @@ static bool store_object(struct reader *r, const char *name, const struct digest
 static bool see_object(struct reader *r, const char *name, const struct digest *d, int64_t size,
                        bool *ret_cut, struct error *err)
 {
+    int64_t stored = 0;
     *ret_cut = false;
+    store_use(r->s, d); /* before it is looked for: nobody removes it until a record names it */
     if (store_has(r->s, d)) {
         *ret_cut = archive_read_data_skip(r->tar) != ARCHIVE_OK;
         r->bytes += size;
         return true;
     }
     AUTO(mem) char *temp = store_scratch(r->s, err);
-    return temp && store_object(r, name, d, temp, ret_cut, err);
+    if (!temp)
+        return false;
+    if (!store_reserve(r->s, size, err))
+        return error_context(err, "cannot store '%s'", name);
+    bool ok = store_object(r, name, d, temp, ret_cut, &stored, err);
+    store_unreserve(r->s, size - stored);
+    return ok;
 }
 
 /* ---- entries ---- */

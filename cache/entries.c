@@ -102,8 +102,8 @@ static bool see(void *arg, const struct record_summary *m)
         e.content += o->content;
     }
     e.stored += st.st_size;
-    e.used = st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
-    e.state = m->freed ? STORE_FREED : whole && imports_found(r->s, m) ? STORE_HIT : STORE_LOST;
+    e.used = st.st_atime;
+    e.state = whole && imports_found(r->s, m) ? STORE_HIT : m->freed ? STORE_FREED : STORE_LOST;
     all->records += st.st_size;
     all->item = xgrow(all->item, &all->cap, all->n + 1, sizeof *all->item);
     all->item[all->n++] = e;

@@ -31,6 +31,10 @@
     X(cache_stats)                                                                                           \
     X(cache_ls)                                                                                              \
     X(cache_verify)                                                                                          \
+    X(cache_gc)                                                                                              \
+    X(cache_pin)                                                                                             \
+    X(cache_unpin)                                                                                           \
+    X(cache_pins)                                                                                            \
     X(cache_export)                                                                                          \
     X(cache_import)                                                                                          \
     X(cache_path)                                                                                            \
