@@ -116,7 +116,7 @@ static bool find_objects(struct writer *w, const struct record *r, struct out_re
             const struct record_file *f = &r->output[i].file[k];
             size_t at;
             *ret_references |= f->source != NULL;
-            if (f->source || r->freed)
+            if (f->source)
                 continue;
             if (!find_object(w, &f->digest, &at, err))
                 return false;
@@ -124,6 +124,10 @@ static bool find_objects(struct writer *w, const struct record *r, struct out_re
             o->object = xgrow(o->object, &o->cap, o->objects + 1, sizeof *o->object);
             o->object[o->objects++] = at;
         }
+    if (!*ret && r->freed) { /* what it says of them holds without them */
+        o->objects = 0;
+        *ret = true;
+    }
     return true;
 }
 

@@ -12,6 +12,7 @@ struct object { /* begins with its digest */
     struct digest digest;
     int64_t stored, content; /* content 0: its header is damaged */
     bool named;
+    unsigned live; /* entries not freed that have it */
 };
 struct reading {
     struct store *s;
@@ -98,6 +99,7 @@ static bool see(void *arg, const struct record_summary *m)
         if (!o)
             continue;
         o->named = true;
+        o->live += !m->freed;
         e.stored += o->stored;
         e.content += o->content;
     }
@@ -108,6 +110,27 @@ static bool see(void *arg, const struct record_summary *m)
     all->item = xgrow(all->item, &all->cap, all->n + 1, sizeof *all->item);
     all->item[all->n++] = e;
     return true;
+}
+
+/* What two results share counts half for each. */
+static double share(const struct reading *r, const struct entry *e)
+{
+    double bytes = 0;
+    for (size_t i = 0; !e->m.freed && i < e->m.objects; i++) {
+        const struct object *o = bsearch(&e->m.object[i], r->object, r->n, sizeof *o, by_digest);
+        bytes += o ? (double)o->stored / o->live : 0;
+    }
+    return bytes > 0 ? bytes : (double)e->stored;
+}
+
+static void weigh(struct reading *r)
+{
+    double now = (double)time(NULL);
+    for (size_t i = 0; i < r->ret->n; i++) {
+        struct entry *e = &r->ret->item[i];
+        double days = now > (double)e->used ? (now - (double)e->used) / 86400 : 0;
+        e->value = e->m.seconds / share(r, e) / (1 + days);
+    }
 }
 
 static void count_orphans(struct reading *r)
@@ -124,6 +147,7 @@ bool entries_read(struct store *s, struct entries *ret, struct error *err)
     struct reading r = {.s = s, .ret = ret};
     *ret = (struct entries){0};
     bool ok = store_flush(s, err) && read_objects(&r, err) && store_each_summary(s, see, &r, err);
+    weigh(&r);
     count_orphans(&r);
     free(r.object);
     return ok || (entries_free(ret), false);

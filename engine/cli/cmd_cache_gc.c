@@ -39,7 +39,7 @@ static time_t last_use(const struct store *s, const struct record_summary *m)
     digest_hex(m->key, hex);
     AUTO(mem) char *path = xprintf("%s/records/%.2s/%s", store_path(s), hex, hex + 2);
     if (stat(path, &st) == 0)
-        return st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
+        return st.st_atime;
     return strptime(m->when, "%Y-%m-%dT%H:%M:%SZ", &made) ? timegm(&made) : 0;
 }
 

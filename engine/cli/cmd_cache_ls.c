@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct opt opts[] = {
-    {"sort", 0, OPT_STRING, ENTRY_ORDERS, "what is most first; default value: core-seconds a byte"},
+    {"sort", 0, OPT_STRING, ENTRY_ORDERS, "what is most first; default value: what gc takes is last"},
     {"stage", 0, OPT_LIST, "STAGE", "of this stage only; repeatable"},
     {"task", 't', OPT_LIST, "TASK", "made by this task only; * and ? stand for any text; repeatable"},
     {"limit", 'n', OPT_INT, "N", "the first N only"},

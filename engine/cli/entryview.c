@@ -11,11 +11,11 @@ const char *entry_state(const struct entry *e)
 json_t *entry_json(const struct entry *e)
 {
     char hex[DIGEST_HEX], used[UNITS_MAX];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:i, s:f, s:s}", "key",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:i, s:f, s:s, s:f}", "key",
                      digest_hex(e->m.key, hex), "task", e->m.task, "stage", e->m.stage, "state",
                      entry_state(e), "made", e->m.when, "stored", (json_int_t)e->stored, "content",
                      (json_int_t)e->content, "seconds", e->m.seconds, "threads", e->m.threads, "core_seconds",
-                     entry_core_seconds(&e->m), "used", time_text(e->used, used));
+                     entry_core_seconds(&e->m), "used", time_text(e->used, used), "value", e->value);
 }
 
 void entry_task(const struct entry *e, struct buf *out)
@@ -36,15 +36,11 @@ static int most_first(double a, double b)
     return (a < b) - (a > b);
 }
 
-static double value(const struct entry *e)
-{
-    return entry_core_seconds(&e->m) / (double)(e->stored > 0 ? e->stored : 1);
-}
-
 static int by_value(const void *a, const void *b)
 {
-    int c = most_first(value(a), value(b));
-    return c ? c : same(a, b);
+    const struct entry *x = a, *y = b;
+    int c = most_first(x->value, y->value);
+    return c ? c : same(x, y);
 }
 
 static int by_time(const void *a, const void *b)

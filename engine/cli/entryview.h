@@ -10,8 +10,8 @@ json_t *entry_json(const struct entry *e);
 /* A task's name without what would break a line. */
 void entry_task(const struct entry *e, struct buf *out);
 
-/* Orders in which entries are listed: core-seconds a byte stored, core-seconds, bytes stored, last use: what
- * is most first; names of tasks. */
+/* Orders in which entries are listed: value as gc has it, core-seconds, bytes stored, last use: what is most
+ * first; names of tasks. */
 #define ENTRY_ORDERS "value|time|size|used|task"
 void entries_sort(struct entries *e, const char *order); /* one of these */
 #endif
