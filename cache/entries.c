@@ -13,6 +13,7 @@ struct object { /* begins with its digest */
     int64_t stored, content; /* content 0: its header is damaged */
     bool named;
     unsigned live; /* entries not freed that have it */
+    size_t last;   /* entry that was looked at last of those that have it, from 1 on */
 };
 struct reading {
     struct store *s;
@@ -98,10 +99,13 @@ static bool see(void *arg, const struct record_summary *m)
         whole = whole && o;
         if (!o)
             continue;
+        e.content += o->content;
+        if (o->last == all->n + 1) /* two of its files are the same */
+            continue;
+        o->last = all->n + 1;
         o->named = true;
         o->live += !m->freed;
         e.stored += o->stored;
-        e.content += o->content;
     }
     e.stored += st.st_size;
     e.used = st.st_atime;

@@ -171,7 +171,7 @@ bool pins_read(struct store *s, struct pin **ret, size_t *ret_n, struct error *e
         struct error why = {0};
         AUTO(mem) char *file = file_of(s, name[i]);
         ok = read_one(s, name[i], all, &found, &why) || is_gone(file); /* removed just now */
-        if (!ok)
+        if (!ok && err)
             *err = why;
     }
     fs_list_free(name, n);

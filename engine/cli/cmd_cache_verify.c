@@ -92,7 +92,7 @@ static int run(const struct cmd_args *a)
 const struct cmd cmd_cache_verify = {
     .name = "cache verify",
     .group = "The store",
-    .doc = "Read all that the store holds, and say what is damaged, missing or foreign.",
+    .doc = "Read all of the store, and say what is damaged, missing or foreign.",
     .details =
         "Every object is compared with its digest and its checksums, every record with its seal, its key and "
         "the objects it names, every checkpoint with its digest; every name in the store must be one that "

@@ -40,7 +40,7 @@ done >wrong; [ -s wrong ] && { fail "help of each"; cat wrong; }
 "$WEFT" cache --help | diff out - || fail "cache --help"
 "$WEFT" cache path --help >one; "$WEFT" help cache path | diff one - || fail "cache path --help"
 "$WEFT" --color never cache path --store there >one && grep -qx there one && [ ! -e there ] || { fail "cache path"; cat one; }
-sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' out >names; [ -s names ] || fail "commands of cache"
+sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' out >names; [ -s names ] || fail "commands of cache"
 while read -r name; do
     "$WEFT" help cache "$name" | head -n 1 | grep -q "^weft cache $name" || fail "help cache $name"
 done <names

@@ -14,7 +14,7 @@ done
 mandoc -T ascii weft.1 | col -b | tr -s ' \t\n' ' ' >text
 "$WEFT" help >commands || fail "help"
 sed -n 's/^  \([a-z]*\) .*/\1/p' commands >names
-"$WEFT" help cache | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/cache \1/p' >more
+"$WEFT" help cache | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/cache \1/p' >more
 [ -s more ] && cat more >>names
 [ "$(wc -l <names)" -ge 20 ] || fail "names"
 while read -r name; do
