@@ -148,7 +148,8 @@ static bool add_record(struct writer *w, const struct digest *key, json_t *list,
     if (!store_get_record(w->s, key, &r, err))
         return false;
     bool ok = !r || find_objects(w, r, &o, &whole, &references, err);
-    if (ok && whole && fs_read_file(path, &o.text, &o.n, NULL)) {
+    ok = ok && (!whole || fs_read_file(path, &o.text, &o.n, err));
+    if (ok && whole) {
         for (size_t i = 0; i < o.objects; i++)
             count_object(w, &w->object[o.object[i]]);
         w->record = xgrow(w->record, &w->cap_records, w->records + 1, sizeof *w->record);

@@ -168,6 +168,22 @@ double entry_core_seconds(const struct record_summary *m)
     return m->seconds > 0 ? m->seconds * (m->threads > 1 ? m->threads : 1) : 0;
 }
 
+bool store_keys(const struct store *s, struct digest **ret, size_t *ret_n, struct error *err)
+{
+    AUTO(mem) char *root = xprintf("%s/records", s->path);
+    char **list;
+    size_t n, found = 0;
+    if (!fs_list_tree(root, &list, &n, err))
+        return false;
+    struct digest *key = xcalloc(n + 1, sizeof *key);
+    for (size_t i = 0; i < n; i++)
+        found += parse_name(list[i], &key[found]);
+    fs_list_free(list, n);
+    *ret = key;
+    *ret_n = found;
+    return true;
+}
+
 struct amount amount_below(const char *folder)
 {
     struct amount sum = {0};

@@ -25,6 +25,9 @@ bool entries_read(struct store *s, struct entries *ret, struct error *err) MUST_
 void entries_free(struct entries *e);
 /* Seconds of cores that it took: what a hit saves. */
 double entry_core_seconds(const struct record_summary *m);
+/* The keys of all records, those too that cannot be read: malloc'd. */
+bool store_keys(const struct store *s, struct digest **ret, size_t *ret_n, struct error *err) MUST_CHECK;
+
 struct amount {
     size_t n; /* files */
     int64_t bytes;

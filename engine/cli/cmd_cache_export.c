@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cache/bundle.h"
+#include "cache/entries.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/keylabels.h"
 #include "engine/cli/meter.h"
@@ -29,14 +30,6 @@ struct export
     struct bundle_report report;
 };
 
-static bool see_summary(void *arg, const struct record_summary *m)
-{
-    struct export *x = arg;
-    x->key = xgrow(x->key, &x->cap, x->n + 1, sizeof *x->key);
-    x->key[x->n++] = *m->key;
-    return true;
-}
-
 static int by_key(const void *a, const void *b)
 {
     return memcmp(a, b, sizeof(struct digest));
@@ -45,7 +38,7 @@ static int by_key(const void *a, const void *b)
 /* All keys of the store, or those of the runs and tasks that are named; sorted, each once. */
 static bool find_keys(struct export *x, const struct cmd_args *a, struct error *err)
 {
-    if (a->n == 1 && !store_each_summary(x->store, see_summary, x, err))
+    if (a->n == 1 && !store_keys(x->store, &x->key, &x->n, err))
         return false;
     for (int i = 1; i < a->n; i++) {
         struct resultname r;

@@ -1,4 +1,5 @@
 #include "engine/cli/keylabels.h"
+#include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -45,12 +46,17 @@ bool keylabels_read(const struct store *s, struct keylabels *ret, struct error *
     *ret = (struct keylabels){0};
     if (!runlog_list(store_path(s), &list, &n, err))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!runlog_read(store_path(s), list[i], see, ret, NULL))
-            continue; /* a run that has not written anything: what it made is not known */
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        AUTO(mem) char *events = xprintf("%s/runs/%s/events.jsonl", store_path(s), list[i]);
+        /* None: what it made is not known. One that cannot be read may say what is private. */
+        ok = !fs_exists(events) || runlog_read(store_path(s), list[i], see, ret, err);
+    }
     fs_list_free(list, n);
     merge(ret);
-    return true;
+    if (!ok)
+        keylabels_done(ret);
+    return ok;
 }
 
 void keylabels_done(struct keylabels *k)

@@ -15,6 +15,7 @@ struct keylabels {
     } * item; /* by key */
     size_t n, cap;
 };
+/* False: a log cannot be read. */
 bool keylabels_read(const struct store *s, struct keylabels *ret, struct error *err) MUST_CHECK;
 void keylabels_done(struct keylabels *k);
 enum keylabel keylabel_of(const struct keylabels *k, const struct digest *key);
