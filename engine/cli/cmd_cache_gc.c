@@ -47,19 +47,21 @@ static time_t last_use(const struct store *s, const struct record_summary *m)
 static void see(void *arg, const struct record_summary *m, int64_t bytes)
 {
     struct collection *c = arg;
-    char hex[DIGEST_HEX], size[UNITS_MAX], spent[UNITS_MAX], used[UNITS_MAX];
+    char hex[DIGEST_HEX], size[UNITS_MAX], spent[UNITS_MAX], used[UNITS_MAX], age[UNITS_MAX];
     const char *what = m->freed ? "removed" : "freed";
     AUTO(buf) struct buf task = {0};
     entry_task(&(struct entry){.m = *m}, &task);
     digest_hex(m->key, hex);
-    time_text(last_use(c->store, m), used);
+    time_t last = last_use(c->store, m);
+    time_text(last, used);
     if (c->list)
         json_array_append_new(c->list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:s}", "key", hex, "task",
                                                  m->task, "stage", m->stage, "what", what, "bytes",
                                                  (json_int_t)bytes, "seconds", m->seconds, "used", used));
     else if (c->person)
-        printf("%-7s  %10s  %9s  %-20s  %-12s  %s\n", what, bytes_text(bytes, size),
-               seconds_text(m->seconds, spent), used, m->stage, buf_str(&task));
+        printf("%-7s  %10s  %9s  %7s  %-12s  %s\n", what, bytes_text(bytes, size),
+               seconds_text(m->seconds, spent), age_text(difftime(time(NULL), last), age), m->stage,
+               buf_str(&task));
     else
         printf("%s\t%s\t%lld\t%.17g\t%s\t%s\t%s\n", hex, what, (long long)bytes, m->seconds, used, m->stage,
                buf_str(&task));
@@ -160,8 +162,10 @@ const struct cmd cmd_cache_gc = {
         "objects of a result go and its record stays, freed, so that tasks which need only its digests still "
         "hit; when that is not enough, freed records go. What is pinned or in use by any process stays. "
         "Objects that no record needs, and what lies about, go whatever the size.\n\n"
-        "A line for each entry that goes: freed or removed, bytes, seconds that it took, when it was last of "
-        "use, stage, task. In a pipe they are separated by tabs, behind the key.",
+        "A line for each entry that goes: freed or removed, bytes, the time that it took, how long it was of "
+        "no use, stage, task. In a pipe they are separated by tabs, behind the key, with seconds and the "
+        "time "
+        "of the last use.",
     .args = (const struct arg[]){{0}},
     .opts = opts,
     .examples = (const struct example[]){{"weft cache gc --max-size 100GiB --dry-run", "what would go"},

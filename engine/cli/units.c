@@ -49,3 +49,16 @@ const char *time_text(time_t t, char out[UNITS_MAX])
     strftime(out, UNITS_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
     return out;
 }
+
+const char *age_text(double seconds, char out[UNITS_MAX])
+{
+    static const struct {
+        double seconds;
+        const char *name;
+    } unit[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    size_t u = 0;
+    while (u < 3 && seconds < 2 * unit[u].seconds)
+        u++;
+    snprintf(out, UNITS_MAX, "%.0f %s", seconds > 0 ? seconds / unit[u].seconds : 0, unit[u].name);
+    return out;
+}

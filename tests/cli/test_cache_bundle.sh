@@ -36,6 +36,7 @@ other cache import private.tar; exits "import again" 0; says "import again" "^0 
 other run tiny.yaml --json; [ "$(states | tr ' ' '\n' | grep -c =hit)" = 18 ] || wrong "run after import" "not 18 hits"
 "$WEFT" export unified a >out && WEFT_STORE=$tmp/other "$WEFT" export unified b >out && diff -r a b || fail "a result is another there"
 other cache export unknown.tar; rm -rf other/runs/*; other cache export unknown.tar; exits "export of unknown" 0
+says "export of unknown" "^0 records with 0 objects, 0 B$"; [ "$(tar tf unknown.tar)" = weft-bundle ] || wrong "export of unknown" "something went"
 says "export of unknown" "^18 left out: no run's log says that they carry no private data; --private takes them too$"
 
 # -- parts of it
