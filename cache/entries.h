@@ -9,9 +9,9 @@
 struct entry {
     struct record_summary m; /* lives as long as the store */
     enum store_state state;  /* HIT, FREED or LOST */
-    int64_t stored,
-        content;  /* bytes of its objects that are there, shared ones too; with the record's file */
-    time_t used;  /* when it was last of use */
+    int64_t stored;          /* bytes of its record and of its objects that are there, shared ones too */
+    int64_t content;         /* bytes of these objects' content */
+    time_t used;             /* when it was last of use */
     double value; /* as gc has it: seconds a byte of its share, discounted by the days since its last use */
 };
 struct entries {
