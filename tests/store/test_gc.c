@@ -263,6 +263,59 @@ static void about_to_publish(void **state)
     end_process(pid);
 }
 
+/* Another process publishes just when gc has looked at the store and begins to lock; then it ends. */
+static const struct fs_ops *usual;
+static int open_late(const char *path, int flags, mode_t mode)
+{
+    if (strstr(path, "/locks/use.")) {
+        fs = usual;
+        pid_t pid = fork();
+        if (pid == 0) {
+            put_entry("late", 1, "xz");
+            _exit(0);
+        }
+        waitpid(pid, NULL, 0);
+    }
+    return fs_real.open(path, flags, mode);
+}
+static void published_meanwhile(void **state)
+{
+    new_store(NULL);
+    put_entry("a", 1, "x");
+    put_entry("b", 1, "y");
+    AUTO(store) struct store *s = open_store();
+    struct digest orphan;
+    assert_true(put_content(s, "z", SIZE, &orphan, NULL));
+    store_close(s);
+    s = open_store();
+    struct gc_report r;
+    struct fs_ops late = *fs;
+    usual = fs;
+    late.open = open_late;
+    fs = &late;
+    bool ok = store_gc(s, &(struct gc_options){.max_size = 1}, &r, NULL);
+    assert_ptr_equal(fs, usual);
+    assert_true(ok && r.orphans == 0 && r.freed == 1);
+    expect("late", HIT);
+    assert_true(has_object("x") && has_object("z") && !has_object("y"));
+}
+
+/* A pin that comes while gc is at work. */
+static void see_and_pin(void *arg, const struct record_summary *m, int64_t bytes)
+{
+    if (strcmp(m->task, "a") == 0 && !m->freed)
+        pin("late", "none");
+}
+static void pinned_meanwhile(void **state)
+{
+    new_store(NULL);
+    put_entry("a", 1, "a");
+    put_entry("none", 1, "");
+    struct gc_report r = gc_with(&(struct gc_options){.max_size = 1, .see = see_and_pin});
+    assert_true(r.freed == 1 && r.removed == 1 && r.pinned == 1);
+    expect("none", HIT);
+}
+
 /* Who looked before sees that it is gone, and who computes it again has it again. */
 static void others_notice(void **state)
 {
@@ -518,15 +571,17 @@ static void dry_run(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(by_value),         cmocka_unit_test(by_age),
-                                       cmocka_unit_test(age_stays),        cmocka_unit_test(shared),
-                                       cmocka_unit_test(useless),          cmocka_unit_test(same_content),
-                                       cmocka_unit_test(pinned_and_kept),  cmocka_unit_test(damaged_pin),
-                                       cmocka_unit_test(in_use),           cmocka_unit_test(freed_in_use),
-                                       cmocka_unit_test(about_to_publish), cmocka_unit_test(others_notice),
-                                       cmocka_unit_test(one_at_a_time),    cmocka_unit_test(records_last),
-                                       cmocka_unit_test(orphans),          cmocka_unit_test(without_locks),
-                                       cmocka_unit_test(checkpoints),      cmocka_unit_test(strays),
-                                       cmocka_unit_test(hot_files),        cmocka_unit_test(dry_run)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_value),         cmocka_unit_test(by_age),
+        cmocka_unit_test(age_stays),        cmocka_unit_test(shared),
+        cmocka_unit_test(useless),          cmocka_unit_test(same_content),
+        cmocka_unit_test(pinned_and_kept),  cmocka_unit_test(damaged_pin),
+        cmocka_unit_test(in_use),           cmocka_unit_test(freed_in_use),
+        cmocka_unit_test(about_to_publish), cmocka_unit_test(others_notice),
+        cmocka_unit_test(one_at_a_time),    cmocka_unit_test(published_meanwhile),
+        cmocka_unit_test(pinned_meanwhile), cmocka_unit_test(records_last),
+        cmocka_unit_test(orphans),          cmocka_unit_test(without_locks),
+        cmocka_unit_test(checkpoints),      cmocka_unit_test(strays),
+        cmocka_unit_test(hot_files),        cmocka_unit_test(dry_run)};
     return cmocka_run_group_tests(tests, entries_setup, entries_teardown);
 }
