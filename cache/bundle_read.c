@@ -231,39 +231,37 @@ static bool is_object(struct store *s, const struct frame_file *f, const struct 
     return pack_read(f, NULL, i.size, d, (int)s->config.threads, why, err);
 }
 
-/* *ret_stored: bytes that it takes of the store now. */
-static bool store_object(struct reader *r, const char *name, const struct digest *d, const char *temp,
-                         bool *ret_cut, int64_t *ret_stored, struct error *err)
+/* Is what comes next object d, whole? *ret_why or *ret_cut: no. False: it could not be written. */
+static bool fill_object(struct reader *r, const struct frame_file *f, const struct digest *d,
+                        const char **ret_why, bool *ret_cut, struct error *err)
 {
-    struct frame_file f = {fs_open(temp, O_RDWR | O_CREAT | O_TRUNC, 0666), temp};
-    struct stat st;
-    const char *why = NULL;
-    if (f.fd < 0)
-        return error_errno(err, "cannot create '%s'", temp);
-    enum copied copied = copy_data(r, f.fd, temp, err);
+    enum copied copied = copy_data(r, f->fd, f->path, err);
+    *ret_why = NULL;
     *ret_cut = copied == CUT;
-    bool whole = copied == COPIED && is_object(r->s, &f, d, &why, err);
-    if (whole && fstat(f.fd, &st) == 0) {
-        if (!store_commit_object(r->s, true, f.fd, temp, d, st.st_size, err))
-            return false;
-        *ret_stored = st.st_size;
-        r->report->objects++;
-        r->report->bytes += st.st_size;
-        return true;
+    return copied == CUT || (copied == COPIED && (is_object(r->s, f, d, ret_why, err) || *ret_why));
+}
+
+/* Room is made only now: for what claims to be large, and is not, nothing has to go. */
+static bool keep_object(struct reader *r, const struct frame_file *f, const struct digest *d,
+                        struct error *err)
+{
+    struct stat st;
+    bool ok = fstat(f->fd, &st) == 0 || error_errno(err, "cannot look at '%s'", f->path);
+    int64_t size = ok ? st.st_size : 0;
+    ok = ok && store_reserve(r->s, size, err);
+    int64_t reserved = ok ? size : 0;
+    if (!store_commit_object(r->s, ok, f->fd, f->path, d, reserved, err)) {
+        store_unreserve(r->s, reserved);
+        return false;
     }
-    if (why)
-        damaged(r, name, why);
-    else if (whole)
-        error_errno(err, "cannot look at '%s'", temp);
-    fs->close(f.fd);
-    fs->unlink(temp);
-    return copied == CUT || why;
+    r->report->objects++;
+    r->report->bytes += size;
+    return true;
 }
 
 static bool see_object(struct reader *r, const char *name, const struct digest *d, int64_t size,
                        bool *ret_cut, struct error *err)
 {
-    int64_t stored = 0;
     *ret_cut = false;
     store_use(r->s, d); /* before it is looked for: nobody removes it until a record names it */
     if (store_has(r->s, d)) {
@@ -272,12 +270,19 @@ static bool see_object(struct reader *r, const char *name, const struct digest *
         return true;
     }
     AUTO(mem) char *temp = store_scratch(r->s, err);
+    const char *why;
     if (!temp)
         return false;
-    if (!store_reserve(r->s, size, err))
-        return error_context(err, "cannot store '%s'", name);
-    bool ok = store_object(r, name, d, temp, ret_cut, &stored, err);
-    store_unreserve(r->s, size - stored);
+    struct frame_file f = {fs_open(temp, O_RDWR | O_CREAT | O_TRUNC, 0666), temp};
+    if (f.fd < 0)
+        return error_errno(err, "cannot create '%s'", temp);
+    bool ok = fill_object(r, &f, d, &why, ret_cut, err);
+    if (ok && !why && !*ret_cut)
+        return keep_object(r, &f, d, err) || error_context(err, "object '%s'", name);
+    fs->close(f.fd);
+    fs->unlink(temp);
+    if (why)
+        damaged(r, name, why);
     return ok;
 }
 

@@ -1,6 +1,7 @@
 /* Bundles: what goes out and comes in is the same; every cut and every flipped bit of one: what is whole
  * comes in, the store stays sound, and an error tells of the rest; what is no bundle is refused. */
 #include "cache/bundle.h"
+#include "cache/config.h"
 #include "tests/store/findings.h"
 #include "tests/store/results.h"
 #include <errno.h>
@@ -384,6 +385,39 @@ static ssize_t write_until(int fd, const void *p, size_t n)
     return -1;
 }
 
+/* A store with a limit: what does not fit is refused, what is there stays; what only claims to be large does
+ * not make anything go. */
+static void limited(void **state)
+{
+    AUTO(store) struct store *s = open_fresh();
+    put_result(s, &results[0]);
+    store_close(s);
+    AUTO(mem) char *config = at("other/config");
+    assert_true(config_write(config, "max_size", "4K", NULL));
+    s = open_at("other");
+    AUTO(mem) char *tar = xcalloc(1, 1 << 16);
+    char name[80];
+    memset(name, 'a', sizeof name);
+    memcpy(name, "objects/aa/", 11);
+    name[11 + 62] = '\0';
+    tar_block(tar, name, '0', "x");
+    unsigned sum = 0;
+    memcpy(tar + 124, "77777777777", 11); /* 8 GiB */
+    memset(tar + 148, ' ', 8);
+    for (int i = 0; i < 512; i++)
+        sum += (unsigned char)tar[i];
+    snprintf(tar + 148, 8, "%06o", sum);
+    struct bundle_report r;
+    struct error err = {0};
+    assert_false(read_bytes(s, tar, 4096, &r, &err));
+    assert_int_equal(err.code, ERROR_INPUT);
+    assert_true(check_result(s, &results[0]));
+    assert_false(read_bytes(s, bundle, bundle_size, &r, &err));
+    assert_int_equal(err.code, ERROR_SYSTEM);
+    assert_non_null(strstr(err.text, "object 'objects/"));
+    nothing_found(s);
+}
+
 /* A disk that is full at any write, out and in: an error that says so, and nothing half written. */
 static void full_disk(void **state)
 {
@@ -454,7 +488,7 @@ int main(void)
         cmocka_unit_test(shared),         cmocka_unit_test(cut),
         cmocka_unit_test(flipped),        cmocka_unit_test(messages),
         cmocka_unit_test(foreign),        cmocka_unit_test(unsafe_names),
-        cmocka_unit_test(full_disk),
+        cmocka_unit_test(full_disk),      cmocka_unit_test(limited),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
