@@ -343,7 +343,7 @@ static bool see_entries(struct reader *r, struct error *err)
     struct archive_entry *e;
     size_t n = 0;
     bool cut = false;
-    int rc;
+    int rc = ARCHIVE_EOF;
     while (!cut && ((rc = archive_read_next_header(r->tar, &e)) == ARCHIVE_OK || rc == ARCHIVE_WARN)) {
         n++;
         if (!see_entry(r, e, &cut, err))
