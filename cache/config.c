@@ -3,6 +3,9 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/size.h"
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct param store_config_rows[] = {
@@ -31,34 +34,84 @@ const struct param store_config_rows[] = {
           .doc = "without a word from the server, after which a transfer is tried again"),
     {0}};
 
+const struct param *config_row(const char *name, struct error *err)
+{
+    const struct param *row = param_find(store_config_rows, name);
+    const char *near = row ? NULL : param_nearest(store_config_rows, name);
+    if (!row)
+        error_set(err, NULL, ERROR_INPUT, "a store has no setting '%s'%s%s%s", name,
+                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return row;
+}
+
 static bool take(const json_t *j, struct arena *a, struct store_config *ret, struct error *err)
 {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)j, name, value)
     {
-        const struct param *row = param_find(store_config_rows, name);
-        if (!row) {
-            const char *near = param_nearest(store_config_rows, name);
-            return error_set(err, NULL, ERROR_INPUT, "a store has no setting '%s'%s%s%s", name,
-                             near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        }
-        if (!param_set(row, ret, value, a, err))
+        const struct param *row = config_row(name, err);
+        if (!row || !param_set(row, ret, value, a, err))
             return false;
     }
     return !*ret->hot || *ret->hot == '/' ||
            error_set(err, NULL, ERROR_INPUT, "'hot' must be an absolute path, not '%s'", ret->hot);
 }
 
+/* The file's object, an empty one where there is no file; NULL: failed. */
+static json_t *read_file(const char *path, struct error *err)
+{
+    json_t *j = fs_exists(path) ? json_read(path, err) : json_object();
+    if (!j || json_is_object(j))
+        return j;
+    json_decref(j);
+    error_set(err, NULL, ERROR_INPUT, "'%s' is not a JSON object", path);
+    return NULL;
+}
+
 bool config_read(const char *path, struct arena *a, struct store_config *ret, struct error *err)
 {
     param_defaults(store_config_rows, ret, a);
-    if (!fs_exists(path))
-        return true;
-    AUTO_JSON j = json_read(path, err);
-    if (!j)
+    AUTO_JSON j = read_file(path, err);
+    return j && (take(j, a, ret, err) || error_context(err, "'%s'", path));
+}
+
+/* What a text means for a row; NULL: nothing. */
+static json_t *value_of(const struct param *row, const char *text, struct error *err)
+{
+    char *end;
+    int64_t bytes;
+    if (row->type == PARAM_STRING)
+        return json_string(text);
+    if (row->unit && strcmp(row->unit, "bytes") == 0) {
+        AUTO(mem) char *what = xprintf("'%s'", row->name);
+        return size_parse(what, text, &bytes, err) ? json_integer(bytes) : NULL;
+    }
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return json_boolean(*text == 't');
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    return *end || errno ? json_string(text) : json_integer(n); /* the row says what is wrong with it */
+}
+
+bool config_write(const char *path, const char *name, const char *text, struct error *err)
+{
+    AUTO(arena) struct arena a;
+    struct store_config all;
+    arena_init(&a);
+    const struct param *row = config_row(name, err);
+    AUTO_JSON j = row ? read_file(path, err) : NULL;
+    json_t *value = j && *text ? value_of(row, text, err) : NULL;
+    if (!j || (*text && !value))
         return false;
-    if (!json_is_object(j))
-        return error_set(err, NULL, ERROR_INPUT, "'%s' is not a JSON object", path);
-    return take(j, a, ret, err) || error_context(err, "'%s'", path);
+    if (value)
+        json_object_set_new(j, name, value);
+    else
+        json_object_del(j, name);
+    param_defaults(store_config_rows, &all, &a);
+    if (!take(j, &a, &all, err))
+        return error_context(err, "'%s'", path);
+    AUTO(mem) char *whole = json_text(j, true);
+    AUTO(mem) char *line = xprintf("%s\n", whole);
+    return fs_publish(path, line, strlen(line), true, err);
 }

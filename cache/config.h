@@ -22,4 +22,9 @@ extern const struct param store_config_rows[];
 
 /* The file's settings over the defaults; strings live in the arena. No file: the defaults. */
 bool config_read(const char *path, struct arena *a, struct store_config *ret, struct error *err) MUST_CHECK;
+/* Set one: `text` is the value, of bytes a size such as 20GiB; empty: the default again. The file is replaced
+ * durably, after all of it was checked; a wrong value in it can so be put right. */
+bool config_write(const char *path, const char *name, const char *text, struct error *err) MUST_CHECK;
+/* The row of a setting; NULL: there is none of that name. */
+const struct param *config_row(const char *name, struct error *err);
 #endif

@@ -1,5 +1,5 @@
-/* Private to cache/: one zstd frame, that is the content of a file, compressed, and its seal, a skippable
- * frame with the SHA-256 of the first as it is stored; any zstd reads them. */
+/* One zstd frame, that is the content of a file, compressed, and its seal, a skippable frame with the SHA-256
+ * of the first as it is stored; any zstd reads them. Private to cache/, but for the open file. */
 #ifndef CACHE_FRAME_H
 #define CACHE_FRAME_H
 #include "base/error.h"

@@ -243,7 +243,7 @@ bool store_gc(struct store *s, const struct gc_options *o, struct gc_report *ret
     AUTO(fd) int lock = store_lock(s, "gc", LOCK_EX | LOCK_NB, &why);
     if (lock < 0) {
         ret->busy = why.code == ERROR_NONE;
-        if (!ret->busy)
+        if (!ret->busy && err)
             *err = why;
         return ret->busy;
     }

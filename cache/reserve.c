@@ -255,9 +255,12 @@ void usage_close(struct store *s)
 {
     if (!s->usage)
         return;
-    (void)!commit_flush(s->commit, NULL);
-    (void)!own_change(s, 0, NULL);
-    store_unreserve(s, s->usage->open); /* what was not published after all */
+    /* What was not published after all. When some of it could not be, nobody knows how much: it counts until
+     * the size is summed up again. */
+    if (commit_flush(s->commit, NULL)) {
+        (void)!own_change(s, 0, NULL);
+        store_unreserve(s, s->usage->open);
+    }
     close(s->usage->own);
     free(s->usage);
     s->usage = NULL;

@@ -6,17 +6,10 @@ static const struct {
     const char *word;
     enum arg_kind kind;
 } words[] = {
-    {"EXPERIMENT", ARG_EXPERIMENT},
-    {"FILE", ARG_FILE},
-    {"DIR", ARG_DIR},
-    {"TASK", ARG_TASK},
-    {"TASK[.OUTPUT]", ARG_OUTPUT},
-    {"RUN", ARG_RUN},
-    {"STAGE", ARG_STAGE},
-    {"COMMAND", ARG_COMMAND},
-    {"TOPIC", ARG_TOPIC},
+    {"EXPERIMENT", ARG_EXPERIMENT}, {"FILE", ARG_FILE},     {"DIR", ARG_DIR},     {"TASK", ARG_TASK},
+    {"TASK[.OUTPUT]", ARG_OUTPUT},  {"RUN", ARG_RUN},       {"STAGE", ARG_STAGE}, {"COMMAND", ARG_COMMAND},
+    {"SUBCOMMAND", ARG_SUBCOMMAND}, {"RESULT", ARG_RESULT}, {"TOPIC", ARG_TOPIC}, {"N", ARG_NUMBER},
     {"SOURCE", ARG_EXPERIMENT},
-    {"N", ARG_NUMBER},
 };
 
 enum arg_kind arg_kind_of(const char *word)

@@ -28,6 +28,18 @@
     X(history)                                                                                               \
     X(diff)                                                                                                  \
     X(audit)                                                                                                 \
+    X(cache)                                                                                                 \
+    X(cache_stats)                                                                                           \
+    X(cache_ls)                                                                                              \
+    X(cache_verify)                                                                                          \
+    X(cache_gc)                                                                                              \
+    X(cache_pin)                                                                                             \
+    X(cache_unpin)                                                                                           \
+    X(cache_pins)                                                                                            \
+    X(cache_export)                                                                                          \
+    X(cache_import)                                                                                          \
+    X(cache_path)                                                                                            \
+    X(cache_config)                                                                                          \
     X(stages)                                                                                                \
     X(schema)                                                                                                \
     X(help)                                                                                                  \
@@ -43,12 +55,35 @@ COMMANDS(DECLARE)
 #define ROW(name) &cmd_##name,
 const struct cmd *const cmd_table[] = {COMMANDS(ROW) NULL};
 
-const struct cmd *cmd_find(const char *name)
+const struct cmd *cmd_find(const char *const *word, int n, int *ret_words)
 {
-    for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (strcmp((*c)->name, name) == 0)
-            return *c;
+    for (int words = n < 2 ? n : 2; words > 0; words--) {
+        AUTO(mem) char *name = words > 1 ? xprintf("%s %s", word[0], word[1]) : xstrdup(word[0]);
+        *ret_words = words;
+        for (const struct cmd *const *c = cmd_table; *c; c++)
+            if (strcmp((*c)->name, name) == 0)
+                return *c;
+    }
     return NULL;
+}
+
+const char *cmd_in_family(const struct cmd *c, const struct cmd *family)
+{
+    size_t n = strlen(family->name);
+    return strncmp(c->name, family->name, n) == 0 && c->name[n] == ' ' ? c->name + n + 1 : NULL;
+}
+
+bool cmd_is_family(const struct cmd *c)
+{
+    for (const struct cmd *const *other = cmd_table; *other; other++)
+        if (cmd_in_family(*other, c))
+            return true;
+    return false;
+}
+
+bool cmd_is_top(const struct cmd *c)
+{
+    return !strchr(c->name, ' ');
 }
 
 /* The line of a file, malloc'd; NULL when it cannot be had. */
@@ -230,17 +265,23 @@ int cmd_print_json(json_t *j)
     return 0;
 }
 
-static int unknown_command(const char *name)
+/* Of all commands, or of those of a family; `name` is whole. The second word alone means its command. */
+static int unknown_command(const struct cmd *family, const char *name)
 {
     size_t n = 0;
-    const char *names[sizeof cmd_table / sizeof *cmd_table];
-    for (size_t i = 0; cmd_table[i]; i++)
-        if (!cmd_table[i]->hidden)
-            names[n++] = cmd_table[i]->name;
-    const char *near = nearest_name(names, n, name);
+    const char *names[sizeof cmd_table / sizeof *cmd_table], *near = NULL;
+    for (size_t i = 0; cmd_table[i]; i++) {
+        const char *c = cmd_table[i]->name, *rest = strchr(c, ' ');
+        if (!cmd_table[i]->hidden && (!family || cmd_in_family(cmd_table[i], family)))
+            names[n++] = c;
+        if (!family && rest && strcmp(rest + 1, name) == 0)
+            near = c;
+    }
+    near = near ? near : nearest_name(names, n, name);
     struct error err = {0};
-    error_set(&err, NULL, ERROR_INPUT, "there is no command '%s'%s%s%s ('weft help' lists them)", name,
-              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    error_set(&err, NULL, ERROR_INPUT, "there is no command '%s'%s%s%s ('weft help%s%s' lists them)", name,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", family ? " " : "",
+              family ? family->name : "");
     return cmd_fail(&err);
 }
 
@@ -307,8 +348,15 @@ static int run_line(const struct cmd_args *global, int argc, char **argv)
         int status = run_command(&cmd_help, argc, argv);
         return cmd_opt(global, "help")->set ? status : 2;
     }
-    const struct cmd *c = cmd_find(argv[0]);
-    return c ? run_command(c, argc - 1, argv + 1) : unknown_command(argv[0]);
+    int words;
+    const struct cmd *c = cmd_find((const char *const *)argv, argc, &words);
+    if (!c)
+        return unknown_command(NULL, argv[0]);
+    if (cmd_is_family(c) && argc > words && argv[words][0] != '-') {
+        AUTO(mem) char *name = xprintf("%s %s", c->name, argv[words]);
+        return unknown_command(c, name);
+    }
+    return run_command(c, argc - words, argv + words);
 }
 
 int cmd_main(int argc, char **argv)

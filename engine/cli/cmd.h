@@ -1,5 +1,6 @@
 /* Commands are rows: one file each, cmd_NAME.c, named once in cmd.c. Options are rows too; parsing, help and
- * errors derive. Data goes to stdout, text for people to stderr. */
+ * errors derive. Data goes to stdout, text for people to stderr. A name may be of two words, "cache verify";
+ * the first is then a command as well, its family, which lists them. */
 #ifndef ENGINE_CLI_CMD_H
 #define ENGINE_CLI_CMD_H
 #include "base/buf.h"
@@ -31,9 +32,11 @@ enum arg_kind {
     ARG_TASK,   /* of the experiment, else of the newest runs */
     ARG_OUTPUT, /* TASK[.OUTPUT] */
     ARG_RUN,
+    ARG_RESULT, /* a run or a task */
     ARG_STAGE,
     ARG_COMMAND,
-    ARG_TOPIC, /* a command or a stage */
+    ARG_SUBCOMMAND, /* the second word of a command that begins with the word before */
+    ARG_TOPIC,      /* a command or a stage */
     ARG_NUMBER,
     ARG_CHOICE
 };
@@ -75,8 +78,13 @@ struct cmd {
                                              130 interrupted */
     bool hidden;
 };
-extern const struct cmd *const cmd_table[];           /* NULL-ended */
-const struct cmd *cmd_find(const char *name);         /* NULL when there is none */
+extern const struct cmd *const cmd_table[]; /* NULL-ended */
+/* The command that n words begin with, and how many words its name has; NULL when there is none. */
+const struct cmd *cmd_find(const char *const *word, int n, int *ret_words);
+/* The rest of c's name behind the family's, "verify"; NULL: it is not of this family. */
+const char *cmd_in_family(const struct cmd *c, const struct cmd *family);
+bool cmd_is_family(const struct cmd *c);
+bool cmd_is_top(const struct cmd *c);                 /* its name is one word */
 void cmd_help_of(const struct cmd *c);                /* all about it on stdout */
 void cmd_usage(const struct cmd *c, struct buf *out); /* "weft check EXPERIMENT [options]" */
 int cmd_main(int argc, char **argv);

@@ -27,7 +27,7 @@ static void print_group(const struct cmd *const *first)
             return;
     printf("\n%s\n", group);
     for (const struct cmd *const *c = first; *c; c++)
-        if (strcmp(group_of(*c), group) == 0)
+        if (cmd_is_top(*c) && strcmp(group_of(*c), group) == 0)
             printf("  %-10s %s\n", (*c)->name, (*c)->doc);
 }
 
@@ -112,8 +112,13 @@ static int run(const struct cmd_args *a)
 {
     if (a->n == 0)
         return overview(cmd_opt(a, "all")->set);
-    const struct cmd *c = cmd_find(a->arg[0]);
-    const struct stage *s = stage_find(a->arg[0]);
+    int words = 1;
+    const struct cmd *c = cmd_find(a->arg, a->n, &words);
+    const struct stage *s = a->n == 1 ? stage_find(a->arg[0]) : NULL;
+    if (a->n > words) {
+        AUTO(mem) char *name = xprintf("%s %s", a->arg[0], a->arg[1]);
+        return unknown(name);
+    }
     if (c)
         cmd_help_of(c);
     if (s && c)
@@ -129,8 +134,11 @@ const struct cmd cmd_help = {
     .doc = "Explain a command or a stage.",
     .details = "Without a name: the commands. The manual page weft(1) has the same in one piece, "
                "weft-experiment(5) describes the experiment file.",
-    .args = (const struct arg[]){{.name = "TOPIC", .doc = "a command or a stage", .optional = true}, {0}},
+    .args = (const struct arg[]){{.name = "TOPIC", .doc = "a command or a stage", .optional = true},
+                                 {.name = "SUBCOMMAND", .doc = "the command's second word", .optional = true},
+                                 {0}},
     .examples = (const struct example[]){{"weft help run", "a command with its options"},
+                                         {"weft help cache verify", "one of two words"},
                                          {"weft help expert", "a stage with its ports and parameters"},
                                          {"weft help --all", "the commands that programs use, too"},
                                          {0}},

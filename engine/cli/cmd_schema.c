@@ -203,7 +203,7 @@ static json_t *resources(void)
                               "^[1-9][0-9]*(\\.\\.([1-9][0-9]*)?)?$", DEF("variable"));
     json_t *memory =
         json_pack("{s:[{s:s, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum", 0, "type",
-                  "string", "pattern", "^[0-9]+(\\.[0-9]+)?([KMGT]iB|[KMG]?B)?$", DEF("variable"));
+                  "string", "pattern", "^[0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B)?$", DEF("variable"));
     json_t *timeout =
         json_pack("{s:[{s:s, s:i, s:f}, {s:s, s:i, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum",
                   0, "maximum", 1e9, "type", "string", "minLength", 1, "pattern",

@@ -6,10 +6,13 @@
 
 static const char *kind_of(const char *arg)
 {
-    static const char *const names[] = {
-        [ARG_TEXT] = "text",   [ARG_EXPERIMENT] = "experiment", [ARG_FILE] = "file",    [ARG_DIR] = "dir",
-        [ARG_TASK] = "task",   [ARG_OUTPUT] = "output",         [ARG_RUN] = "run",      [ARG_STAGE] = "stage",
-        [ARG_TOPIC] = "topic", [ARG_COMMAND] = "command",       [ARG_NUMBER] = "number"};
+    static const char *const names[] = {[ARG_TEXT] = "text",      [ARG_EXPERIMENT] = "experiment",
+                                        [ARG_FILE] = "file",      [ARG_DIR] = "dir",
+                                        [ARG_TASK] = "task",      [ARG_OUTPUT] = "output",
+                                        [ARG_RUN] = "run",        [ARG_STAGE] = "stage",
+                                        [ARG_TOPIC] = "topic",    [ARG_COMMAND] = "command",
+                                        [ARG_NUMBER] = "number",  [ARG_SUBCOMMAND] = "subcommand",
+                                        [ARG_RESULT] = "run task"};
     enum arg_kind kind = arg_kind_of(arg);
     return kind == ARG_CHOICE ? arg : names[kind];
 }
@@ -63,7 +66,7 @@ static void put_names(const struct completion_syntax *s, struct buf *out)
 {
     buf_puts(out, s->commands);
     for (const struct cmd *const *c = cmd_table; *c; c++)
-        if (!(*c)->hidden)
+        if (!(*c)->hidden && cmd_is_top(*c))
             put_pair(s, out, "", (*c)->name, (*c)->doc);
     buf_puts(out, s->end);
     buf_puts(out, s->stages);
@@ -72,13 +75,44 @@ static void put_names(const struct completion_syntax *s, struct buf *out)
     buf_puts(out, s->end);
 }
 
+static void put_family(const struct completion_syntax *s, struct buf *out, const struct cmd *family)
+{
+    const char *rest;
+    buf_printf(out, "%s%s%s", s->pattern, family->name, s->family.then);
+    for (const struct cmd *const *c = cmd_table; *c; c++)
+        if (!(*c)->hidden && (rest = cmd_in_family(*c, family)))
+            put_pair(s, out, "", rest, (*c)->doc);
+    buf_puts(out, s->answer);
+}
+
+static void put_families(const struct completion_syntax *s, struct buf *out)
+{
+    buf_puts(out, s->family.head);
+    for (const struct cmd *const *c = cmd_table; *c; c++)
+        if (!(*c)->hidden && cmd_is_family(*c))
+            put_family(s, out, *c);
+    buf_puts(out, s->family.tail);
+}
+
+/* A command's name in a pattern. */
+static void put_command(const struct completion_syntax *s, struct buf *out, const char *name)
+{
+    for (; *name; name++)
+        if (*name == ' ')
+            buf_puts(out, s->blank);
+        else
+            buf_putc(out, *name);
+}
+
 static void put_options(const struct completion_syntax *s, struct buf *out)
 {
     buf_puts(out, s->options.head);
     for (const struct cmd *const *c = cmd_table; *c; c++) {
         if ((*c)->hidden || !(*c)->opts || !(*c)->opts->name)
             continue;
-        buf_printf(out, "%s%s%s", s->pattern, (*c)->name, s->options.then);
+        buf_puts(out, s->pattern);
+        put_command(s, out, (*c)->name);
+        buf_puts(out, s->options.then);
         for (const struct opt *o = (*c)->opts; o->name; o++)
             put_pair(s, out, "--", o->name, o->doc);
         buf_puts(out, s->answer);
@@ -97,9 +131,14 @@ static void put_kinds_of(const struct completion_syntax *s, struct buf *out, con
     for (; o && o->name; o++) {
         if (o->type == OPT_FLAG)
             continue;
-        buf_printf(out, "%s%s:--%s", s->pattern, command, o->name);
-        if (o->letter)
-            buf_printf(out, "%s%s:-%c", s->between, command, o->letter);
+        buf_puts(out, s->pattern);
+        put_command(s, out, command);
+        buf_printf(out, ":--%s", o->name);
+        if (o->letter) {
+            buf_puts(out, s->between);
+            put_command(s, out, command);
+            buf_printf(out, ":-%c", o->letter);
+        }
         buf_printf(out, "%s'%s'%s", s->option_kind.then, kind_of(o->arg), s->answer);
     }
 }
@@ -124,7 +163,9 @@ static void put_arg_kinds(const struct completion_syntax *s, struct buf *out)
             AUTO(buf) struct buf kinds = {0};
             if (!kinds_at(*c, i, &kinds))
                 continue;
-            buf_printf(out, "%s%s:", s->pattern, (*c)->name);
+            buf_puts(out, s->pattern);
+            put_command(s, out, (*c)->name);
+            buf_putc(out, ':');
             if (i < n)
                 buf_printf(out, "%d", i);
             else
@@ -138,6 +179,7 @@ static void put_arg_kinds(const struct completion_syntax *s, struct buf *out)
 void completion_tables(const struct completion_syntax *s, struct buf *out)
 {
     put_names(s, out);
+    put_families(s, out);
     put_options(s, out);
     put_option_kinds(s, out);
     put_arg_kinds(s, out);

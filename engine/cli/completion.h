@@ -21,8 +21,10 @@ struct completion_syntax {
     const char *item;  /* before each item of a list */
     /* Heads of the functions that print "NAME<tab>TEXT" lines, and how those end. */
     const char *commands, *stages, *end;
+    const char *blank; /* in a pattern */
     /* Of a case: before its patterns, between them, behind its answer. */
     const char *pattern, *between, *answer;
+    struct completion_cases family;      /* WORD: the second words of commands that begin with it */
     struct completion_cases options;     /* COMMAND: its list; that of all commands comes behind */
     struct completion_cases option_kind; /* COMMAND OPTION: what its value names */
     struct completion_cases arg_kinds;   /* COMMAND POSITION: what the argument may name */

@@ -9,7 +9,11 @@ static const struct completion_syntax syntax = {
     .end = "\nend\n",
     .pattern = "        case '",
     .between = "' '",
+    .blank = " ",
     .answer = "\n",
+    .family = {.head = "function __weft_family # WORD: second words behind it\n    switch \"$argv[1]\"\n",
+               .then = "'\n            printf '%s\\n'",
+               .tail = "    end\nend\n"},
     .options = {.head = "function __weft_options # COMMAND\n    switch \"$argv[1]\"\n",
                 .then = "'\n            printf '%s\\n'",
                 .tail = "    end\n    printf '%s\\n'"},
@@ -42,11 +46,15 @@ static const char body[] =
     "            test -n \"$(__weft_option_kind \"$__weft_cmd\" $word)\"; and set __weft_wants $word\n"
     "        else if test -z \"$__weft_cmd\"\n"
     "            set __weft_cmd $word\n"
+    "            set -g __weft_family_of $word\n"
+    "        else if test $__weft_at = 0; and test -n \"$(__weft_family $__weft_cmd)\"\n"
+    "            set __weft_cmd \"$__weft_cmd $word\"\n"
     "        else\n"
     "            set word (string replace -r '^~/' \"$HOME/\" -- $word)\n"
-    "            contains experiment (__weft_arg_kinds $__weft_cmd $__weft_at); and test -f \"$word\"\n"
+    "            contains experiment (__weft_arg_kinds \"$__weft_cmd\" $__weft_at); and test -f \"$word\"\n"
     "            and set __weft_experiment $word\n"
     "            set __weft_at (math $__weft_at + 1)\n"
+    "            set -g __weft_family_of $word\n"
     "        end\n"
     "    end\n"
     "end\n"
@@ -68,6 +76,8 @@ static const char body[] =
     "            command $__weft_program tasks --outputs $__weft_store $experiment 2>/dev/null\n"
     "        case run\n"
     "            command $__weft_program runs $__weft_store 2>/dev/null\n"
+    "        case subcommand\n"
+    "            __weft_family \"$__weft_family_of\"\n"
     "        case stage\n"
     "            __weft_stages\n"
     "        case command\n"
@@ -91,11 +101,13 @@ static const char body[] =
     "        set -l kind (__weft_option_kind \"$__weft_cmd\" $parts[1])\n"
     "        test -n \"$kind\"; and __weft_list $kind $parts[2] | string replace -r -- '^' \"$parts[1]=\"\n"
     "    else if test -z \"$__weft_args_only\"; and string match -q -- '-*' $current\n"
-    "        __weft_options $__weft_cmd\n"
+    "        __weft_options \"$__weft_cmd\"\n"
     "    else if test -z \"$__weft_cmd\"\n"
     "        __weft_commands\n"
+    "    else if test -n \"$(__weft_family $__weft_cmd)\"\n"
+    "        __weft_family $__weft_cmd\n"
     "    else\n"
-    "        for kind in (__weft_arg_kinds $__weft_cmd $__weft_at)\n"
+    "        for kind in (__weft_arg_kinds \"$__weft_cmd\" $__weft_at)\n"
     "            __weft_list $kind \"$current\"\n"
     "        end\n"
     "    end\n"

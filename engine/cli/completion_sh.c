@@ -10,7 +10,11 @@ static const struct completion_syntax syntax = {
     .end = "\n}\n",
     .pattern = "  ",
     .between = "|",
+    .blank = "\\ ",
     .answer = " ;;\n",
+    .family = {.head = "_weft_family() { # WORD: second words behind it\n  case $1 in\n",
+               .then = ") printf '%s\\n'",
+               .tail = "  esac\n}\n"},
     .options = {.head = "_weft_options() { # COMMAND\n  case $1 in\n",
                 .then = ") printf '%s\\n'",
                 .tail = "  esac\n  printf '%s\\n'"},
@@ -28,6 +32,7 @@ static const struct completion_syntax syntax = {
 static const char shared[] =
     "_weft_scan() { # WORDS, without quotes: sets what the other functions go by\n"
     "  _weft_cmd='' _weft_at=0 _weft_experiment='' _weft_store='' _weft_wants='' _weft_args_only=''\n"
+    "  _weft_word=''\n"
     "  while [ $# -gt 0 ]; do\n"
     "    if [ -n \"$_weft_wants\" ]; then\n"
     "      [ \"$_weft_wants\" = --store ] && _weft_store=$1\n"
@@ -39,11 +44,13 @@ static const char shared[] =
     "      --store=*) _weft_store=${1#--store=} ;;\n"
     "      -?*) _weft_option_kind \"$_weft_cmd\" \"$1\" && _weft_wants=$1 ;;\n"
     "      *) if [ -z \"$_weft_cmd\" ]; then\n"
-    "           _weft_cmd=$1\n"
+    "           _weft_cmd=$1 _weft_word=$1\n"
+    "         elif [ $_weft_at = 0 ] && [ -n \"$(_weft_family \"$_weft_cmd\")\" ]; then\n"
+    "           _weft_cmd=\"$_weft_cmd $1\"\n"
     "         else\n"
     "           _weft_arg_kinds \"$_weft_cmd\" $_weft_at\n"
     "           case \" $_weft_kinds \" in *' experiment '*) [ -f \"$1\" ] && _weft_experiment=$1 ;; esac\n"
-    "           _weft_at=$((_weft_at + 1))\n"
+    "           _weft_at=$((_weft_at + 1)) _weft_word=$1\n"
     "         fi ;;\n"
     "      esac\n"
     "    fi\n"
@@ -61,6 +68,7 @@ static const char shared[] =
     "  task) _weft_ask tasks ;;\n"
     "  output) _weft_ask tasks --outputs ;;\n"
     "  run) _weft_ask runs ;;\n"
+    "  subcommand) _weft_family \"$_weft_word\" ;;\n"
     "  stage) _weft_stages ;;\n"
     "  command) _weft_commands ;;\n"
     "  topic) _weft_commands; _weft_stages ;;\n"
@@ -102,7 +110,7 @@ static const char bash[] =
     "  local words cur raw quote value kinds kind line names= behind=\n"
     "  local _weft_cmd _weft_at _weft_experiment _weft_store _weft_wants _weft_args_only _weft_kind "
     "_weft_kinds\n"
-    "  local _weft_program\n"
+    "  local _weft_program _weft_word\n"
     "  COMPREPLY=()\n"
     "  _weft_split \"${COMP_LINE:0:COMP_POINT}\"\n"
     "  _weft_program=${words[0]}\n"
@@ -120,6 +128,8 @@ static const char bash[] =
     "    return\n"
     "  elif [[ -z $_weft_cmd ]]; then\n"
     "    kinds=command\n"
+    "  elif [[ $_weft_at == 0 && -n $(_weft_family \"$_weft_cmd\") ]]; then\n"
+    "    kinds=subcommand\n"
     "  else\n"
     "    _weft_arg_kinds \"$_weft_cmd\" \"$_weft_at\"\n"
     "    kinds=$_weft_kinds\n"
@@ -169,7 +179,7 @@ static const char zsh[] = "_weft_show() { # TITLE LINES...: offer what stands be
                           "_weft() {\n"
                           "  local kind kinds='' missed=1\n"
                           "  local _weft_cmd _weft_at _weft_experiment _weft_store _weft_wants "
-                          "_weft_args_only _weft_kind _weft_kinds\n"
+                          "_weft_args_only _weft_kind _weft_kinds _weft_word\n"
                           "  local _weft_program=${(Q)words[1]}\n"
                           "  local -a before=(\"${(@Q)words[2,CURRENT-1]}\")\n"
                           "  before=(\"${(@)before/#\\~\\//$HOME/}\")\n"
@@ -185,6 +195,8 @@ static const char zsh[] = "_weft_show() { # TITLE LINES...: offer what stands be
                           "    return\n"
                           "  elif [[ -z $_weft_cmd ]]; then\n"
                           "    kinds=command\n"
+                          "  elif [[ -n $(_weft_family \"$_weft_cmd\") ]]; then\n"
+                          "    kinds=subcommand\n"
                           "  else\n"
                           "    _weft_arg_kinds \"$_weft_cmd\" $_weft_at\n"
                           "    kinds=$_weft_kinds\n"

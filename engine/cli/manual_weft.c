@@ -24,11 +24,12 @@ static const struct row files[] = {
     {"STORE/runs/RUN/log/TASK.log", "What a task's worker wrote."},
     {0}};
 
-static const struct row statuses[] = {{"0", "Done."},
-                                      {"1", "A task failed, or the machine did: a full disk."},
-                                      {"2", "The command, the file or the data it names is wrong."},
-                                      {"130", "Interrupted."},
-                                      {0}};
+static const struct row statuses[] = {
+    {"0", "Done."},
+    {"1", "A task failed, or the machine did: a full disk; cache verify found something."},
+    {"2", "The command, the file or the data it names is wrong."},
+    {"130", "Interrupted."},
+    {0}};
 
 static void put_rows(struct buf *out, const char *macro, const struct row *r)
 {

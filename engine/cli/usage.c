@@ -9,7 +9,7 @@
 
 void cmd_usage(const struct cmd *c, struct buf *out)
 {
-    buf_printf(out, "weft %s", c->name);
+    buf_printf(out, "weft %s%s", c->name, cmd_is_family(c) ? " SUBCOMMAND ..." : "");
     for (const struct arg *a = c->args; a && a->name; a++)
         buf_printf(out, " %s%s%s%s", a->optional ? "[" : "", a->name, a->optional ? "]" : "",
                    a->many ? "..." : "");
@@ -72,6 +72,12 @@ void cmd_help_of(const struct cmd *c)
         printf("\n");
         wrap(c->details, 0);
     }
+    const char *rest;
+    if (cmd_is_family(c))
+        printf("\ncommands:\n");
+    for (const struct cmd *const *other = cmd_table; *other; other++)
+        if ((rest = cmd_in_family(*other, c)))
+            print_row(rest, (*other)->doc);
     if (c->args && c->args->name)
         printf("\narguments:\n");
     for (const struct arg *a = c->args; a && a->name; a++)

@@ -1,4 +1,5 @@
 /* resources: what a task needs of the machine, and how patient the engine is with it. */
+#include "base/size.h"
 #include "engine/spec/spec_impl.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,19 +39,8 @@ static bool set_cores(struct experiment *e, struct task *t, const struct yaml_no
 
 static bool set_memory(struct experiment *e, struct task *t, const struct yaml_node *n)
 {
-    static const struct {
-        const char *name;
-        double bytes;
-    } unit[] = {{"", 1},     {"B", 1},    {"KiB", 1024.0}, {"MiB", 1048576.0},      {"GiB", 1073741824.0},
-                {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},     {"TiB", 1099511627776.0}};
-    char *end = NULL;
-    const char *s = n->kind == YAML_SCALAR ? n->text : "";
-    double x = strtod(s, &end);
-    for (size_t i = 0; end != s && x > 0 && i < sizeof unit / sizeof *unit; i++)
-        if (strcmp(end, unit[i].name) == 0 && x * unit[i].bytes < 1e18) {
-            t->memory = (int64_t)(x * unit[i].bytes);
-            return true;
-        }
+    if (n->kind == YAML_SCALAR && size_read(n->text, &t->memory) && t->memory > 0)
+        return true;
     return diag_add(e->diag, &n->pos, "memory must be a size such as 6GiB, not %s", shown(e, n));
 }
 

@@ -29,7 +29,9 @@ cat >lines.json <<'J'
  "weft run names.yaml -t odd\\[c", "weft run names.yaml -t odd\\[e", "weft run names.yaml -t 'odd[$",
  "weft run names.yaml -t \"odd[b", "weft run names.yaml --target=see", "weft run names.yaml --target=grid\\[rings,1",
  "weft why names.yaml odd\\[a", "weft show odd\\[it\\'s\\].", "weft --color=al", "weft help synth",
- "weft run names.yaml --color ne", "weft export x fo", "weft completion f"]
+ "weft run names.yaml --color ne", "weft export x fo", "weft completion f", "weft cac", "weft cache pa", "weft help cache pat",
+ "weft cache path --sto", "weft cache path odd\\[i", "weft cache path -r 2", "weft cache ver", "weft cache verify --rep", "weft cache ls --sort val", "weft cache pin odd\\[i",
+ "weft cache export fo", "weft cache ls --stage synth"]
 J
 cat >want <<'J'
 ["run"]
@@ -53,12 +55,25 @@ cat >want <<'J'
 ["run", "names.yaml", "--color", "never"]
 ["export", "x", "folder"]
 ["completion", "fish"]
+["cache"]
+["cache", "path"]
+["help", "cache", "path"]
+["cache", "path", "--store"]
+["cache", "path", "odd[it's]"]
+["cache", "path", "-r", "RUN"]
+["cache", "verify"]
+["cache", "verify", "--repair"]
+["cache", "ls", "--sort", "value"]
+["cache", "pin", "odd[it's]"]
+["cache", "export", "folder"]
+["cache", "ls", "--stage", "synthetic"]
 J
 tested=
 for shell in bash zsh fish; do
     command -v $shell >/dev/null || continue
     python3 "$here/complete_keys.py" $shell <lines.json >$shell.out || fail "$shell: keys"
     sed -i 's|folder/"|folder"|' $shell.out # zsh takes the slash away again
+    sed -i 's|"-r", "2[0-9TZ-]*"|"-r", "RUN"|' $shell.out # of two the newest, or what they share
     diff want $shell.out >diff || { fail "$shell: keys (wanted <, got >)"; cat diff; }
     tested="$tested $shell"
 done
@@ -78,6 +93,13 @@ for shell in bash fish; do
     weft help run | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p' | sort >want
     offers $shell 'weft run names.yaml --' | sort | diff want - || fail "$shell: options of run"
     offers $shell 'weft show seed --run ' | sed 's/ *$//' | diff runs - || fail "$shell: runs, newest first"
+    weft help cache | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' | sort >want
+    [ -s want ] || fail "the commands of cache"
+    offers $shell 'weft cache ' | sort | diff want - || fail "$shell: commands of cache"
+    weft help cache path | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p' | sort >want
+    offers $shell 'weft cache path seed --' | sort | diff want - || fail "$shell: options of cache path"
+    { weft runs; weft tasks; } | sort >want
+    offers $shell 'weft cache pin ' | sed 's/ *$//; s/[\\]//g' | sort | diff want - || fail "$shell: runs and tasks to pin"
     printf '%s\n' always auto never >want
     offers $shell 'weft --color ' | sort | diff want - || fail "$shell: choices"
     offers $shell 'weft check ' >out

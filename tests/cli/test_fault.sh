@@ -7,4 +7,5 @@ build=$(dirname "$WEFT")
 [ -x "$build/weft-faulty" ] || { echo "weft-faulty is not built: make tests"; exit 1; }
 seed=${FAULT_SEED-1}
 python3 tests/fault/campaign.py "$build" --few 2 --kills 6 --seed "$seed" || exit 1
+python3 tests/fault/cache.py "$build" --stride 37 --seed "$seed" || exit 1
 python3 tests/fault/concurrency.py "$build" --rounds 2 --seconds 1 --runs 6 --seed "$seed"

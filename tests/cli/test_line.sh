@@ -34,6 +34,25 @@ sed -n 's/^  \([a-z]*\) .*/\1/p' all | while read -r name; do
     head -n 1 one | grep -q "^weft $name" || echo "help $name: first line"
 done >wrong; [ -s wrong ] && { fail "help of each"; cat wrong; }
 
+# commands of two words: their family lists them; one error for a second word that is none
+"$WEFT" cache >out 2>err; [ $? = 2 ] || fail "cache alone: exit"
+"$WEFT" help cache | diff out - || fail "help cache"
+"$WEFT" cache --help | diff out - || fail "cache --help"
+"$WEFT" cache path --help >one; "$WEFT" help cache path | diff one - || fail "cache path --help"
+"$WEFT" --color never cache path --store there >one && grep -qx there one && [ ! -e there ] || { fail "cache path"; cat one; }
+sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' out >names; [ -s names ] || fail "commands of cache"
+while read -r name; do
+    "$WEFT" help cache "$name" | head -n 1 | grep -q "^weft cache $name" || fail "help cache $name"
+done <names
+refuses() { what=$1; shift; "$WEFT" "$@" >out 2>err; [ $? = 2 ] && [ ! -s out ] && grep -qF -e "$what" err &&
+    [ "$(wc -l <err)" = 1 ] || { fail "$* (wanted: $what)"; cat out err; }; }
+refuses "there is no command 'cache pth'; did you mean 'cache path'? ('weft help cache' lists them)" cache pth --store x
+refuses "there is no command 'cache zzzzzzzz' ('weft help cache' lists them)" cache zzzzzzzz
+refuses "there is no command 'path'; did you mean 'cache path'? ('weft help' lists them)" path
+refuses "there is no stage and no command 'cache pth'; did you mean 'cache path'?" help cache pth
+refuses "there is no stage and no command 'dpp path'" help dpp path
+refuses "weft cache has no option '--store'" cache --store x path
+
 # colours: on a terminal, or when asked for
 esc=$(printf '\033')
 plain() { grep -q "$esc" err && { fail "$1: colours"; cat -v err; }; }

@@ -14,10 +14,12 @@ done
 mandoc -T ascii weft.1 | col -b | tr -s ' \t\n' ' ' >text
 "$WEFT" help >commands || fail "help"
 sed -n 's/^  \([a-z]*\) .*/\1/p' commands >names
-[ "$(wc -l <names)" -ge 10 ] || fail "names"
+"$WEFT" help cache | sed -n '/^commands:/,/^$/s/^  \([a-z][a-z]*\) .*/cache \1/p' >more
+[ -s more ] && cat more >>names
+[ "$(wc -l <names)" -ge 20 ] || fail "names"
 while read -r name; do
     grep -q "weft $name" text || fail "weft.1 lacks $name"
-    "$WEFT" help "$name" | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p' >options
+    "$WEFT" help $name | sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p' >options
     while read -r option; do
         grep -q -e "$option" text || fail "weft.1 lacks $option of $name"
     done <options

@@ -5,6 +5,7 @@
 #include "cache/config.h"
 #include "cache/store.h"
 #include "tests/test.h"
+#include <errno.h>
 
 static char root[] = "/tmp/weft-config-XXXXXX";
 
@@ -48,6 +49,84 @@ static void right(void **state)
     assert_string_equal(store_config(s)->hot, "");
 }
 
+/* Set one; want NULL: that works. */
+static void set(const char *name, const char *text, const char *want)
+{
+    AUTO(mem) char *file = xprintf("%s/config", root);
+    struct error err = {0};
+    bool ok = config_write(file, name, text, &err);
+    if (ok == (want != NULL) || (want && !strstr(err.text, want)))
+        fail_msg("%s=%s: wanted '%s', got '%s'", name, text, want ? want : "", err.text);
+    assert_true(ok || err.code == ERROR_INPUT);
+}
+
+static void file_is(const char *want)
+{
+    AUTO(mem) char *file = xprintf("%s/config", root);
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    assert_true(fs_read_file(file, &text, &n, NULL));
+    assert_string_equal(text, want);
+}
+
+/* What is refused changes nothing; what is wrong already can be put right; nothing else is lost. */
+static void written(void **state)
+{
+    expect("{}", NULL);
+    set("max_size", "1.5GiB", NULL);
+    set("remote_mode", "read", NULL);
+    set("locks", "false", NULL);
+    set("level", "9", NULL);
+    set("max_sise", "1", "a store has no setting 'max_sise'; did you mean 'max_size'?");
+    set("max_size", "ten", "'max_size' must be a size such as 500MB, 1.5GiB or 20K, not 'ten'");
+    set("block", "1K", "'block' must be an integer between 65536 and 67108864, not 1024");
+    set("level", "99", "'level' must be an integer between 1 and 19, not 99");
+    set("level", "3x", "'level' must be an integer between 1 and 19, not \"3x\"");
+    set("locks", "1", "'locks' must be true or false, not 1");
+    set("remote_mode", "none", "'remote_mode' must be one of read-write, read, write, not \"none\"");
+    set("hot", "here", "'hot' must be an absolute path, not 'here'");
+    file_is("{\n  \"level\": 9,\n  \"locks\": false,\n  \"max_size\": 1610612736,\n"
+            "  \"remote_mode\": \"read\"\n}\n");
+    set("level", "", NULL);
+    set("remote_mode", "", NULL);
+    set("max_size", "", NULL);
+    file_is("{\n  \"locks\": false\n}\n");
+    expect("{\"level\": 99, \"block\": 65536}", "level");
+    set("block", "1M", "'level' must be an integer");
+    set("level", "1", NULL);
+    file_is("{\n  \"block\": 65536,\n  \"level\": 1\n}\n");
+    expect("[3]", "is not a JSON object");
+    set("level", "1", "is not a JSON object");
+}
+
+static struct fs_ops without_space;
+static int no_rename(const char *from, const char *to)
+{
+    errno = ENOSPC;
+    return -1;
+}
+
+static void full_disk(void **state)
+{
+    AUTO(mem) char *file = xprintf("%s/config", root);
+    struct error err = {0};
+    char **list;
+    size_t n, before;
+    expect("{\"level\": 4}", NULL);
+    assert_true(fs_list_tree(root, &list, &before, NULL));
+    fs_list_free(list, before);
+    without_space = fs_real;
+    without_space.rename = no_rename;
+    fs = &without_space;
+    assert_false(config_write(file, "level", "5", &err));
+    fs = &fs_real;
+    assert_int_equal(err.code, ERROR_SYSTEM);
+    file_is("{\"level\": 4}");
+    assert_true(fs_list_tree(root, &list, &n, NULL));
+    fs_list_free(list, n);
+    assert_int_equal(n, before);
+}
+
 static int setup(void **state)
 {
     return mkdtemp(root) ? 0 : -1;
@@ -59,6 +138,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(wrong), cmocka_unit_test(right)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wrong), cmocka_unit_test(right),
+                                       cmocka_unit_test(written), cmocka_unit_test(full_disk)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

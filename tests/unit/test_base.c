@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/param.h"
 #include "base/rng.h"
+#include "base/size.h"
 #include "tests/test.h"
 #include <math.h>
 
@@ -208,12 +209,46 @@ static void json(void **state)
     assert_false(json_get_int(j, "b", &n, &err));
 }
 
+static void sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } right[] = {{"0", 0},
+                 {"20K", 20480},
+                 {"1.5GiB", 1610612736},
+                 {"500MB", 500000000},
+                 {"7B", 7},
+                 {"12", 12},
+                 {"1KB", 1000},
+                 {"2KiB", 2048},
+                 {"3M", 3145728},
+                 {"1e6", 1000000},
+                 {"1T", 1099511627776},
+                 {"0.5K", 512},
+                 {"2TB", 2000000000000},
+                 {"1e18", 1000000000000000000}};
+    static const char *const wrong[] = {"",    "K",   "-1",  "+1",   "0x10", "1k",       "5 GiB",  "1.5GiBB",
+                                        "inf", "nan", "1PB", "1e19", " 1",   "9999999T", "6 gigs", "1,5G"};
+    struct error err = {0};
+    int64_t n;
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        if (!size_read(right[i].text, &n) || n != right[i].bytes)
+            fail_msg("%s is %lld", right[i].text, (long long)n);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (size_read(wrong[i], &n))
+            fail_msg("'%s' is %lld", wrong[i], (long long)n);
+    assert_false(size_parse("--max-size", "ten", &n, &err));
+    assert_string_equal(err.text, "--max-size must be a size such as 500MB, 1.5GiB or 20K, not 'ten'");
+    assert_int_equal(err.code, ERROR_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),  cmocka_unit_test(arenas), cmocka_unit_test(random_numbers),
         cmocka_unit_test(hashes),  cmocka_unit_test(files),  cmocka_unit_test(params),
-        cmocka_unit_test(schemas), cmocka_unit_test(json),
+        cmocka_unit_test(schemas), cmocka_unit_test(json),   cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
