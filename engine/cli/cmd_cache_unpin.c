@@ -45,6 +45,9 @@ const struct cmd cmd_cache_unpin = {
     .name = "cache unpin",
     .group = "The store",
     .doc = "Remove pins: what they kept may go when room is needed.",
+    .details = "Nothing else changes: what only a removed pin kept goes by its value, as everything else "
+               "does, at the "
+               "next 'weft cache gc' or when the store's limit is reached.",
     .args =
         (const struct arg[]){
             {.name = "NAME", .doc = "a pin's name; 'weft cache pins' lists them", .many = true}, {0}},
