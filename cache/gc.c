@@ -154,6 +154,8 @@ static bool remove_record(struct gc *g, struct gc_entry *e, struct error *err)
         return error_errno(err, "cannot remove '%s'", file);
     for (size_t i = 0; !e->freed && i < e->n; i++)
         g->object[g->name[e->first + i]].live--;
+    if (!g->o->dry_run)
+        index_gone(store_index(g->store));
     tell(g, e, e->size);
     e->removed = true;
     g->size -= e->size;

@@ -114,6 +114,19 @@ static void too_large(void **state)
     expect("a", HIT);
 }
 
+/* What is there already needs no room, however long it is. */
+static void there_already(void **state)
+{
+    limited((5 << 20) + ONE);
+    AUTO(store) struct store *s = open_store();
+    struct digest d, again;
+    put_entry("a", 1, "a");
+    assert_true(put_content(s, "large", 3 << 20, &d, NULL));
+    assert_true(put_content(s, "large", 3 << 20, &again, NULL));
+    assert_true(digest_equal(&d, &again));
+    expect("a", HIT);
+}
+
 static bool reserve_two(struct store *s)
 {
     return store_reserve(s, 2 * ONE, NULL);
@@ -287,7 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(no_limit),      cmocka_unit_test(count),
                                        cmocka_unit_test(makes_room),    cmocka_unit_test(too_large),
-                                       cmocka_unit_test(two_processes), cmocka_unit_test(count_lost),
-                                       cmocka_unit_test(at_once)};
+                                       cmocka_unit_test(there_already), cmocka_unit_test(two_processes),
+                                       cmocka_unit_test(count_lost),    cmocka_unit_test(at_once)};
     return cmocka_run_group_tests(tests, entries_setup, entries_teardown);
 }
