@@ -1,4 +1,5 @@
 /* The limit of a store: what is counted, by any number of processes, and what makes room. */
+#include "tests/store/findings.h"
 #include "tests/store/room.h"
 #include <sched.h>
 #include <sys/file.h>
@@ -292,6 +293,10 @@ static void at_once(void **state)
         hits += state_of(name) == STORE_HIT;
     }
     assert_true(hits > 0);
+    AUTO(store) struct store *s = open_store();
+    struct seen seen = verify(s, false);
+    if (seen.n)
+        fail_msg("%s: %s", seen.path, seen.why);
     gc_to(0);
     assert_int_equal(counted(), size_of_store());
 }
