@@ -238,6 +238,15 @@ bool store_reserve(struct store *s, int64_t bytes, struct error *err)
     return reserve_slowly(s, bytes, err);
 }
 
+bool usage_has_room(const struct store *s, int64_t bytes)
+{
+    int64_t count;
+    if (s->config.max_size <= 0)
+        return true;
+    AUTO(fd) int fd = count_open(s, NULL);
+    return fd >= 0 && count_read(fd, &count) && count + bytes <= s->config.max_size;
+}
+
 void store_unreserve(struct store *s, int64_t bytes)
 {
     int64_t count;

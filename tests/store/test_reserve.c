@@ -1,4 +1,5 @@
 /* The limit of a store: what is counted, by any number of processes, and what makes room. */
+#include "tests/store/findings.h"
 #include "tests/store/room.h"
 #include <sched.h>
 #include <sys/file.h>
@@ -111,6 +112,19 @@ static void too_large(void **state)
     assert_false(put_content(s, "large", 3 * SIZE, &d, &err));
     assert_int_equal(err.code, ERROR_SYSTEM);
     assert_non_null(strstr(err.text, "cannot store '"));
+    expect("a", HIT);
+}
+
+/* What is there already needs no room, however long it is. */
+static void there_already(void **state)
+{
+    limited((5 << 20) + ONE);
+    AUTO(store) struct store *s = open_store();
+    struct digest d, again;
+    put_entry("a", 1, "a");
+    assert_true(put_content(s, "large", 3 << 20, &d, NULL));
+    assert_true(put_content(s, "large", 3 << 20, &again, NULL));
+    assert_true(digest_equal(&d, &again));
     expect("a", HIT);
 }
 
@@ -279,6 +293,10 @@ static void at_once(void **state)
         hits += state_of(name) == STORE_HIT;
     }
     assert_true(hits > 0);
+    AUTO(store) struct store *s = open_store();
+    struct seen seen = verify(s, false);
+    if (seen.n)
+        fail_msg("%s: %s", seen.path, seen.why);
     gc_to(0);
     assert_int_equal(counted(), size_of_store());
 }
@@ -287,7 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(no_limit),      cmocka_unit_test(count),
                                        cmocka_unit_test(makes_room),    cmocka_unit_test(too_large),
-                                       cmocka_unit_test(two_processes), cmocka_unit_test(count_lost),
-                                       cmocka_unit_test(at_once)};
+                                       cmocka_unit_test(there_already), cmocka_unit_test(two_processes),
+                                       cmocka_unit_test(count_lost),    cmocka_unit_test(at_once)};
     return cmocka_run_group_tests(tests, entries_setup, entries_teardown);
 }
