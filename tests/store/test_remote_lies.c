@@ -300,19 +300,19 @@ static void each_lie(void **state)
         print_message("%s\n", l->name);
         b = store_named("b");
         struct remote *r = open_remote(b, (struct remote_options){.url = url, .mode = REMOTE_READ, FAST});
-        server.answer = l->answer;
+        server_answers(&server, l->answer, NULL);
         server_forget(&server);
         remote_want(r, &big.key);
         struct heard h = hear_answers(r, 1);
         assert_int_equal(h.misses, 1);
         assert_int_equal(h.warnings, l->warns);
-        assert_int_equal(server.asked, l->most);
+        assert_int_equal(server_count(&server, ""), l->most);
         assert_int_equal(all_files(b), 0);
         assert_false(is_hit(b, &big.key));
         struct remote_stats st;
         remote_stats_of(r, &st);
         assert_int_equal(st.failures, l->warns);
-        server.answer = NULL;
+        server_answers(&server, NULL, NULL);
         assert_true(want(r, &big.key));
         assert_true(check_result(b, &big));
         remote_close(r, 0);
@@ -328,7 +328,7 @@ static void liar_is_left_alone(void **state)
 {
     b = store_named("b");
     struct remote *r = open_remote(b, (struct remote_options){.url = url, .mode = REMOTE_READ, FAST});
-    server.answer = page;
+    server_answers(&server, page, NULL);
     server_forget(&server);
     size_t warnings = 0;
     for (int i = 0; i < 6; i++) {
@@ -338,8 +338,8 @@ static void liar_is_left_alone(void **state)
         warnings += h.warnings;
     }
     assert_int_equal(warnings, 1);
-    assert_int_equal(server.asked, REMOTE_FAILURES);
-    server.answer = NULL;
+    assert_int_equal(server_count(&server, ""), REMOTE_FAILURES);
+    server_answers(&server, NULL, NULL);
     remote_close(r, 0);
     store_close(b);
 }
@@ -353,10 +353,10 @@ static void object_of_ours(void **state)
     AUTO(mem) char *record = store_file(b, "records", &key);
     assert_int_equal(unlink(record), 0);
     struct remote *r = open_remote(b, (struct remote_options){.url = url, .mode = REMOTE_READ, FAST});
-    server.answer = one_more;
+    server_answers(&server, one_more, NULL);
     assert_false(want(r, &key));
     assert_true(store_has(b, &object));
-    server.answer = NULL;
+    server_answers(&server, NULL, NULL);
     server_forget(&server);
     assert_true(want(r, &key));
     assert_int_equal(server_count(&server, "GET /cas/"), 0);
