@@ -7,15 +7,6 @@
 
 /* ---- servers with trouble ---- */
 
-static bool status(struct http_server *s, const struct asked *q, int fd)
-{
-    const char *const *row = s->arg; /* method, or ""; status */
-    if (*row[0] && strcmp(row[0], q->method) != 0)
-        return false;
-    server_say(fd, row[1], "", "page", strcmp(q->method, "HEAD") == 0 ? 0 : 4, 4);
-    return true;
-}
-
 /* Refused PUTs leave the reading alone, and the other way round; one warning; and then nothing is asked. */
 static void one_way(void **state)
 {
@@ -25,7 +16,7 @@ static void one_way(void **state)
     for (size_t i = 0; i < sizeof no_put / sizeof *no_put; i++) {
         struct digest key[6];
         struct remote *r = both(a);
-        server_answers(&server, status, no_put[i]);
+        server_answers(&server, status_of, no_put[i]);
         server_forget(&server);
         for (size_t k = 0; k < 6; k++) {
             AUTO(mem) char *name = xprintf("%zu %zu", i, k);
@@ -45,7 +36,7 @@ static void one_way(void **state)
         remote_close(r, 0);
     }
     static const char *const no_get[] = {"GET", "403 no"};
-    server_answers(&server, status, no_get);
+    server_answers(&server, status_of, no_get);
     server_forget(&server);
     struct remote *r = both(b);
     for (int k = 0; k < 6; k++)
@@ -64,7 +55,7 @@ static void left_alone(void **state)
     static const char *const failing[] = {"", "503 x"};
     put_result(b, &results[1]);
     for (int gone = 0; gone < 2; gone++) {
-        server_answers(&server, status, failing);
+        server_answers(&server, status_of, failing);
         server_forget(&server);
         struct remote *r = both(b);
         AUTO(mem) char *first = xstrdup(url);
@@ -290,7 +281,7 @@ static void limit_when_it_fails(void **state)
     for (int i = 0; i < 2; i++) {
         struct remote *r = both(b);
         server_forget(&server);
-        server_answers(&server, i ? hang_objects : status, failing);
+        server_answers(&server, i ? hang_objects : status_of, failing);
         remote_want(r, &results[1].key);
         while (i && !server_count(&server, "GET /cache/cas")) /* it has room, and its object hangs */
             assert_false(remote_next(r, &none));
