@@ -84,6 +84,51 @@ static void joined_late(void **state)
     done_with_gate();
 }
 
+/* One that joins in when an object has failed already. */
+static char *absent;
+static bool absent_or_at_gate(struct http_server *s, const struct asked *q, int fd)
+{
+    if (strstr(q->path, absent))
+        server_say(fd, "404 x", "", "", 0, 0);
+    return strstr(q->path, absent) || at_gate(s, q, fd);
+}
+static void joined_too_late(void **state)
+{
+    static const char *const content[] = {"absent", "slow"};
+    const struct timespec moment = {.tv_nsec = 1000000};
+    struct digest first = put_files(a, "first", content, 2), second = put_files(a, "second", content, 1),
+                  slow, d;
+    struct remote *r = both(a);
+    remote_offer(r, &first);
+    remote_offer(r, &second);
+    assert_int_equal(when_sent(r).uploads, 2);
+    remote_close(r, 0);
+    hash_bytes("slow", 4, &slow);
+    hash_bytes("absent", 6, &d);
+    absent = remote_path("cas", &d);
+    close_gate(remote_path("cas", &slow));
+    server_answers(&server, absent_or_at_gate, NULL);
+    server_forget(&server);
+    r = both(b);
+    remote_want(r, &first);
+    while (server_count(&server, "GET /cache/cas") < 2)
+        nanosleep(&moment, NULL);
+    for (int i = 0; i < 3; i++) { /* by then it has heard the 404 */
+        d = no_key(i);
+        assert_false(want(r, &d));
+    }
+    remote_want(r, &second);
+    assert_int_equal(hear_answers(r, 1).misses, 1);
+    open_gate();
+    assert_int_equal(hear_answers(r, 1).misses, 1);
+    assert_int_equal(count_files(b, "objects") + count_files(b, "records") + count_files(b, "tmp"), 0);
+    struct error err = {0};
+    assert_true(store_flush(b, &err)); /* it can still be written to */
+    remote_close(r, 0);
+    done_with_gate();
+    free(absent);
+}
+
 /* The result is made here before its object comes: ours stays. */
 static void made_here(void **state)
 {
@@ -164,7 +209,7 @@ static void room_for_nobody(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(joined_late), TEST(made_here), TEST(hangs_while_others_fail),
-                                       TEST(room_for_nobody)};
+    const struct CMUnitTest tests[] = {TEST(joined_late), TEST(joined_too_late), TEST(made_here),
+                                       TEST(hangs_while_others_fail), TEST(room_for_nobody)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
