@@ -145,7 +145,7 @@ static bool walk(struct walk *w, struct error *err)
 {
     if (!listing_each(w->store->records, visit, w, err))
         return error_context(err, "cannot list the records of '%s'", w->store->path);
-    if (w->why.code != ERROR_NONE)
+    if (w->why.code != ERROR_NONE && err)
         *err = w->why;
     return w->why.code == ERROR_NONE;
 }

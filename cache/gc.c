@@ -7,13 +7,16 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define MANY  256     /* results that are locked at once: who needs one of them waits that long */
-#define GRACE 600.0   /* seconds that an object without a record stays when there is room */
-#define DAY   86400.0 /* the same where locks mean nothing */
+/* Results that are locked at once: who needs one of them waits that long, and all records are looked at each
+ * time. */
+#define AT_ONCE(entries) (256 + (entries) / 64)
+#define GRACE            600.0   /* seconds that an object without a record stays when there is room */
+#define DAY              86400.0 /* the same where locks mean nothing */
 
 struct round { /* of results, or of objects that have none */
     struct removal r;
-    struct gc_entry *entry[MANY];
+    struct gc_entry **entry; /* of r.key; in the order of their value */
+    size_t most;
     bool again; /* something was in the way: another choice has to be made */
 };
 
@@ -21,13 +24,16 @@ static void round_begin(struct round *d, struct gc *g)
 {
     AUTO(mem) char *dir = xprintf("%s/locks", g->store->path);
     *d = (struct round){.r = {.store = g->store, .locks = locks_open(dir, g->store->config.locks)}};
-    d->r.key = xcalloc(MANY, sizeof *d->r.key);
+    d->most = AT_ONCE(g->entries);
+    d->r.key = xcalloc(d->most, sizeof *d->r.key);
+    d->entry = xcalloc(d->most, sizeof *d->entry);
 }
 
 static void round_end(struct round *d)
 {
     locks_close(d->r.locks);
     removal_done(&d->r);
+    free(d->entry);
 }
 
 static bool lock_alone(struct round *d, const struct digest *key)
@@ -40,7 +46,7 @@ static bool lock_alone(struct round *d, const struct digest *key)
 /* The first of those chosen. */
 static void take_entries(struct round *d, struct gc *g)
 {
-    for (size_t i = 0; i < g->entries && d->r.keys < MANY; i++) {
+    for (size_t i = 0; i < g->entries && d->r.keys < d->most; i++) {
         struct gc_entry *e = &g->entry[i];
         if (!e->chosen)
             continue;
@@ -154,6 +160,8 @@ static bool remove_record(struct gc *g, struct gc_entry *e, struct error *err)
         return error_errno(err, "cannot remove '%s'", file);
     for (size_t i = 0; !e->freed && i < e->n; i++)
         g->object[g->name[e->first + i]].live--;
+    if (!g->o->dry_run)
+        index_gone(store_index(g->store));
     tell(g, e, e->size);
     e->removed = true;
     g->size -= e->size;
@@ -243,7 +251,7 @@ bool store_gc(struct store *s, const struct gc_options *o, struct gc_report *ret
     AUTO(fd) int lock = store_lock(s, "gc", LOCK_EX | LOCK_NB, &why);
     if (lock < 0) {
         ret->busy = why.code == ERROR_NONE;
-        if (!ret->busy)
+        if (!ret->busy && err)
             *err = why;
         return ret->busy;
     }

@@ -11,7 +11,8 @@ struct gc_options {
     bool dry_run;              /* say what would go */
     const struct digest *keep; /* keys that stay besides those of the pins */
     size_t n_keep;
-    /* An entry's objects go, or would; or after them its record (m->freed). May be NULL. */
+    /* An entry's objects go, or would; or after them its record (m->freed). May be NULL. Uses nothing of the
+     * store: it may be locked just now. */
     void (*see)(void *arg, const struct record_summary *m, int64_t bytes);
     void *arg;
     int64_t now; /* seconds since 1970, to which ages count; 0: what the clock says */

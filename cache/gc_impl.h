@@ -97,6 +97,8 @@ bool gc_collect(struct store *s, const struct gc_options *o, int64_t goal, struc
                 struct error *err) MUST_CHECK;
 
 /* -- cache/reserve.c -- */
+/* Can so much be reserved without making room? */
+bool usage_has_room(const struct store *s, int64_t bytes);
 /* Sum the size of the store up again, by who holds the lock `gc`. No limit: nothing happens. */
 bool usage_recount(struct store *s, struct error *err) MUST_CHECK;
 #endif

@@ -70,7 +70,7 @@ static bool walk(const struct place *p, const char *rel, bool deep, struct error
 /* The last states of finished work go when room is short, before anything that was worth storing. */
 static bool checkpoint_goes(const struct place *p, const char *rel, const struct stat *st)
 {
-    AUTO(mem) char *hex = xprintf("%.2s%.61s", rel, rel + (strlen(rel) > 3 ? 3 : strlen(rel)));
+    AUTO(mem) char *hex = xprintf("%.2s%.62s", rel, rel + (strlen(rel) > 3 ? 3 : strlen(rel)));
     const char *step = strrchr(rel, '/');
     struct digest id;
     if (!step || !digest_parse(hex, &id)) /* no checkpoint: verification tells of it */

@@ -21,6 +21,7 @@ struct index {
     const struct index_entry **slot; /* a hash table by key; NULL: free */
     size_t mask, used;               /* slots - 1, a power of two; keys */
     size_t read;                     /* entries in the file */
+    size_t gone;                     /* of the keys, whose records were removed */
     struct buf fresh;                /* to be appended */
 };
 
@@ -294,15 +295,21 @@ const struct index_entry *index_add(struct index *ix, const struct record *r, co
     return e;
 }
 
+void index_gone(struct index *ix)
+{
+    ix->gone++;
+}
+
 /* More than half of the file is of no use any more: write it anew. What somebody else appends meanwhile is
  * lost, and read from its record the next time. */
 static void compact(struct index *ix, struct store *s)
 {
-    if (ix->read < 1000 || ix->read < 2 * ix->used)
+    struct stat st;
+    if (ix->read < 1000 || ix->read + 2 * ix->gone < 2 * ix->used)
         return;
     AUTO(buf) struct buf out = {0};
     for (size_t i = 0; i <= ix->mask; i++)
-        if (ix->slot[i])
+        if (ix->slot[i] && (!ix->gone || store_stat(s->records, &ix->slot[i]->key, &st)))
             buf_add(&out, ix->slot[i], ix->slot[i]->length);
     if (!store_publish(s, ix->path, out.data, out.len, NULL))
         buf_clear(&out); /* it stays as long as it was */

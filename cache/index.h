@@ -48,6 +48,8 @@ const struct index_entry *index_get(const struct index *ix, const struct digest 
  */
 const struct index_entry *index_add(struct index *ix, const struct record *r, const struct stat *st,
                                     bool keep);
+/* The record of a key was removed: its entry is of no use any more. */
+void index_gone(struct index *ix);
 /* Is this still the file that e was made from? */
 bool index_same(const struct index_entry *e, const struct stat *st);
 #endif

@@ -84,27 +84,30 @@ void listing_done(struct listing *l)
     *l = (struct listing){0};
 }
 
+static bool cannot_read(int fd, const char *name, struct error *err)
+{
+    error_errno(err, "folder '%s'", name);
+    if (fd >= 0)
+        close(fd);
+    return false;
+}
+
 /* One of the 256 folders; *more: see() wants to go on. */
-static bool each_in(int folder, int number,
+static bool each_in(int folder, const char *fan,
                     bool (*see)(void *arg, const struct digest *d, const struct stat *st), void *arg,
                     bool *more, struct error *err)
 {
     char hex[DIGEST_HEX + 8];
-    snprintf(hex, sizeof hex, "%02x", (unsigned)number & 0xff);
-    int fd = openat(folder, hex, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(folder, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d) {
-        bool none = errno == ENOENT || errno == ENOTDIR;
-        if (fd >= 0)
-            close(fd);
-        return none || error_errno(err, "folder '%.2s'", hex);
-    }
+    if (!d)
+        return errno == ENOENT || errno == ENOTDIR || cannot_read(fd, fan, err);
     bool ok = true;
     const struct dirent *f;
     while (ok && *more && (errno = 0, f = readdir(d))) {
         struct digest digest;
         struct stat st;
-        snprintf(hex + 2, sizeof hex - 2, "%.68s", f->d_name);
+        snprintf(hex, sizeof hex, "%.2s%.68s", fan, f->d_name);
         if (!digest_parse(hex, &digest))
             continue;
         if (fstatat(fd, f->d_name, &st, 0) == 0)
@@ -113,7 +116,7 @@ static bool each_in(int folder, int number,
             ok = errno == ENOENT || error_errno(err, "file '%s'", hex);
     }
     if (ok && *more && errno)
-        ok = error_errno(err, "folder '%.2s'", hex);
+        ok = error_errno(err, "folder '%s'", fan);
     closedir(d);
     return ok;
 }
@@ -121,9 +124,17 @@ static bool each_in(int folder, int number,
 bool listing_each(int folder, bool (*see)(void *arg, const struct digest *d, const struct stat *st),
                   void *arg, struct error *err)
 {
-    bool more = true;
-    for (int i = 0; more && i < 256; i++)
-        if (!each_in(folder, i, see, arg, &more, err))
-            return false;
-    return true;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d)
+        return cannot_read(fd, ".", err);
+    bool ok = true, more = true;
+    const struct dirent *f;
+    while (ok && more && (errno = 0, f = readdir(d)))
+        if (strlen(f->d_name) == 2 && f->d_name[0] != '.')
+            ok = each_in(folder, f->d_name, see, arg, &more, err);
+    if (ok && more && errno)
+        ok = error_errno(err, "a folder");
+    closedir(d);
+    return ok;
 }

@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "cache/gc.h"
+#include "cache/gc_impl.h"
 #include "cache/pack.h"
 #include "cache/store_impl.h"
 #include "cache/verified.h"
@@ -66,15 +66,16 @@ bool store_put_file(struct store *s, const char *path, struct digest *ret, int64
         return error_set(err, NULL, ERROR_INPUT, "'%s' is not a regular file", path);
     struct digest known;
     int64_t size = st.st_size;
-    /* A long file is read once, for its digest and its blocks; for a short one it is cheaper to ask first. */
-    bool is_short = size <= s->config.block;
-    if (is_short && !hash_file(path, &known, &size, err))
+    /* A long file is read once, for its digest and its blocks. For a short one it is cheaper to ask first,
+     * and nothing should have to go for one that is there. */
+    bool ask = size <= s->config.block || !usage_has_room(s, pack_most(size, s->config.block));
+    if (ask && !hash_file(path, &known, &size, err))
         return false;
-    if (is_short)
+    if (ask)
         store_use(s, &known); /* before it is looked for, as above */
-    if (is_short && store_has(s, &known))
+    if (ask && store_has(s, &known))
         *ret = known;
-    else if (!write_object(s, &(struct frame_file){fd, path}, size, is_short ? &known : NULL, ret, err))
+    else if (!write_object(s, &(struct frame_file){fd, path}, size, ask ? &known : NULL, ret, err))
         return false;
     if (ret_size)
         *ret_size = size;

@@ -140,7 +140,7 @@ static bool read_one(struct store *s, const char *name, struct pin *all, size_t 
     AUTO(mem) char *file = file_of(s, name);
     AUTO(mem) char *text = NULL;
     size_t n;
-    if (!fs_read_file(file, &text, &n, err))
+    if (!fs_read_file_unnoticed(file, &text, &n, err))
         return false;
     if (pin_name_valid(name) && pin_parse(name, text, n, &all[*ret_n])) {
         ++*ret_n;
@@ -171,7 +171,7 @@ bool pins_read(struct store *s, struct pin **ret, size_t *ret_n, struct error *e
         struct error why = {0};
         AUTO(mem) char *file = file_of(s, name[i]);
         ok = read_one(s, name[i], all, &found, &why) || is_gone(file); /* removed just now */
-        if (!ok)
+        if (!ok && err)
             *err = why;
     }
     fs_list_free(name, n);

@@ -238,6 +238,15 @@ bool store_reserve(struct store *s, int64_t bytes, struct error *err)
     return reserve_slowly(s, bytes, err);
 }
 
+bool usage_has_room(const struct store *s, int64_t bytes)
+{
+    int64_t count;
+    if (s->config.max_size <= 0)
+        return true;
+    AUTO(fd) int fd = count_open(s, NULL);
+    return fd >= 0 && count_read(fd, &count) && count + bytes <= s->config.max_size;
+}
+
 void store_unreserve(struct store *s, int64_t bytes)
 {
     int64_t count;
@@ -255,9 +264,12 @@ void usage_close(struct store *s)
 {
     if (!s->usage)
         return;
-    (void)!commit_flush(s->commit, NULL);
-    (void)!own_change(s, 0, NULL);
-    store_unreserve(s, s->usage->open); /* what was not published after all */
+    /* What was not published after all. When some of it could not be, nobody knows how much: it counts until
+     * the size is summed up again. */
+    if (commit_flush(s->commit, NULL)) {
+        (void)!own_change(s, 0, NULL);
+        store_unreserve(s, s->usage->open);
+    }
     close(s->usage->own);
     free(s->usage);
     s->usage = NULL;

@@ -101,7 +101,7 @@ static bool look_at_pin(struct verify *v, const struct verify_item *it, bool *re
     *ret_again = false;
     if (lstat(path, &st) != 0)
         return errno == ENOENT || error_errno(err, "cannot stat '%s'", path);
-    if (!fs_read_file(path, &text, &n, err)) {
+    if (!fs_read_file_unnoticed(path, &text, &n, err)) {
         *ret_again = !fs_exists(path);
         return *ret_again;
     }

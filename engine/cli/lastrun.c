@@ -174,6 +174,7 @@ bool lastrun_record(struct store *store, const char *run, const char *task, stru
     if (strcmp(found->state, "failed") == 0 || !found->has_key)
         return error_set(err, NULL, ERROR_TASK, "task '%s' failed in run %s ('weft log' has its last words)",
                          name, found->run);
+    store_use(store, &found->key); /* what it has is read next */
     if (!store_get_record(store, &found->key, ret, err))
         return false;
     if (!*ret)

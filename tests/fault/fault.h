@@ -43,6 +43,10 @@ static int f_rename(const char *a, const char *b)
 {
     return strike() && fault_errno > 0 ? -1 : fs_real.rename(a, b);
 }
+static int f_unlink(const char *p)
+{
+    return strike() && fault_errno > 0 ? -1 : fs_real.unlink(p);
+}
 static int f_mkdir(const char *p, mode_t m)
 {
     return strike() && fault_errno > 0 ? -1 : fs_real.mkdir(p, m);
@@ -87,7 +91,7 @@ static const struct fs_ops faulty = {.open = f_open,
                                      .rename = f_rename,
                                      .link = link,
                                      .symlink = symlink,
-                                     .unlink = unlink,
+                                     .unlink = f_unlink,
                                      .mkdir = f_mkdir,
                                      .rmdir = rmdir,
                                      .ftruncate = ftruncate,

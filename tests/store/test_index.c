@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "cache/gc.h"
 #include "cache/store.h"
 #include "tests/test.h"
 #include <fcntl.h>
@@ -271,10 +272,35 @@ static int teardown(void **state)
     return !fs_remove_tree(root, NULL);
 }
 
+/* Entries of records that were removed go too, once there are many. */
+static void removed(void **state)
+{
+    AUTO(mem) char *index = at("store/index");
+    AUTO(store) struct store *s = open_store();
+    struct gc_report r;
+    struct stat full, left;
+    for (int i = 0; i < 1100; i++) {
+        AUTO(mem) char *text = xprintf("weft-key 1\nstage none %d\n", i);
+        struct record rec = {.text = text, .stage = text, .task = text, .seconds = i < 1090};
+        hash_bytes(text, strlen(text), &rec.key);
+        assert_true(store_put_record_soon(s, &rec, NULL));
+    }
+    assert_true(store_flush(s, NULL));
+    store_close(s);
+    assert_int_equal(stat(index, &full), 0);
+    s = open_store();
+    assert_true(store_gc(s, &(struct gc_options){.max_size = 1}, &r, NULL));
+    assert_true(r.removed >= 1100);
+    store_close(s);
+    s = open_store();
+    assert_int_equal(stat(index, &left), 0);
+    assert_true(left.st_size < full.st_size / 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(remembers), cmocka_unit_test(damage),
-                                       cmocka_unit_test(gone), cmocka_unit_test(replaced),
-                                       cmocka_unit_test(grows)};
+                                       cmocka_unit_test(gone),      cmocka_unit_test(replaced),
+                                       cmocka_unit_test(grows),     cmocka_unit_test(removed)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -222,6 +222,30 @@ static void input_links(void **state)
     done(&in);
 }
 
+/* A plain file may outlive its object; what a record names is there, whichever way the link leads. */
+static void outlived(void **state)
+{
+    AUTO(mem) char *dir = output_folder();
+    put_in(dir, "weights", "outlives its object");
+    struct record_output in = collect(dir);
+    AUTO(mem) char *input = folder(&in);
+    AUTO(mem) char *object = object_path("outlives its object");
+    AUTO(mem) char *file = xprintf("%s/weights", input);
+    AUTO(mem) char *hot = realpath(file, NULL);
+    for (int direct = 0; direct < 2; direct++) {
+        assert_true(store_flush(w.store, NULL));
+        assert_int_equal(unlink(object), 0);
+        AUTO(mem) char *out = output_folder();
+        link_in(out, "w", direct ? hot : file);
+        struct record_output o = collect(out);
+        assert_true(store_flush(w.store, NULL));
+        assert_true(fs_exists(object) && digest_equal(&o.file[0].digest, &in.file[0].digest));
+        assert_int_equal(o.file[0].size, 19);
+        done(&o);
+    }
+    done(&in);
+}
+
 /* What a record refers to must outlive the run: links to its temporary files other than artifacts' are
  * refused, as are links to nothing. */
 static void bad_links(void **state)
@@ -394,8 +418,9 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(files),     cmocka_unit_test(input_links),
-                                       cmocka_unit_test(bad_links), cmocka_unit_test(imports),
-                                       cmocka_unit_test(damage),    cmocka_unit_test(changed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(files),    cmocka_unit_test(input_links),
+                                       cmocka_unit_test(outlived), cmocka_unit_test(bad_links),
+                                       cmocka_unit_test(imports),  cmocka_unit_test(damage),
+                                       cmocka_unit_test(changed)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
