@@ -56,7 +56,7 @@ static void set_connection(struct http_transfer *t)
     curl_easy_setopt(e, CURLOPT_MAXREDIRS, (long)REDIRECTS);
     curl_easy_setopt(e, CURLOPT_UNRESTRICTED_AUTH, 0L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(e, CURLOPT_PIPEWAIT, tls ? 1L : 0L); /* plain HTTP has nothing to wait for */
     curl_easy_setopt(e, CURLOPT_USERAGENT, "weft");
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, lround(h->o.connect_timeout * 1000));
     if (h->o.total_timeout > 0) {

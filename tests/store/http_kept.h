@@ -30,7 +30,7 @@ struct http_server {
         int fd;
     } * *connection;
     size_t connections, connection_cap;
-    /* Answers instead of it; false: it shall answer after all. May be changed while nothing is asked. */
+    /* Answers instead of it; false: it shall answer after all. */
     bool (*answer)(struct http_server *s, const struct asked *a, int fd);
     const void *arg; /* of that */
 };
@@ -92,6 +92,16 @@ static inline int server_when(struct http_server *s, const char *text)
             at = (int)i;
     pthread_mutex_unlock(&s->mutex);
     return at;
+}
+/* From now on; NULL: it answers itself. */
+static inline void server_answers(struct http_server *s,
+                                  bool (*answer)(struct http_server *s, const struct asked *a, int fd),
+                                  const void *arg)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->answer = answer;
+    s->arg = arg;
+    pthread_mutex_unlock(&s->mutex);
 }
 static inline void server_forget(struct http_server *s)
 {

@@ -99,8 +99,9 @@ static inline void *server_connection_(void *arg)
         pthread_mutex_lock(&s->mutex);
         s->log = xgrow(s->log, &s->log_cap, s->asked + 1, sizeof *s->log);
         s->log[s->asked++] = xprintf("%s %s", a.method, a.path);
+        bool (*answer)(struct http_server *, const struct asked *, int) = s->answer;
         pthread_mutex_unlock(&s->mutex);
-        if (!s->answer || !s->answer(s, &a, c->fd))
+        if (!answer || !answer(s, &a, c->fd))
             server_own_answer(s, &a, c->fd);
     }
     shutdown(c->fd, SHUT_WR);

@@ -63,4 +63,14 @@ static inline void offer_all(void)
     assert_true(st.sent > 0);
     remote_close(r, 60);
 }
+
+/* row: a method, or "" for all; the status that it has. */
+static inline bool status_of(struct http_server *s, const struct asked *q, int fd)
+{
+    const char *const *row = s->arg; /* method, or ""; status */
+    if (*row[0] && strcmp(row[0], q->method) != 0)
+        return false;
+    server_say(fd, row[1], "", "page", strcmp(q->method, "HEAD") == 0 ? 0 : 4, 4);
+    return true;
+}
 #endif

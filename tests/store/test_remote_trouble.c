@@ -7,15 +7,6 @@
 
 /* ---- servers with trouble ---- */
 
-static bool status(struct http_server *s, const struct asked *q, int fd)
-{
-    const char *const *row = s->arg; /* method, or ""; status */
-    if (*row[0] && strcmp(row[0], q->method) != 0)
-        return false;
-    server_say(fd, row[1], "", "page", strcmp(q->method, "HEAD") == 0 ? 0 : 4, 4);
-    return true;
-}
-
 /* Refused PUTs leave the reading alone, and the other way round; one warning; and then nothing is asked. */
 static void one_way(void **state)
 {
@@ -25,8 +16,7 @@ static void one_way(void **state)
     for (size_t i = 0; i < sizeof no_put / sizeof *no_put; i++) {
         struct digest key[6];
         struct remote *r = both(a);
-        server.answer = status;
-        server.arg = no_put[i];
+        server_answers(&server, status_of, no_put[i]);
         server_forget(&server);
         for (size_t k = 0; k < 6; k++) {
             AUTO(mem) char *name = xprintf("%zu %zu", i, k);
@@ -46,7 +36,7 @@ static void one_way(void **state)
         remote_close(r, 0);
     }
     static const char *const no_get[] = {"GET", "403 no"};
-    server.arg = no_get;
+    server_answers(&server, status_of, no_get);
     server_forget(&server);
     struct remote *r = both(b);
     for (int k = 0; k < 6; k++)
@@ -65,8 +55,7 @@ static void left_alone(void **state)
     static const char *const failing[] = {"", "503 x"};
     put_result(b, &results[1]);
     for (int gone = 0; gone < 2; gone++) {
-        server.answer = status;
-        server.arg = failing;
+        server_answers(&server, status_of, failing);
         server_forget(&server);
         struct remote *r = both(b);
         AUTO(mem) char *first = xstrdup(url);
@@ -89,7 +78,7 @@ static void left_alone(void **state)
         assert_int_equal(st.failures, 3);
         assert_int_equal(st.misses, 6);
         if (!gone)
-            assert_int_equal(server.asked, 3 * 2); /* tries */
+            assert_int_equal(server_count(&server, ""), 3 * 2); /* tries */
         remote_close(r, 60);
     }
     server_start(&server); /* for the teardown */
@@ -103,7 +92,7 @@ static bool hang(struct http_server *s, const struct asked *q, int fd)
 }
 static void hanging(void **state)
 {
-    server.answer = hang;
+    server_answers(&server, hang, NULL);
     struct remote *r = open_remote(b, (struct remote_options){.url = url,
                                                               .mode = REMOTE_READ | REMOTE_WRITE,
                                                               .tries = 1,
@@ -120,7 +109,7 @@ static void hanging(void **state)
     assert_int_equal(h.misses, 40);
     assert_int_equal(h.warnings, 1);
     assert_int_equal(when_sent(r).uploads, 0);
-    assert_true(server.asked <= 8);
+    assert_true(server_count(&server, "") <= 8);
     remote_close(r, 60);
     /* closing does not wait for what hangs */
     r = both(b);
@@ -128,7 +117,7 @@ static void hanging(void **state)
     remote_want(r, &results[1].key);
     remote_close(r, 0);
     /* a want that nobody heard of any more, and an upload in time */
-    server.answer = NULL;
+    server_answers(&server, NULL, NULL);
     r = both(b);
     remote_offer(r, &results[0].key);
     remote_want(r, &results[1].key);
@@ -142,14 +131,14 @@ static void hanging(void **state)
 /* A failure now and then is none in a row. */
 static bool every_third(struct http_server *s, const struct asked *q, int fd)
 {
-    if (s->asked % 3 == 0)
+    if (server_count(s, "") % 3 == 0)
         return false;
     server_say(fd, "503 x", "", "", 0, 0);
     return true;
 }
 static void now_and_then(void **state)
 {
-    server.answer = every_third;
+    server_answers(&server, every_third, NULL);
     struct remote *r =
         open_remote(b, (struct remote_options){.url = url, .mode = REMOTE_READ, .tries = 1, .parallel = 1});
     for (int i = 0; i < 12; i++) {
@@ -157,7 +146,7 @@ static void now_and_then(void **state)
         hash_bytes(&i, sizeof i, &d);
         assert_false(want(r, &d));
     }
-    assert_int_equal(server.asked, 12);
+    assert_int_equal(server_count(&server, ""), 12);
     remote_close(r, 0);
 }
 
@@ -174,7 +163,7 @@ static bool cut_first(struct http_server *s, const struct asked *q, int fd)
 static void resumed(void **state)
 {
     offer_all();
-    server.answer = cut_first;
+    server_answers(&server, cut_first, NULL);
     struct remote *r = both(b);
     server_forget(&server);
     assert_true(want(r, &results[1].key));
@@ -292,8 +281,7 @@ static void limit_when_it_fails(void **state)
     for (int i = 0; i < 2; i++) {
         struct remote *r = both(b);
         server_forget(&server);
-        server.answer = i ? hang_objects : status;
-        server.arg = failing;
+        server_answers(&server, i ? hang_objects : status_of, failing);
         remote_want(r, &results[1].key);
         while (i && !server_count(&server, "GET /cache/cas")) /* it has room, and its object hangs */
             assert_false(remote_next(r, &none));
@@ -304,7 +292,7 @@ static void limit_when_it_fails(void **state)
     }
     /* closed before it heard that there is room */
     struct remote *r = both(b);
-    server.answer = NULL;
+    server_answers(&server, NULL, NULL);
     server_forget(&server);
     remote_want(r, &results[1].key);
     while (!server_count(&server, "GET /cache/ac"))
@@ -335,13 +323,12 @@ static void credentials(void **state)
                {"me:sesame@", NULL, NULL, NULL, "another"}};
     const char *const name[] = {"WEFT_REMOTE_USER", "WEFT_REMOTE_PASSWORD", "WEFT_REMOTE_TOKEN"};
     put_result(a, &results[0]);
-    server.answer = wants_word;
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         const char *const value[] = {row[i].user_env, row[i].password_env, row[i].token_env};
         for (int k = 0; k < 3; k++)
             value[k] ? setenv(name[k], value[k], 1) : unsetenv(name[k]);
         AUTO(mem) char *with = xprintf("http://%s127.0.0.1:%d/cache", row[i].user, server.port);
-        server.arg = row[i].want;
+        server_answers(&server, wants_word, row[i].want);
         struct remote *r =
             open_remote(a, (struct remote_options){.url = with, .mode = REMOTE_READ | REMOTE_WRITE, FAST});
         assert_string_equal(remote_url(r), url);
