@@ -174,11 +174,13 @@ static int by_name(const void *a, const void *b)
 
 static bool check_list(struct fetch_set *f, struct error *err)
 {
+    if (!f->n)
+        return error_set(err, NULL, ERROR_INPUT, "the repository is empty");
     qsort(f->file, f->n, sizeof *f->file, by_name);
     for (size_t i = 1; i < f->n; i++)
         if (strcmp(f->file[i - 1].name, f->file[i].name) == 0)
             return error_set(err, NULL, ERROR_INPUT, "the hub names '%s' twice", f->file[i].name);
-    return f->n > 0 || error_set(err, NULL, ERROR_INPUT, "the repository is empty");
+    return true;
 }
 
 /* Only the file that was asked for stays in the list. */

@@ -137,6 +137,12 @@ printf 'X' | dd of=$path/model.safetensors bs=1 seek=5000 conv=notrunc 2>/dev/nu
 try fetch exp.yaml --verify; exits "verify" 0; says "verify" "^fetched model.safetensors"
 cmp -s $path/model.safetensors $repo/$b/model.safetensors || wrong "verify" "is still another"
 
+# -- a sweep fetches what its points name
+sed 's/^vars:.*/&\nsweep: { from: ["hf:\/\/acme\/seed", "hf:\/\/acme\/seed@'$a'"] }/' exp.yaml >sweep.yaml; rm -rf store/fetched
+try sweep sweep.yaml; exits "sweep" 0; says "sweep" "^hf://acme/seed@$a: "; says "sweep" "^hf://acme/seed: "
+asked >log; try fetch sweep.yaml --sweep -q; exits "fetch --sweep" 0; [ "$(wc -l <out)" = 2 ] || wrong "fetch --sweep" "not two paths"
+silent "fetch --sweep"
+
 # -- trouble that passes, and trouble that does not; a large file takes two requests
 fresh() { rm -rf store/fetched; rm -f hub/log; }
 fresh; printf '1 429 /api/\n1 503 config.json\n2 cut model.safetensors\n' >hub/trouble
