@@ -7,6 +7,7 @@
 #include "cache/store_impl.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,18 @@ struct http *fetch_http(const struct store *s, const char *bearer, struct error 
                                    .ca_file = ca && *ca ? ca : NULL,
                                    .bearer = bearer};
     return http_new(&o, err);
+}
+
+bool fetch_go_on(const struct fetch_options *o, double seconds, struct error *err)
+{
+    struct pollfd p = {.fd = o->interrupts > 0 ? o->interrupts : -1, .events = POLLIN};
+    return poll(&p, 1, (int)(seconds * 1000)) <= 0 ||
+           error_set(err, NULL, ERROR_INTERRUPT, "interrupted; what came so far is kept");
+}
+
+bool fetch_wait(struct http *h, const struct fetch_options *o, struct error *err)
+{
+    return http_run(h, -1, o->interrupts > 0 ? o->interrupts : -1) == 0 || fetch_go_on(o, 0, err);
 }
 
 static void tell(struct work *w, const struct fetch_file *file, bool complete)
@@ -238,9 +251,7 @@ bool fetch_get(struct fetch_get *g, struct fetch_set *f, struct error *err)
     if (!w.http)
         return false;
     w.transfer = xcalloc(f->n + 1, sizeof *w.transfer);
-    if (collect(&w, &why))
-        http_run(w.http, -1, -1);
-    else
+    if (!collect(&w, &why) || !fetch_wait(w.http, g->o, &why))
         w.error = why;
     http_free(w.http);
     for (size_t i = 0; i < w.n; i++)

@@ -255,7 +255,7 @@ static char *encoded(const char *text, bool slashes)
     return buf_take(&b);
 }
 
-static bool ask(struct store *s, const struct question *q, const char *revision, struct answer *ret,
+static bool ask(const struct fetch_get *g, const struct question *q, const char *revision, struct answer *ret,
                 struct error *err)
 {
     const struct origin *o = q->origin;
@@ -263,20 +263,20 @@ static bool ask(struct store *s, const struct question *q, const char *revision,
     AUTO(mem)
     char *url = xprintf("%s/api/%s/%s/%s/revision/%s?blobs=true", q->endpoint,
                         o->datasets ? "datasets" : "models", o->owner, o->name, rev);
-    struct http *h = fetch_http(s, q->token, err);
+    struct http *h = fetch_http(g->store, q->token, err);
     if (!h)
         return false;
     *ret = (struct answer){.question = q};
     http_add(h, &(struct http_request){
                     .method = "GET", .url = url, .max = LISTING_MAX, .done = on_list, .arg = ret});
-    http_run(h, -1, -1);
+    bool ended = fetch_wait(h, g->o, err);
     http_free(h);
-    if (!ret->ok && err)
+    if (ended && !ret->ok)
         *err = ret->err;
-    return ret->ok;
+    return ended && ret->ok;
 }
 
-bool hub_list(struct store *s, const struct origin *o, const char *commit, struct fetch_set *ret,
+bool hub_list(const struct fetch_get *g, const struct origin *o, const char *commit, struct fetch_set *ret,
               char **ret_commit, struct error *err)
 {
     AUTO(mem) char *hub = endpoint(err);
@@ -285,7 +285,7 @@ bool hub_list(struct store *s, const struct origin *o, const char *commit, struc
     struct answer a = {0};
     AUTO(fetch_set) struct fetch_set list = {0};
     AUTO(mem) char *sha = NULL;
-    if (!hub || !ask(s, &q, commit ? commit : o->revision, &a, err))
+    if (!hub || !ask(g, &q, commit ? commit : o->revision, &a, err))
         return false;
     AUTO(mem) char *body = a.body;
     if (!read_list(body ? body : "", a.n, o,
@@ -294,7 +294,7 @@ bool hub_list(struct store *s, const struct origin *o, const char *commit, struc
                                   : NULL,
                    &list, &sha, err))
         return false;
-    hub_place(s, o, sha, ret);
+    hub_place(g->store, o, sha, ret);
     ret->file = list.file;
     ret->n = list.n;
     ret->cap = list.cap;
@@ -304,8 +304,8 @@ bool hub_list(struct store *s, const struct origin *o, const char *commit, struc
     return true;
 }
 
-bool hub_get(struct store *s, const struct origin *o, const char *commit, struct fetch_get *g,
-             struct fetch_set *f, struct error *err)
+bool hub_get(struct fetch_get *g, const struct origin *o, const char *commit, struct fetch_set *f,
+             struct error *err)
 {
     AUTO(mem) char *hub = endpoint(err);
     AUTO(mem) char *secret = token();

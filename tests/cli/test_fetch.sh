@@ -158,6 +158,19 @@ fresh; echo "9 hang /api/" >hub/trouble
 try fetch hf://acme/seed; exits "hang" 1; says "hang" "nothing came for 1 seconds (tried 2 times)"
 rm hub/trouble
 
+# -- Ctrl-C while a run fetches
+echo "9 hang cdn" >hub/trouble; fresh; sed -i 's/"fetch_silence": 1/"fetch_silence": 60/' store/config
+"$WEFT" run exp.yaml >out 2>err & fetching=$!
+wait_until 10 grep -qs "^$cdn " hub/log || wrong "Ctrl-C" "did not begin"
+kill -INT $fetching; wait $fetching; exits "Ctrl-C" 130 $?
+says "Ctrl-C" "^weft: error: fetch of 'hf://acme/seed': interrupted; what came so far is kept$"
+rm hub/log; "$WEFT" fetch hf://acme/seed -q >out 2>err & fetching=$!
+wait_until 10 grep -qs "^$cdn " hub/log || wrong "Ctrl-C" "did not begin again"
+"$WEFT" run exp.yaml >out2 2>err2 & waiting=$!
+wait_until 10 grep -qs "another process fetches it" err2 || wrong "Ctrl-C" "does not wait"
+kill -INT $waiting; wait $waiting; exits "Ctrl-C, waiting" 130 $?
+kill -9 $fetching; wait $fetching 2>/dev/null; sed -i 's/"fetch_silence": 60/"fetch_silence": 1/' store/config
+
 # -- killed in the middle, then many at once: all end well, and each file is asked for once
 echo "9 hang cdn" >hub/trouble; fresh
 "$WEFT" fetch hf://acme/seed >out 2>err & fetching=$!
