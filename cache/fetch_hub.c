@@ -109,7 +109,7 @@ void hub_place(const struct store *s, const struct origin *o, const char *commit
 
 struct question {
     const struct origin *origin;
-    const char *endpoint, *token;
+    const char *endpoint, *token, *revision;
 };
 
 static void explain(void *arg, const struct http_reply *r, struct error *err)
@@ -134,10 +134,10 @@ static void explain(void *arg, const struct http_reply *r, struct error *err)
             "'%s' is gated: accept its conditions at %s/%s, and set HF_TOKEN to a token of that account",
             repo, q->endpoint, repo);
     else if (r->status == 404 && no_revision)
-        error_set(err, NULL, ERROR_INPUT, "'%s' has no branch, tag or commit '%s'", repo, o->revision);
+        error_set(err, NULL, ERROR_INPUT, "'%s' has no branch, tag or commit '%s'", repo, q->revision);
     else if (r->status == 404)
         error_set(err, NULL, ERROR_INPUT, "the hub has no repository '%s', or no revision '%s' of it", repo,
-                  o->revision);
+                  q->revision);
     else if (r->status == 429 && !q->token)
         error_context(err, "the hub lets those who set HF_TOKEN ask more often");
 }
@@ -255,11 +255,10 @@ static char *encoded(const char *text, bool slashes)
     return buf_take(&b);
 }
 
-static bool ask(const struct fetch_get *g, const struct question *q, const char *revision, struct answer *ret,
-                struct error *err)
+static bool ask(const struct fetch_get *g, const struct question *q, struct answer *ret, struct error *err)
 {
     const struct origin *o = q->origin;
-    AUTO(mem) char *rev = encoded(revision, false);
+    AUTO(mem) char *rev = encoded(q->revision, false);
     AUTO(mem)
     char *url = xprintf("%s/api/%s/%s/%s/revision/%s?blobs=true", q->endpoint,
                         o->datasets ? "datasets" : "models", o->owner, o->name, rev);
@@ -281,11 +280,11 @@ bool hub_list(const struct fetch_get *g, const struct origin *o, const char *com
 {
     AUTO(mem) char *hub = endpoint(err);
     AUTO(mem) char *secret = token();
-    const struct question q = {o, hub, secret};
+    const struct question q = {o, hub, secret, commit ? commit : o->revision};
     struct answer a = {0};
     AUTO(fetch_set) struct fetch_set list = {0};
     AUTO(mem) char *sha = NULL;
-    if (!hub || !ask(g, &q, commit ? commit : o->revision, &a, err))
+    if (!hub || !ask(g, &q, &a, err))
         return false;
     AUTO(mem) char *body = a.body;
     if (!read_list(body ? body : "", a.n, o,
@@ -309,7 +308,7 @@ bool hub_get(struct fetch_get *g, const struct origin *o, const char *commit, st
 {
     AUTO(mem) char *hub = endpoint(err);
     AUTO(mem) char *secret = token();
-    struct question q = {o, hub, secret};
+    struct question q = {o, hub, secret, commit};
     if (!hub)
         return false;
     for (size_t i = 0; i < f->n; i++) {

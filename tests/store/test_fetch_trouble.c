@@ -100,6 +100,7 @@ static void refused(void **state)
         fails(s, "hf://acme/tiny", row[i].says);
     }
     unsetenv("HF_TOKEN");
+    fails(s, "hf://acme/tiny@v1", "no revision 'v1'");
     setenv("HF_ENDPOINT", "huggingface.co", 1);
     fails(s, "hf://acme/tiny", "HF_ENDPOINT: 'huggingface.co'");
     setenv("HF_ENDPOINT", "hf://a/b", 1);
