@@ -268,7 +268,7 @@ static bool ask(const struct fetch_get *g, const struct question *q, struct answ
     *ret = (struct answer){.question = q};
     http_add(h, &(struct http_request){
                     .method = "GET", .url = url, .max = LISTING_MAX, .done = on_list, .arg = ret});
-    bool ended = fetch_wait(h, g->o, err);
+    bool ended = fetch_wait(h, g->o, NULL, err);
     http_free(h);
     if (ended && !ret->ok)
         *err = ret->err;

@@ -56,8 +56,10 @@ struct fetch_get {
     int64_t fetched_bytes;
 };
 bool fetch_get(struct fetch_get *g, struct fetch_set *f, struct error *err) MUST_CHECK;
-/* Run the transfers to their end; false: the user wants it to end before. */
-bool fetch_wait(struct http *h, const struct fetch_options *o, struct error *err) MUST_CHECK;
+/* Run the transfers to their end, or until *failed says that one has failed, where it is not NULL; false: the
+ * user wants it to end before. */
+bool fetch_wait(struct http *h, const struct fetch_options *o, const struct error *failed,
+                struct error *err) MUST_CHECK;
 /* The user wants it to end, within the next `seconds`; false, and err says so. Else true. */
 bool fetch_go_on(const struct fetch_options *o, double seconds, struct error *err) MUST_CHECK;
 struct http *fetch_http(const struct store *s, const char *bearer, struct error *err);

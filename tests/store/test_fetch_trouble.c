@@ -20,7 +20,6 @@ static void cut(void **state)
     assert_int_equal(times(asked, "/model.safetensors bytes=150000- "), 1);
     assert_int_equal(times(asked, "/model.safetensors bytes=225000- "), 1);
     assert_int_equal(times(asked, "/model.safetensors"), 2);
-    assert_int_equal(times(asked, "/twin"), 0); /* it came in the first call */
     fetch_result_done(&r);
     AUTO(mem) char *parts = xprintf("%s/fetched/hub/models/acme/tiny/" A "/parts", store_dir);
     assert_false(fs_exists(parts));
@@ -77,6 +76,27 @@ static void silence(void **state)
     struct fetch_result r;
     fetch_with(s, "hf://acme/tiny", (struct fetch_options){0}, &r);
     fetch_result_done(&r);
+}
+
+/* One file that cannot be had ends it: nobody waits for all the others, which say nothing. */
+static void first_failure(void **state)
+{
+    static char path[40][128];
+    AUTO(store) struct store *s = open_new();
+    AUTO(buf) struct buf rows = {0}, b = {0};
+    hub_row(&rows, "a", "{}", 2, false); /* there is none */
+    for (int i = 0; i < 40; i++) {
+        AUTO(mem) char *name = xprintf("z%d", i);
+        hub_row(&rows, name, "text", 4, false);
+        snprintf(path[i], sizeof path[i], FILE_("%s"), name);
+        hub_put(&hub, path[i], "text", 4);
+        hub_trouble(&hub, path[i], HUB_HANG, 1);
+    }
+    buf_printf(&b, "{\"sha\": \"" A "\", \"siblings\": [%s]}", buf_str(&rows));
+    hub_put(&hub, API("main"), b.data, b.len);
+    fails(s, "hf://acme/tiny", "'a': the hub has no repository");
+    AUTO(mem) char *asked = hub_asked(&hub);
+    assert_true(times(asked, "\n") < 20);
 }
 
 static void refused(void **state)
@@ -244,9 +264,9 @@ static void flipped(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cut),           cmocka_unit_test(spoilt_part),
-                                       cmocka_unit_test(wrong_content), cmocka_unit_test(silence),
-                                       cmocka_unit_test(refused),       cmocka_unit_test(lists),
-                                       cmocka_unit_test(damage),        cmocka_unit_test(flipped)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cut),     cmocka_unit_test(spoilt_part),   cmocka_unit_test(wrong_content),
+        cmocka_unit_test(silence), cmocka_unit_test(first_failure), cmocka_unit_test(refused),
+        cmocka_unit_test(lists),   cmocka_unit_test(damage),        cmocka_unit_test(flipped)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
