@@ -7,7 +7,6 @@
 #include "cache/store_impl.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- places ---- */
 
@@ -194,7 +193,7 @@ static bool fetch_hub(struct errand *e, struct fetch_result *ret, struct error *
     if (commit && !look(e, commit, &f, &whole, err))
         return false;
     if (!f.n) { /* a manifest would say what has to be there */
-        if (!hub_list(e->store, o, commit, &list, &listed, err))
+        if (!hub_list(&e->get, o, commit, &list, &listed, err))
             return false;
         commit = listed;
         fetch_set_done(&f);
@@ -202,7 +201,7 @@ static bool fetch_hub(struct errand *e, struct fetch_result *ret, struct error *
             return false;
     }
     struct fetch_set *set = f.n ? &f : &list;
-    if (!whole && (!hub_get(e->store, o, commit, &e->get, set, err) || !seal(e, set, err)))
+    if (!whole && (!hub_get(&e->get, o, commit, set, err) || !seal(e, set, err)))
         return false;
     if (whole)
         seal_again(e->store, set);
@@ -228,7 +227,6 @@ static void claim_of(const struct origin *o, struct digest *ret)
 
 static bool claim(struct store *s, const struct digest *d, const struct fetch_options *o, struct error *err)
 {
-    const struct timespec moment = {.tv_nsec = 50000000};
     const struct fetch_progress waits = {.size = -1, .done = 0, .total = -1};
     struct error why = {0};
     for (bool told = false; !store_claim(s, d, &why); told = true) {
@@ -238,7 +236,8 @@ static bool claim(struct store *s, const struct digest *d, const struct fetch_op
         }
         if (!told && o->progress)
             o->progress(o->arg, &waits);
-        nanosleep(&moment, NULL);
+        if (!fetch_go_on(o, 0.05, err))
+            return false;
     }
     return true;
 }

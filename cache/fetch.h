@@ -27,6 +27,7 @@ struct fetch_options {
     bool verify; /* read all of it again; what is not as it was is fetched anew */
     void (*progress)(void *arg, const struct fetch_progress *p); /* may be NULL */
     void *arg;
+    int interrupts; /* a descriptor that can be read when the user wants it to end (a signalfd); 0: none */
 };
 struct fetch_result {
     char *path;   /* local; absolute */

@@ -7,10 +7,12 @@
 #include "cache/store_impl.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PARALLEL 4
+#define LOOK     0.25 /* seconds between two looks at whether it is to go on */
 
 struct transfer {
     struct work *work;
@@ -39,6 +41,22 @@ struct http *fetch_http(const struct store *s, const char *bearer, struct error 
                                    .ca_file = ca && *ca ? ca : NULL,
                                    .bearer = bearer};
     return http_new(&o, err);
+}
+
+bool fetch_go_on(const struct fetch_options *o, double seconds, struct error *err)
+{
+    struct pollfd p = {.fd = o->interrupts > 0 ? o->interrupts : -1, .events = POLLIN};
+    return poll(&p, 1, (int)(seconds * 1000)) <= 0 ||
+           error_set(err, NULL, ERROR_INTERRUPT, "interrupted; what came so far is kept");
+}
+
+bool fetch_wait(struct http *h, const struct fetch_options *o, const struct error *failed, struct error *err)
+{
+    int wake = o->interrupts > 0 ? o->interrupts : -1;
+    while (!(failed && failed->code) && http_run(h, LOOK, wake) > 0)
+        if (!fetch_go_on(o, 0, err))
+            return false;
+    return true;
 }
 
 static void tell(struct work *w, const struct fetch_file *file, bool complete)
@@ -103,6 +121,8 @@ static void arrived(struct work *w, struct transfer *t)
     struct error err = {0};
     if (place(w, t, &err)) {
         t->file->there = true;
+        w->done += t->file->size - t->at;
+        t->at = t->file->size;
         w->get->fetched++;
         w->get->fetched_bytes += t->file->size;
         tell(w, t->file, true);
@@ -238,9 +258,7 @@ bool fetch_get(struct fetch_get *g, struct fetch_set *f, struct error *err)
     if (!w.http)
         return false;
     w.transfer = xcalloc(f->n + 1, sizeof *w.transfer);
-    if (collect(&w, &why))
-        http_run(w.http, -1, -1);
-    else
+    if (!collect(&w, &why) || !fetch_wait(w.http, g->o, &w.error, &why))
         w.error = why;
     http_free(w.http);
     for (size_t i = 0; i < w.n; i++)

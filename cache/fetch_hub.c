@@ -109,7 +109,7 @@ void hub_place(const struct store *s, const struct origin *o, const char *commit
 
 struct question {
     const struct origin *origin;
-    const char *endpoint, *token;
+    const char *endpoint, *token, *revision;
 };
 
 static void explain(void *arg, const struct http_reply *r, struct error *err)
@@ -134,10 +134,10 @@ static void explain(void *arg, const struct http_reply *r, struct error *err)
             "'%s' is gated: accept its conditions at %s/%s, and set HF_TOKEN to a token of that account",
             repo, q->endpoint, repo);
     else if (r->status == 404 && no_revision)
-        error_set(err, NULL, ERROR_INPUT, "'%s' has no branch, tag or commit '%s'", repo, o->revision);
+        error_set(err, NULL, ERROR_INPUT, "'%s' has no branch, tag or commit '%s'", repo, q->revision);
     else if (r->status == 404)
         error_set(err, NULL, ERROR_INPUT, "the hub has no repository '%s', or no revision '%s' of it", repo,
-                  o->revision);
+                  q->revision);
     else if (r->status == 429 && !q->token)
         error_context(err, "the hub lets those who set HF_TOKEN ask more often");
 }
@@ -174,11 +174,13 @@ static int by_name(const void *a, const void *b)
 
 static bool check_list(struct fetch_set *f, struct error *err)
 {
+    if (!f->n)
+        return error_set(err, NULL, ERROR_INPUT, "the repository is empty");
     qsort(f->file, f->n, sizeof *f->file, by_name);
     for (size_t i = 1; i < f->n; i++)
         if (strcmp(f->file[i - 1].name, f->file[i].name) == 0)
             return error_set(err, NULL, ERROR_INPUT, "the hub names '%s' twice", f->file[i].name);
-    return f->n > 0 || error_set(err, NULL, ERROR_INPUT, "the repository is empty");
+    return true;
 }
 
 /* Only the file that was asked for stays in the list. */
@@ -253,37 +255,36 @@ static char *encoded(const char *text, bool slashes)
     return buf_take(&b);
 }
 
-static bool ask(struct store *s, const struct question *q, const char *revision, struct answer *ret,
-                struct error *err)
+static bool ask(const struct fetch_get *g, const struct question *q, struct answer *ret, struct error *err)
 {
     const struct origin *o = q->origin;
-    AUTO(mem) char *rev = encoded(revision, false);
+    AUTO(mem) char *rev = encoded(q->revision, false);
     AUTO(mem)
     char *url = xprintf("%s/api/%s/%s/%s/revision/%s?blobs=true", q->endpoint,
                         o->datasets ? "datasets" : "models", o->owner, o->name, rev);
-    struct http *h = fetch_http(s, q->token, err);
+    struct http *h = fetch_http(g->store, q->token, err);
     if (!h)
         return false;
     *ret = (struct answer){.question = q};
     http_add(h, &(struct http_request){
                     .method = "GET", .url = url, .max = LISTING_MAX, .done = on_list, .arg = ret});
-    http_run(h, -1, -1);
+    bool ended = fetch_wait(h, g->o, NULL, err);
     http_free(h);
-    if (!ret->ok && err)
+    if (ended && !ret->ok)
         *err = ret->err;
-    return ret->ok;
+    return ended && ret->ok;
 }
 
-bool hub_list(struct store *s, const struct origin *o, const char *commit, struct fetch_set *ret,
+bool hub_list(const struct fetch_get *g, const struct origin *o, const char *commit, struct fetch_set *ret,
               char **ret_commit, struct error *err)
 {
     AUTO(mem) char *hub = endpoint(err);
     AUTO(mem) char *secret = token();
-    const struct question q = {o, hub, secret};
+    const struct question q = {o, hub, secret, commit ? commit : o->revision};
     struct answer a = {0};
     AUTO(fetch_set) struct fetch_set list = {0};
     AUTO(mem) char *sha = NULL;
-    if (!hub || !ask(s, &q, commit ? commit : o->revision, &a, err))
+    if (!hub || !ask(g, &q, &a, err))
         return false;
     AUTO(mem) char *body = a.body;
     if (!read_list(body ? body : "", a.n, o,
@@ -292,7 +293,7 @@ bool hub_list(struct store *s, const struct origin *o, const char *commit, struc
                                   : NULL,
                    &list, &sha, err))
         return false;
-    hub_place(s, o, sha, ret);
+    hub_place(g->store, o, sha, ret);
     ret->file = list.file;
     ret->n = list.n;
     ret->cap = list.cap;
@@ -302,12 +303,12 @@ bool hub_list(struct store *s, const struct origin *o, const char *commit, struc
     return true;
 }
 
-bool hub_get(struct store *s, const struct origin *o, const char *commit, struct fetch_get *g,
-             struct fetch_set *f, struct error *err)
+bool hub_get(struct fetch_get *g, const struct origin *o, const char *commit, struct fetch_set *f,
+             struct error *err)
 {
     AUTO(mem) char *hub = endpoint(err);
     AUTO(mem) char *secret = token();
-    struct question q = {o, hub, secret};
+    struct question q = {o, hub, secret, commit};
     if (!hub)
         return false;
     for (size_t i = 0; i < f->n; i++) {

@@ -56,6 +56,12 @@ struct fetch_get {
     int64_t fetched_bytes;
 };
 bool fetch_get(struct fetch_get *g, struct fetch_set *f, struct error *err) MUST_CHECK;
+/* Run the transfers to their end, or until *failed says that one has failed, where it is not NULL; false: the
+ * user wants it to end before. */
+bool fetch_wait(struct http *h, const struct fetch_options *o, const struct error *failed,
+                struct error *err) MUST_CHECK;
+/* The user wants it to end, within the next `seconds`; false, and err says so. Else true. */
+bool fetch_go_on(const struct fetch_options *o, double seconds, struct error *err) MUST_CHECK;
 struct http *fetch_http(const struct store *s, const char *bearer, struct error *err);
 
 /* fetch_hub.c */
@@ -64,9 +70,9 @@ char *hub_ref(const struct store *s, const struct origin *o);
 bool hub_set_ref(struct store *s, const struct origin *o, const char *commit, struct error *err) MUST_CHECK;
 void hub_place(const struct store *s, const struct origin *o, const char *commit, struct fetch_set *ret);
 /* Ask the hub which files there are at o's revision, or at `commit` where that is known. */
-bool hub_list(struct store *s, const struct origin *o, const char *commit, struct fetch_set *ret,
+bool hub_list(const struct fetch_get *g, const struct origin *o, const char *commit, struct fetch_set *ret,
               char **ret_commit, struct error *err) MUST_CHECK;
 /* What is missing of the set, from the hub. */
-bool hub_get(struct store *s, const struct origin *o, const char *commit, struct fetch_get *g,
-             struct fetch_set *f, struct error *err) MUST_CHECK;
+bool hub_get(struct fetch_get *g, const struct origin *o, const char *commit, struct fetch_set *f,
+             struct error *err) MUST_CHECK;
 #endif

@@ -202,11 +202,9 @@ static int run_spec(const struct cmd_args *a, const struct spec *s, struct store
     struct run_setup setup;
     struct error err = {0};
     double start = clock_seconds();
-    if (!fetching_all(a, s, store, &err))
-        return cmd_fail(&err);
     if (!run_setup(a, store, &setup, &err))
         return cmd_fail(&err);
-    bool ok = build_run(s, store, &setup.opt, &b, &err);
+    bool ok = fetching_all(a, s, store, setup.interrupts, &err) && build_run(s, store, &setup.opt, &b, &err);
     run_setup_end(&setup);
     int status = ok ? 0 : cmd_fail(&err);
     if (b && !cmd_opt(a, "quiet")->set)

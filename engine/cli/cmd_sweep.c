@@ -119,10 +119,12 @@ static int run_sweep(const struct cmd_args *a, const struct spec *s, struct stor
         error_set(&err, NULL, ERROR_INPUT, "--top takes a number from 0 to 1000");
         return cmd_fail(&err);
     }
-    if (!fetching_all(a, s, store, &err))
-        return cmd_fail(&err);
     if (!store_temp_dir(store, &dir, &err) || !run_setup(a, store, &setup, &err))
         return cmd_fail(&err);
+    if (!fetching_all(a, s, store, setup.interrupts, &err)) {
+        run_setup_done(&setup);
+        return cmd_fail(&err);
+    }
     if (!quiet)
         sweep_counts_print(s, stderr);
     struct sweep_run *r =

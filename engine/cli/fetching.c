@@ -130,19 +130,20 @@ bool fetching_one(struct fetching *f, const char *url, struct fetch_options o, s
 }
 
 /* One URL of an experiment, unless it is there. */
-static bool fetch_missing(struct fetching *f, const struct fetched_url *u, struct error *err)
+static bool fetch_missing(struct fetching *f, const struct fetched_url *u, int interrupts, struct error *err)
 {
     struct error why = {0};
     struct fetch_result got;
     AUTO(mem) char *local = fetch_find(f->store, u->url, &why);
     if (local)
         return true;
-    bool ok = fetching_one(f, u->url, (struct fetch_options){0}, &got, err);
+    bool ok = fetching_one(f, u->url, (struct fetch_options){.interrupts = interrupts}, &got, err);
     fetch_result_done(&got);
-    return ok || error_at(err, &u->pos);
+    return ok || (err->code != ERROR_INTERRUPT && error_at(err, &u->pos));
 }
 
-bool fetching_all(const struct cmd_args *a, const struct spec *s, struct store *store, struct error *err)
+bool fetching_all(const struct cmd_args *a, const struct spec *s, struct store *store, int interrupts,
+                  struct error *err)
 {
     const struct opt_value *targets = cmd_opt(a, "target");
     AUTO(mem) bool *wanted = xcalloc((size_t)s->n + 1, sizeof *wanted);
@@ -155,7 +156,7 @@ bool fetching_all(const struct cmd_args *a, const struct spec *s, struct store *
     struct fetching *f = fetching_new(store, cmd_opt(a, "quiet")->set);
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
-        ok = fetch_missing(f, &url[i], err);
+        ok = fetch_missing(f, &url[i], interrupts, err);
     fetching_free(f);
     return ok;
 }

@@ -12,7 +12,7 @@ void fetching_free(struct fetching *f); /* NULL is fine */
 /* fetch_url with this to be seen of it. */
 bool fetching_one(struct fetching *f, const char *url, struct fetch_options o, struct fetch_result *ret,
                   struct error *err) MUST_CHECK;
-/* What the tasks that a command's --target wants need and the store has not. */
-bool fetching_all(const struct cmd_args *a, const struct spec *s, struct store *store,
+/* What the tasks that a command's --target wants need and the store has not. interrupts: a signalfd. */
+bool fetching_all(const struct cmd_args *a, const struct spec *s, struct store *store, int interrupts,
                   struct error *err) MUST_CHECK;
 #endif

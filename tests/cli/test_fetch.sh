@@ -137,6 +137,12 @@ printf 'X' | dd of=$path/model.safetensors bs=1 seek=5000 conv=notrunc 2>/dev/nu
 try fetch exp.yaml --verify; exits "verify" 0; says "verify" "^fetched model.safetensors"
 cmp -s $path/model.safetensors $repo/$b/model.safetensors || wrong "verify" "is still another"
 
+# -- a sweep fetches what its points name
+sed 's/^vars:.*/&\nsweep: { from: ["hf:\/\/acme\/seed", "hf:\/\/acme\/seed@'$a'"] }/' exp.yaml >sweep.yaml; rm -rf store/fetched
+try sweep sweep.yaml; exits "sweep" 0; says "sweep" "^hf://acme/seed@$a: "; says "sweep" "^hf://acme/seed: "
+asked >log; try fetch sweep.yaml --sweep -q; exits "fetch --sweep" 0; [ "$(wc -l <out)" = 2 ] || wrong "fetch --sweep" "not two paths"
+silent "fetch --sweep"
+
 # -- trouble that passes, and trouble that does not; a large file takes two requests
 fresh() { rm -rf store/fetched; rm -f hub/log; }
 fresh; printf '1 429 /api/\n1 503 config.json\n2 cut model.safetensors\n' >hub/trouble
@@ -151,6 +157,19 @@ try run exp.yaml; exits "wrong" 1; says "wrong" "is not the content with SHA-256
 fresh; echo "9 hang /api/" >hub/trouble
 try fetch hf://acme/seed; exits "hang" 1; says "hang" "nothing came for 1 seconds (tried 2 times)"
 rm hub/trouble
+
+# -- Ctrl-C while a run fetches
+echo "9 hang cdn" >hub/trouble; fresh; sed -i 's/"fetch_silence": 1/"fetch_silence": 60/' store/config
+"$WEFT" run exp.yaml >out 2>err & fetching=$!
+wait_until 10 grep -qs "^$cdn " hub/log || wrong "Ctrl-C" "did not begin"
+kill -INT $fetching; wait $fetching; exits "Ctrl-C" 130 $?
+says "Ctrl-C" "^weft: error: fetch of 'hf://acme/seed': interrupted; what came so far is kept$"
+rm hub/log; "$WEFT" fetch hf://acme/seed -q >out 2>err & fetching=$!
+wait_until 10 grep -qs "^$cdn " hub/log || wrong "Ctrl-C" "did not begin again"
+"$WEFT" run exp.yaml >out2 2>err2 & waiting=$!
+wait_until 10 grep -qs "another process fetches it" err2 || wrong "Ctrl-C" "does not wait"
+kill -INT $waiting; wait $waiting; exits "Ctrl-C, waiting" 130 $?
+kill -9 $fetching; wait $fetching 2>/dev/null; sed -i 's/"fetch_silence": 60/"fetch_silence": 1/' store/config
 
 # -- killed in the middle, then many at once: all end well, and each file is asked for once
 echo "9 hang cdn" >hub/trouble; fresh

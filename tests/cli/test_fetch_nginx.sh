@@ -105,6 +105,11 @@ says "unknown CA" "certificate"
 HF_ENDPOINT=https://127.0.0.1:$tls SSL_CERT_FILE=$tmp/web/cert.pem "$WEFT" fetch hf://acme/slow >out 2>err
 exits "to http" 1 $?; asked >log; grep -q "^$cdn " log && wrong "to http" "is followed"
 
+# -- through a proxy: the host's name need not be known here
+rm -rf store/fetched/hub/models/acme/other
+HF_ENDPOINT=http://hub.invalid http_proxy=http://127.0.0.1:$port "$WEFT" fetch hf://acme/other >out 2>err
+exits "proxy" 0 $?; tree "proxy" other
+
 # -- other content than the list says
 cp hub/acme/other/resolve/$commit/config.json kept; echo '{"a": 2}' >hub/acme/other/resolve/$commit/config.json
 rm -rf store/fetched/hub/models/acme/other

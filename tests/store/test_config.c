@@ -31,6 +31,8 @@ static void wrong(void **state)
     expect("{\"level\": \"3\"}", "level");
     expect("{\"block\": 1}", "block");
     expect("{\"hot\": \"here\"}", "'hot' must be an absolute path, not 'here'");
+    expect("{\"fetch_tries\": 0}", "fetch_tries");
+    expect("{\"fetch_silence\": 0.5}", "fetch_silence");
     expect("[3]", "is not a JSON object");
     expect("level: 3", "not valid JSON");
     expect("", "not valid JSON");
