@@ -36,11 +36,12 @@ static int run(const struct cmd_args *a)
     return list ? cmd_print_json(json_pack("{s:o}", "pins", list)) : 0;
 }
 
-const struct cmd cmd_cache_pins = {.name = "cache pins",
-                                   .group = "The store",
-                                   .doc = "List the pins: name, how many results, since when, of what.",
-                                   .args = (const struct arg[]){{0}},
-                                   .opts = opts,
-                                   .examples =
-                                       (const struct example[]){{"weft cache pins", "what is kept"}, {0}},
-                                   .run = run};
+const struct cmd cmd_cache_pins = {
+    .name = "cache pins",
+    .group = "The store",
+    .doc = "List the pins: name, how many results, since when, of what.",
+    .details = "What a pin names is not removed, whatever room is needed, until 'weft cache unpin'.",
+    .args = (const struct arg[]){{0}},
+    .opts = opts,
+    .examples = (const struct example[]){{"weft cache pins", "what is kept"}, {0}},
+    .run = run};
