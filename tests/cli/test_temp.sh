@@ -50,6 +50,14 @@ try run fails.yaml --set word=three --json; exits failed 1
 try export first three.out; exits failed 0
 printf 'three\n' | same failed three.out/f
 
+# A pin keeps it.
+try run exp.yaml --set word=pinned --target first --json; exits pinned 0
+"$WEFT" cache pin "$(python3 -c 'import json; print(json.load(open("out"))["run"])')" --name kept >pin.out || wrong pinned "cannot pin"
+try run exp.yaml --set word=pinned; exits pinned 0
+try export first pinned.out; exits pinned 0
+printf 'pinned\n' | same pinned pinned.out/f
+"$WEFT" cache unpin kept
+
 # A task of the same key that is not temporary keeps it.
 sed 's/^  third/  twin: { uses: command, with: { argv: ["sh", "-c", "echo ${word} >$WEFT_OUT_A\/f"] }, outputs: { a: files } }\n&/' exp.yaml >twin.yaml
 try run twin.yaml --set word=four --json; exits twin 0
