@@ -73,6 +73,7 @@ start() {
 start
 HF_ENDPOINT=http://127.0.0.1:$port; export HF_ENDPOINT
 settings() { mkdir -p store; echo "{\"fetch_tries\": $1, \"fetch_silence\": 1}" >store/config; }
+gone() { ! alive "$1"; } # PID
 asked() { cat web/log; : >web/log; }
 tree() { diff -r "$(cat out)" hub/acme/$2/resolve/$commit >diff || wrong "$1" "another tree"; } # NAME REPOSITORY
 
@@ -126,8 +127,10 @@ settings 20
 grown() { [ "$(find store/fetched/hub/models/acme/slow/$commit/parts -size +200k 2>/dev/null | wc -l)" -gt 0 ]; }
 "$WEFT" fetch hf://acme/slow >out 2>err & fetching=$!
 wait_until 20 grown || wrong "dies" "does not begin"
-asked >log; kill -KILL $(children $server); kill -KILL $server; wait $server 2>/dev/null; rm -f web/pid
-sleep 0.3; start
+asked >log; kill -STOP $server; workers=$(children $server) # a master at work would start others
+kill -KILL $workers $server; wait $server 2>/dev/null; rm -f web/pid
+for worker in $workers; do wait_until 10 gone "$worker" || wrong "dies" "a worker of nginx lives on"; done
+start
 wait $fetching; exits "dies" 0 $?; tree "dies" slow
 asked >log; grep -q "^$cdn 206 /acme/slow/.* \"bytes=[1-9][0-9]*-\" " log || wrong "dies" "begins anew"
 
