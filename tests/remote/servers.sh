@@ -105,15 +105,19 @@ s3_verifier_start() { # DIR
     wait_for_port "$2" "$(cat "$1/pid")" || { cat "$1/verifier.log" >&2; server_stop "$1"; return 1; }
 }
 
-S3RVER=3.7.1 # of npm; it does not look at signatures
+# Of npm, at the versions and digests of s3rver/package-lock.json; it does not look at signatures.
 s3rver_start() { # DIR [FOLDER it is installed in, and kept]
     command -v npm >/dev/null && command -v node >/dev/null || { echo "node and npm are not installed" >&2; return 1; }
     where_=${2:-$remote_tests/../../build/s3rver}
     main_=$where_/node_modules/s3rver/bin/s3rver.js
     if [ ! -e "$main_" ]; then
-        mkdir -p "$where_"
-        timeout 120 npm install --silent --no-audit --no-fund --prefix "$where_" "s3rver@$S3RVER" >"$where_/npm.log" 2>&1 &&
-            [ -e "$main_" ] || { echo "s3rver $S3RVER cannot be installed by npm" >&2; return 1; }
+        rm -rf "$where_"; mkdir -p "$where_"; cp "$remote_tests"/s3rver/package*.json "$where_"
+        (cd "$where_" && timeout 120 npm ci --no-audit --no-fund --ignore-scripts --fetch-retries=0 --fetch-timeout=20000) \
+            >"$where_/npm.log" 2>&1 && [ -e "$main_" ] || {
+            echo "npm cannot get s3rver: $(grep -m 1 'npm error' "$where_/npm.log")" >&2
+            rm -rf "$where_"
+            return 1
+        }
     fi
     S3_BUCKET=weft-test S3_ACCESS_KEY=S3RVER S3_SECRET_KEY=S3RVER S3_TOKEN=
     mkdir -p "$1/data"
