@@ -71,6 +71,7 @@ $(FAULTY): $(OBJ)/tests/fault/faulty.o $(OBJ)/tests/fault/power.o $(OBJ)/libweft
 tests: $(TEST_BIN) $(FAULTY) all
 
 test: deps
+	@sh tests/nginx.sh build/nginx
 	@$(MAKE) --no-print-directory lint tests
 	@sh tests/run.sh $(OBJ)
 	@$(MAKE) --no-print-directory check-san

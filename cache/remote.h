@@ -34,13 +34,15 @@ const char *remote_url(const struct remote *r);
 void remote_close(struct remote *r, double seconds);
 /* Ask for the record of a key and what it names, as far as it is not here. Answered once, in any order. */
 void remote_want(struct remote *r, const struct digest *key);
-/* Readable as long as remote_next has something. */
+/* Readable as long as remote_next has something to do. */
 int remote_fd(const struct remote *r);
 struct remote_answer {
     struct digest key;
     bool hit;          /* the record and its objects are in the store now, and in use by this process */
     char warning[512]; /* at most once, when the tier has trouble; "": none. key is zero then */
 };
+/* The next answer; false: there is none yet. Makes room within the store's limit for what is to be fetched,
+ * so it is called whenever the descriptor is readable, by the thread that uses the store. */
 bool remote_next(struct remote *r, struct remote_answer *ret);
 /* Upload a record of the store and what it names, those first; what the server has already is not sent. Never
  * answered. */

@@ -2,7 +2,7 @@
 # weft fetch from a real web server: nginx plays the hub on one port and the host that large files come from on another;
 # ranges, redirects, tokens, TLS, 401, 404, 429, wrong content, silence, and a server that dies in the middle.
 . "$(dirname "$0")/lib.sh"
-nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || { echo "nginx is not installed"; exit 77; }
+nginx=$(PATH=$PATH:/usr/sbin:/sbin:$here/../../build/nginx/usr/sbin command -v nginx) || { echo "nginx is not installed"; exit 77; }
 unset HF_TOKEN http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY SSL_CERT_FILE
 server=
 trap 'stop; rm -rf "$tmp"' EXIT

@@ -69,8 +69,9 @@ http {
 END
 }
 nginx_start() { # DIR
+    PATH=$PATH:/usr/sbin:$(cd "$remote_tests/../.." && pwd)/build/nginx/usr/sbin # see tests/nginx.sh
     for needed_ in nginx openssl python3; do
-        PATH=$PATH:/usr/sbin command -v $needed_ >/dev/null || { echo "$needed_ is not installed" >&2; return 1; }
+        command -v $needed_ >/dev/null || { echo "$needed_ is not installed" >&2; return 1; }
     done
     mkdir -p "$1/root/open" "$1/root/private" "$1/root/full" "$1/tmp" "$1/body"
     nginx_certificates "$1" || return 1
@@ -80,7 +81,7 @@ nginx_start() { # DIR
         # shellcheck disable=SC2046
         set -- "$1" $(free_ports 2)
         nginx_config "$1" "$2" "$3" >"$1/nginx.conf"
-        PATH=$PATH:/usr/sbin nginx -p "$1" -c "$1/nginx.conf" -e "$1/error.log" 2>"$1/nginx.log" &
+        nginx -p "$1" -c "$1/nginx.conf" -e "$1/error.log" 2>"$1/nginx.log" &
         echo $! >"$1/pid"
         if wait_for_port "$2" "$(cat "$1/pid")"; then
             NGINX_HTTP=http://127.0.0.1:$2 NGINX_HTTPS=https://127.0.0.1:$3
@@ -105,15 +106,19 @@ s3_verifier_start() { # DIR
     wait_for_port "$2" "$(cat "$1/pid")" || { cat "$1/verifier.log" >&2; server_stop "$1"; return 1; }
 }
 
-S3RVER=3.7.1 # of npm; it does not look at signatures
+# Of npm, at the versions and digests of s3rver/package-lock.json; it does not look at signatures.
 s3rver_start() { # DIR [FOLDER it is installed in, and kept]
     command -v npm >/dev/null && command -v node >/dev/null || { echo "node and npm are not installed" >&2; return 1; }
     where_=${2:-$remote_tests/../../build/s3rver}
     main_=$where_/node_modules/s3rver/bin/s3rver.js
     if [ ! -e "$main_" ]; then
-        mkdir -p "$where_"
-        timeout 120 npm install --silent --no-audit --no-fund --prefix "$where_" "s3rver@$S3RVER" >"$where_/npm.log" 2>&1 &&
-            [ -e "$main_" ] || { echo "s3rver $S3RVER cannot be installed by npm" >&2; return 1; }
+        rm -rf "$where_"; mkdir -p "$where_"; cp "$remote_tests"/s3rver/package*.json "$where_"
+        (cd "$where_" && timeout 120 npm ci --no-audit --no-fund --ignore-scripts --fetch-retries=0 --fetch-timeout=20000) \
+            >"$where_/npm.log" 2>&1 && [ -e "$main_" ] || {
+            echo "npm cannot get s3rver: $(grep -m 1 'npm error' "$where_/npm.log")" >&2
+            rm -rf "$where_"
+            return 1
+        }
     fi
     S3_BUCKET=weft-test S3_ACCESS_KEY=S3RVER S3_SECRET_KEY=S3RVER S3_TOKEN=
     mkdir -p "$1/data"
