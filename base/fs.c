@@ -85,6 +85,12 @@ int fs_sync(int fd)
     return rc;
 }
 
+int fs_close(int fd)
+{
+    int rc = fs->close(fd);
+    return rc != 0 && errno == EINTR ? 0 : rc; /* it is closed all the same */
+}
+
 DIR *fs_opendir(const char *path)
 {
     int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
@@ -211,7 +217,7 @@ static bool write_new(const char *path, const void *p, size_t n, bool sync, stru
     bool ok = fs_write_all(fd, p, n, path, err);
     if (ok && sync && fs_sync(fd) != 0)
         ok = error_errno(err, "cannot sync '%s'", path);
-    if (fs->close(fd) != 0 && ok && errno != EINTR)
+    if (fs_close(fd) != 0 && ok)
         ok = error_errno(err, "cannot close '%s'", path);
     return ok;
 }

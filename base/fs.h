@@ -44,9 +44,10 @@ static inline void map_auto(struct map *m)
     map_done(m);
 }
 
-/* open and fsync of the table, without their EINTR. */
+/* open, fsync and close of the table, without their EINTR. */
 int fs_open(const char *path, int flags, mode_t mode);
 int fs_sync(int fd);
+int fs_close(int fd);
 /* opendir, by the open of the table; NULL with errno. */
 DIR *fs_opendir(const char *path);
 /* What names this start of the machine: files made before the last one may have lost what was never synced.

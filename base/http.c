@@ -337,7 +337,7 @@ static void finish(struct http_transfer *t, bool ok)
     h->left--;
     t->reply.ok = ok;
     t->reply.size = http_is(t, "GET") ? t->at : t->total;
-    if (t->fd >= 0 && fs->close(t->fd) != 0 && errno != EINTR && ok && t->q.to_file) {
+    if (t->fd >= 0 && fs_close(t->fd) != 0 && ok && t->q.to_file) {
         error_errno(&t->reply.err, "cannot close '%s'", t->q.to_file);
         t->reply.ok = false;
     }

@@ -73,7 +73,7 @@ static bool sync_file(const char *path, struct error *err)
     bool ok = fd >= 0 && fs_sync(fd) == 0;
     if (!ok)
         error_errno(err, "cannot sync '%s'", path);
-    if (fd >= 0 && fs->close(fd) != 0 && errno != EINTR && ok)
+    if (fd >= 0 && fs_close(fd) != 0 && ok)
         ok = error_errno(err, "cannot close '%s'", path);
     return ok;
 }

@@ -252,7 +252,7 @@ bool store_hot_clone(struct store *s, const struct digest *d, int64_t size, cons
     if (from >= 0)
         fs->close(from);
     if (fd >= 0)
-        ok = fs->close(fd) == 0 && ok;
+        ok = fs_close(fd) == 0 && ok;
     if (fd >= 0 && !ok)
         fs->unlink(to);
     return ok;

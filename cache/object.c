@@ -151,7 +151,7 @@ bool store_get_file(struct store *s, const struct digest *d, int64_t size, const
         return error_errno(err, "cannot create '%s'", to);
     const char *why = NULL;
     bool ok = unpack(s, &from, d, size, &out, &why, err);
-    if (fs->close(out.fd) != 0 && ok && errno != EINTR)
+    if (fs_close(out.fd) != 0 && ok)
         ok = error_errno(err, "cannot close '%s'", to);
     if (!ok)
         fs->unlink(to);

@@ -228,6 +228,13 @@ bool store_get_record(struct store *s, const struct digest *key, struct record *
     return true;
 }
 
+void store_reject(struct store *s, const struct digest *key)
+{
+    AUTO(mem) char *path = store_file(s, "records", key);
+    if (!commit_waits(s->commit, COMMIT_RECORD, key) || store_flush(s, NULL))
+        store_quarantine(s, path, "record", key);
+}
+
 bool store_record_complete(struct store *s, const struct record *r)
 {
     for (size_t i = 0; i < r->n; i++)

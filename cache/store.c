@@ -264,7 +264,7 @@ bool store_rename(const char *from, const char *to, struct error *err)
 bool store_commit(bool ok, int fd, const char *temp, const char *to, struct error *err)
 {
     ok = ok && (fs_sync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
-    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    ok = (fs_close(fd) == 0 || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
     ok = ok && store_rename(temp, to, err);
     if (!ok)
         fs->unlink(temp);
@@ -274,7 +274,7 @@ bool store_commit(bool ok, int fd, const char *temp, const char *to, struct erro
 /* Close what was written; when that or the writing failed nothing of it is left. */
 static bool end_file(bool ok, int fd, const char *temp, struct error *err)
 {
-    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    ok = (fs_close(fd) == 0 || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
     if (!ok)
         fs->unlink(temp);
     return ok;
@@ -344,7 +344,7 @@ bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t
     if (out.fd < 0)
         return error_errno(err, "cannot create '%s'", to);
     bool ok = frame_read(from, &out, size, d, why, err);
-    if (fs->close(out.fd) != 0 && ok && errno != EINTR)
+    if (fs_close(out.fd) != 0 && ok)
         ok = error_errno(err, "cannot close '%s'", to);
     if (!ok)
         fs->unlink(to);

@@ -97,6 +97,8 @@ enum store_state {
  * damaged, the latter quarantined). Does not look at the objects. */
 bool store_get_record(struct store *s, const struct digest *key, struct record **ret,
                       struct error *err) MUST_CHECK;
+/* The record of this key cannot be what such a task makes: out of the way, to quarantine. */
+void store_reject(struct store *s, const struct digest *key);
 /* All objects that r needs are there and its imports unchanged by stat. */
 bool store_record_complete(struct store *s, const struct record *r);
 void record_free(struct record *r);

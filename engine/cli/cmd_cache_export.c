@@ -101,7 +101,7 @@ static bool write_file(struct export *x, const char *path, struct error *err)
         return error_errno(err, "cannot create '%s'", temp);
     bool ok = write_to(x, fd, temp, err);
     ok = ok && (fs_sync(fd) == 0 || error_errno(err, "cannot sync '%s'", temp));
-    ok = (fs->close(fd) == 0 || errno == EINTR || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    ok = (fs_close(fd) == 0 || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
     ok = ok && (fs->rename(temp, path) == 0 || error_errno(err, "cannot rename to '%s'", path));
     if (!ok)
         fs->unlink(temp);

@@ -122,6 +122,15 @@ enum resolution resolve(struct resolver *r, const struct task *t, struct error *
     return x->freed ? RESOLVE_FREED : x->entry ? RESOLVE_HIT : RESOLVE_MISS;
 }
 
+/* One that came from elsewhere may be well-formed, and not what such a stage makes. */
+static bool has_outputs(const struct record *r, const struct task *t)
+{
+    bool all = true;
+    for (int i = 0; i < stage_port_count(t->stage->outputs); i++)
+        all = all && record_find_output(r, t->stage->outputs[i].name);
+    return all;
+}
+
 enum resolution resolve_whole(struct resolver *r, const struct task *t, struct error *err)
 {
     struct resolved *x = &r->task[t->index];
@@ -134,8 +143,12 @@ enum resolution resolve_whole(struct resolver *r, const struct task *t, struct e
             error_context(err, "task '%s'", t->name);
             return RESOLVE_ERROR;
         }
-        if (x->record)
+        if (x->record && has_outputs(x->record, t))
             return found;
+        if (x->record)
+            store_reject(r->store, &x->key);
+        record_free(x->record);
+        x->record = NULL;
     }
     x->entry = NULL;
     x->lost = true;

@@ -213,7 +213,7 @@ bool archive_pack(const char *path, struct archive_item **item, size_t n, const 
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", to);
     bool ok = pack_into(fd, path, item, n, to, err);
-    if (fs->close(fd) && ok)
+    if (fs_close(fd) != 0 && ok)
         return error_errno(err, "cannot write '%s'", to);
     return ok;
 }

@@ -92,7 +92,7 @@ static bool write_all(const struct safetensors_writer *w, const char *path, stru
     bool ok = fs_write_all(fd, header.data, header.len, path, err);
     for (size_t i = 0; ok && i < w->n; i++)
         ok = fs_write_all(fd, w->tensor[i].data, (size_t)bytes_of(&w->tensor[i]), path, err);
-    if (fs->close(fd) && ok)
+    if (fs_close(fd) != 0 && ok)
         return error_errno(err, "cannot write '%s'", path);
     return ok;
 }

@@ -90,7 +90,7 @@ static bool synthetic_run(struct stage_context *ctx, struct error *err)
         return error_errno(err, "cannot create '%s'", source);
     struct dataset_writer *w = dataset_writer_new(ctx->outputs[0]);
     bool ok = write_all(ctx, fd, w, err);
-    if (fs->close(fd) && ok)
+    if (fs_close(fd) != 0 && ok)
         ok = error_errno(err, "cannot write '%s'", source);
     if (!ok) {
         dataset_writer_free(w);

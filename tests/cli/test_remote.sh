@@ -86,6 +86,22 @@ run heal --remote "$url"; exits heal 0
 outputs | same heal wanted
 [ -z "$(grep -l spoilt server/kept/cache/cas/*)" ] || wrong heal "the server's object is still spoilt"
 
+# Whoever writes there may lie about what a key makes; a record without the outputs that its stage has is a miss.
+check forge <<'P'
+import hashlib, json, os
+keys = [t["key"] for t in json.load(open("two.json"))["tasks"] if t["task"] == "features"]
+path = "server/kept/cache/ac/" + keys[0]
+record = json.load(open(path))
+del record["sha256"]
+for out in record["outputs"]: out["port"] += "x"
+record["seconds"] = 1.5
+record["sha256"] = hashlib.sha256(json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+with open(path, "w") as f: json.dump(record, f, indent=2, sort_keys=True, ensure_ascii=False)
+P
+run forged --remote "$url"; exits forged 0
+outputs | same forged wanted
+[ "$(count hit)" = 7 ] || wrong forged "$(count hit) hits, wanted 7: all but features"
+
 # -- modes
 run reader --remote "$url"; exits reader 0; mkdir -p reader
 echo '{"remote": "'"$url"'", "remote_mode": "read"}' >reader/config

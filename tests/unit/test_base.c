@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/size.h"
 #include "tests/test.h"
+#include <errno.h>
 #include <math.h>
 
 static void errors(void **state)
@@ -243,12 +244,35 @@ static void sizes(void **state)
     assert_int_equal(err.code, ERROR_INPUT);
 }
 
+/* A close that is interrupted has closed the file. */
+static int interrupted_close(int fd)
+{
+    close(fd);
+    errno = EINTR;
+    return -1;
+}
+
+static void interrupted(void **state)
+{
+    struct fs_ops ops = fs_real;
+    struct error err = {0};
+    char path[] = "/tmp/weft-base-XXXXXX";
+    int fd = mkstemp(path);
+    ops.close = interrupted_close;
+    fs = &ops;
+    assert_int_equal(fs_close(fd), 0);
+    assert_true(fs_write_file(path, "x", 1, &err));
+    fs = &fs_real;
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),  cmocka_unit_test(arenas), cmocka_unit_test(random_numbers),
-        cmocka_unit_test(hashes),  cmocka_unit_test(files),  cmocka_unit_test(params),
-        cmocka_unit_test(schemas), cmocka_unit_test(json),   cmocka_unit_test(sizes),
+        cmocka_unit_test(errors),      cmocka_unit_test(arenas), cmocka_unit_test(random_numbers),
+        cmocka_unit_test(hashes),      cmocka_unit_test(files),  cmocka_unit_test(params),
+        cmocka_unit_test(schemas),     cmocka_unit_test(json),   cmocka_unit_test(sizes),
+        cmocka_unit_test(interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
