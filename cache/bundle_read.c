@@ -217,20 +217,6 @@ static enum copied copy_data(struct reader *r, int fd, const char *path, struct 
     return rc == ARCHIVE_EOF ? COPIED : CUT;
 }
 
-/* Is the file object d? False with *why: no. */
-static bool is_object(struct store *s, const struct frame_file *f, const struct digest *d, const char **why,
-                      struct error *err)
-{
-    struct pack_info i;
-    if (!pack_open(f, &i, why, err))
-        return false;
-    if (!digest_equal(&i.digest, d)) {
-        *why = "of another digest";
-        return false;
-    }
-    return pack_read(f, NULL, i.size, d, (int)s->config.threads, why, err);
-}
-
 /* Is what comes next object d, whole? *ret_why or *ret_cut: no. False: it could not be written. */
 static bool fill_object(struct reader *r, const struct frame_file *f, const struct digest *d,
                         const char **ret_why, bool *ret_cut, struct error *err)
@@ -238,7 +224,8 @@ static bool fill_object(struct reader *r, const struct frame_file *f, const stru
     enum copied copied = copy_data(r, f->fd, f->path, err);
     *ret_why = NULL;
     *ret_cut = copied == CUT;
-    return copied == CUT || (copied == COPIED && (is_object(r->s, f, d, ret_why, err) || *ret_why));
+    return copied == CUT ||
+           (copied == COPIED && (pack_check(f, d, (int)r->s->config.threads, ret_why, err) || *ret_why));
 }
 
 /* Room is made only now: for what claims to be large, and is not, nothing has to go. */
