@@ -329,7 +329,8 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
         bool picked = false;
         for (; !b->stopping && plan_pick(b->plan, &task, &cores); picked = true)
             start(b, task, cores);
-        bool waits = (b->n_elsewhere > 0 || b->n_asked > 0) && !b->stopping && !picked;
+        bool waits = (b->n_elsewhere > 0 || b->n_asked > 0) && !b->stopping && !picked &&
+                     !plan_finished(b->plan); /* what is waited for may have been skipped */
         if (b->n_running > 0 || waits) {
             if (!wait_for_workers(b, fds, err))
                 return false;
