@@ -113,13 +113,12 @@ static bool stored_size(const struct frame_file *from, int64_t *ret, struct erro
     return true;
 }
 
-static bool check_seal(int from, struct writer *w, const char **why, struct error *err)
+static bool check_seal(int from, const uint8_t want[SEAL], const char **why, struct error *err)
 {
-    uint8_t want[SEAL], have[SEAL];
+    uint8_t have[SEAL];
     ssize_t n = frame_read_full(from, have, SEAL);
     if (n < 0)
         return error_errno(err, "cannot read an object");
-    make_seal(w, want);
     if (n < SEAL || memcmp(want, have, SEAL) != 0)
         *why = "it is not as it was written";
     return !*why;
@@ -185,14 +184,16 @@ bool frame_read(const struct frame_file *from, const struct frame_file *to, int6
     AUTO(mem) char *out = xmalloc(CHUNK);
     struct writer w = {.fd = to ? to->fd : -1, .path = to ? to->path : NULL, .out = out};
     int64_t stored = 0;
+    uint8_t seal[SEAL];
     struct hasher h;
     struct digest got;
     *why = NULL;
     hasher_init(&h);
     hasher_init(&w.stored);
-    bool ok = stored_size(from, &stored, err) && decompress(from->fd, stored, &w, size, &h, why, err) &&
-              check_seal(from->fd, &w, why, err);
+    bool ok = stored_size(from, &stored, err) && decompress(from->fd, stored, &w, size, &h, why, err);
     hasher_finish(&h, &got);
+    make_seal(&w, seal);
+    ok = ok && check_seal(from->fd, seal, why, err);
     if (ok && !digest_equal(&got, want))
         *why = "content does not match its digest";
     return ok && !*why;
