@@ -23,9 +23,10 @@ static bool read_entry(struct store *s, const struct digest *key, const struct s
                        const struct index_entry **ret, struct error *err)
 {
     struct record *r;
-    if (!store_get_record(s, key, &r, err))
+    uint64_t sum;
+    if (!record_read(s, key, NULL, &r, &sum, err))
         return false;
-    *ret = r ? index_add(store_index(s), r, st, !is_young(st)) : NULL;
+    *ret = r ? index_add(store_index(s), r, st, sum, !is_young(st)) : NULL;
     record_free(r);
     return true;
 }

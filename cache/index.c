@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define MAGIC      0x32786677u /* "wfx2": another number when the format changes */
+#define MAGIC      0x33786677u /* "wfx3": another number when the format changes */
 #define ALIGN      8 /* entries begin at multiples of it, so that a search for the next one is quick */
 #define FLUSH      ((size_t)64 << 10)
 #define LENGTH_MAX ((uint32_t)1 << 30)
@@ -140,7 +140,7 @@ static struct digest tree_of(const struct record_output *o)
 }
 
 /* The entry of r in *out, which is empty. */
-static void make_entry(const struct record *r, const struct stat *st, struct buf *out)
+static void make_entry(const struct record *r, const struct stat *st, uint64_t sum, struct buf *out)
 {
     struct index_entry e = {.magic = MAGIC,
                             .key = r->key,
@@ -151,7 +151,8 @@ static void make_entry(const struct record *r, const struct stat *st, struct buf
                             .peak_rss = r->peak_rss,
                             .threads = r->threads,
                             .outputs = (uint32_t)r->n,
-                            .flags = r->freed ? INDEX_FREED : 0};
+                            .flags = r->freed ? INDEX_FREED : 0,
+                            .sum = sum};
     buf_add(out, &e, sizeof e);
     for (size_t i = 0; i < r->n; i++) {
         struct digest tree = tree_of(&r->output[i]);
@@ -279,11 +280,20 @@ static void flush(struct index *ix)
     buf_clear(&ix->fresh);
 }
 
+uint64_t index_sum(const char *text, size_t n)
+{
+    struct digest d;
+    uint64_t sum;
+    hash_bytes(text, n, &d);
+    memcpy(&sum, d.byte, sizeof sum);
+    return sum;
+}
+
 const struct index_entry *index_add(struct index *ix, const struct record *r, const struct stat *st,
-                                    bool keep)
+                                    uint64_t sum, bool keep)
 {
     AUTO(buf) struct buf b = {0};
-    make_entry(r, st, &b);
+    make_entry(r, st, sum, &b);
     struct index_entry *e = arena_alloc(&ix->arena, b.len);
     memcpy(e, b.data, b.len);
     if (!keep)

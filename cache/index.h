@@ -21,6 +21,7 @@ struct index_entry { /* as in the file; after it: digests of outputs, objects, i
     int32_t threads;
     uint32_t outputs, objects, imports, flags;
     uint32_t unused;
+    uint64_t sum; /* of the text of the record's file: index_sum */
 };
 enum { INDEX_FREED = 1 };
 struct record_summary { /* an entry spelled out; what it points to lives as long as the store */
@@ -44,10 +45,11 @@ struct index;
 struct index *index_open(const char *path);          /* reads the file; never NULL */
 void index_close(struct index *ix, struct store *s); /* appends what is new; NULL is fine */
 const struct index_entry *index_get(const struct index *ix, const struct digest *key); /* NULL: not there */
-/* A record that was read from, or written to, the file with this stat. keep: also for later, and for others.
- */
+uint64_t index_sum(const char *text, size_t n);
+/* A record that was read from, or written to, the file with this stat and text. keep: also for later, and for
+ * others. */
 const struct index_entry *index_add(struct index *ix, const struct record *r, const struct stat *st,
-                                    bool keep);
+                                    uint64_t sum, bool keep);
 /* The record of a key was removed: its entry is of no use any more. */
 void index_gone(struct index *ix);
 /* Is this still the file that e was made from? */

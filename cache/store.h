@@ -110,6 +110,9 @@ bool store_each_record(struct store *s, bool (*see)(void *arg, const struct reco
  * unless HIT or FREED. A damaged record is quarantined and a miss. */
 bool store_look_up(struct store *s, const struct digest *key, const struct index_entry **ret,
                    enum store_state *state, struct error *err) MUST_CHECK;
+/* The record of what was found, as store_get_record. */
+bool store_get_found(struct store *s, const struct index_entry *e, struct record **ret,
+                     struct error *err) MUST_CHECK;
 /* A result was of use now: what is not goes first when room is needed. */
 void store_touch(struct store *s, const struct digest *key);
 /* Let the objects of these results go, but those that others need; their records stay. */

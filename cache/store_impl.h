@@ -62,6 +62,10 @@ bool store_unpack(const struct frame_file *from, const struct digest *d, int64_t
 void store_seal(json_t *j);
 /* Takes the seal off; false: it is not there or not right. */
 bool store_unseal(json_t *j) MUST_CHECK;
+/* As store_get_record, with the sum of its text; one that is as `known` says (may be NULL) is believed
+ * without looking at its seal. */
+bool record_read(struct store *s, const struct digest *key, const uint64_t *known, struct record **ret,
+                 uint64_t *ret_sum, struct error *err) MUST_CHECK;
 /* NULL when the text is no intact record. */
 struct record *record_parse(const char *text, size_t n);
 /* Byte for byte? A seal holds for the values; a digit too many, say, that changes none is a flipped bit all

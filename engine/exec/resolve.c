@@ -90,7 +90,7 @@ char *resolve_text(const struct resolver *r, const struct task *t, struct error 
 const struct record *resolve_record(struct resolver *r, const struct task *t)
 {
     struct resolved *x = &r->task[t->index];
-    if (!x->record && x->entry && !store_get_record(r->store, &x->key, &x->record, NULL))
+    if (!x->record && x->entry && !store_get_found(r->store, x->entry, &x->record, NULL))
         x->record = NULL;
     return x->record;
 }
@@ -139,7 +139,7 @@ enum resolution resolve_whole(struct resolver *r, const struct task *t, struct e
         found = resolve(r, t, err);
         if (found != RESOLVE_HIT && found != RESOLVE_FREED)
             return found;
-        if (!store_get_record(r->store, &x->key, &x->record, err)) {
+        if (!store_get_found(r->store, x->entry, &x->record, err)) {
             error_context(err, "task '%s'", t->name);
             return RESOLVE_ERROR;
         }

@@ -63,7 +63,7 @@ static bool hit(struct store *s, const struct digest *key, struct error *err)
     if (state != STORE_HIT)
         return error_set(err, NULL, ERROR_DAMAGE, "no hit");
     store_touch(s, key);
-    if (!store_get_record(s, key, &r, err))
+    if (!store_get_found(s, e, &r, err))
         return false;
     record_free(r);
     return true;
