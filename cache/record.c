@@ -231,12 +231,16 @@ bool record_read(struct store *s, const struct digest *key, const uint64_t *know
     if (commit_waits(s->commit, COMMIT_RECORD, key) && !store_flush(s, err))
         return false;
     AUTO(mem) char *path = store_file(s, "records", key);
-    if (!fs_exists(path))
-        return true;
     AUTO(mem) char *text = NULL;
+    struct error why = {0};
     size_t n;
-    if (!fs_read_file_unnoticed(path, &text, &n, err))
+    if (!fs_read_file_unnoticed(path, &text, &n, &why)) {
+        if (!fs_exists(path))
+            return true;
+        if (err)
+            *err = why;
         return false;
+    }
     *ret_sum = index_sum(text, n);
     struct record *r = parse(text, n, known && *known == *ret_sum);
     if (r && digest_equal(&r->key, key)) {

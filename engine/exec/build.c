@@ -293,6 +293,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     int own = n;
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = tier_fd(b), .events = POLLIN};
+    runlog_flush(b->log);
     int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), flight_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);

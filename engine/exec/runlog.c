@@ -13,11 +13,13 @@
 #include <time.h>
 
 #define NAME_LONGEST 200
+#define PENDING      65536 /* bytes of events that wait, at most */
 
 struct runlog {
     char *store, *id;
     int fd;
     bool torn; /* the last line may have no end */
+    struct buf pending;
 };
 
 static void time_text(const char *format, char *out, size_t n)
@@ -83,6 +85,8 @@ void runlog_close(struct runlog *l)
 {
     if (!l)
         return;
+    runlog_flush(l);
+    buf_done(&l->pending);
     if (l->fd >= 0)
         fs->close(l->fd);
     free(l->store);
@@ -95,7 +99,14 @@ const char *runlog_id(const struct runlog *l)
     return l->id;
 }
 
-void runlog_event(struct runlog *l, json_t *event)
+void runlog_flush(struct runlog *l)
+{
+    if (l->fd >= 0 && l->pending.len)
+        l->torn = !fs_write_all(l->fd, l->pending.data, l->pending.len, "events.jsonl", NULL);
+    l->pending.len = 0;
+}
+
+void runlog_event_soon(struct runlog *l, json_t *event)
 {
     AUTO_JSON owned = event;
     char when[32];
@@ -104,8 +115,18 @@ void runlog_event(struct runlog *l, json_t *event)
         return;
     json_object_set_new(owned, "time", json_string(when));
     AUTO(mem) char *text = json_text(owned, false);
-    AUTO(mem) char *line = xprintf("%s%s\n", l->torn ? "\n" : "", text);
-    l->torn = !fs_write_all(l->fd, line, strlen(line), "events.jsonl", NULL);
+    if (l->torn && !l->pending.len)
+        buf_putc(&l->pending, '\n');
+    buf_puts(&l->pending, text);
+    buf_putc(&l->pending, '\n');
+    if (l->pending.len > PENDING)
+        runlog_flush(l);
+}
+
+void runlog_event(struct runlog *l, json_t *event)
+{
+    runlog_event_soon(l, event);
+    runlog_flush(l);
 }
 
 char *runlog_path(const char *store, const char *id, const char *task)

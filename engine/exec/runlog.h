@@ -12,6 +12,9 @@ void runlog_close(struct runlog *l);
 const char *runlog_id(const struct runlog *l);
 /* Append one event, with a "time" added; drops the reference. A full disk costs the line, not the run. */
 void runlog_event(struct runlog *l, json_t *event);
+/* The same, written with the next one or by runlog_flush. */
+void runlog_event_soon(struct runlog *l, json_t *event);
+void runlog_flush(struct runlog *l);
 /* Path of a task's log in this run; malloc'd. */
 char *runlog_task_log(const struct runlog *l, const char *task);
 
