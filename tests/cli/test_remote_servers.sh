@@ -16,6 +16,19 @@ with() { # NAME VARIABLE=VALUE...
     ran=$((ran + 1)); echo "$name"
     timeout 300 env "$@" "$program" >out 2>err || wrong "$name" "exit $?"
 }
+# Two engines with stores of their own: what the first computed of public data, the second has.
+share() { # NAME URL VARIABLE=VALUE...
+    name="$1, shared" url=$2; shift 2
+    ran=$((ran + 1)); echo "$name"
+    for store in one two; do
+        env "$@" "$WEFT" run "$here/tiny.yaml" --json --remote "$url" --store "share/$store" >out 2>err || wrong "$name" "exit $?"
+        python3 -c 'import json
+for t in json.load(open("out"))["tasks"]: print(t["task"], t["key"], sorted(t["outputs"].items()))' >"share.$store"
+    done
+    grep -q ": 8 hits, 0 uploads; .* received, 0 B sent$" err || wrong "$name" "the second has not 8 hits"
+    cmp -s share.one share.two || wrong "$name" "they differ"
+    rm -rf share
+}
 
 # -- nginx
 missing=
@@ -30,6 +43,8 @@ if [ -z "$missing" ]; then
     with "wrong password" WEFT_TEST_REMOTE="$NGINX_HTTP/private" WEFT_TEST_REFUSED=401 "$user" WEFT_REMOTE_PASSWORD=sesame
     with "wrong token" WEFT_TEST_REMOTE="$NGINX_HTTP/private" WEFT_TEST_REFUSED=401 WEFT_REMOTE_TOKEN=sesame
     with "TLS" WEFT_TEST_REMOTE="$NGINX_HTTPS/private/d" "$user" "$password" "$ca"
+    share "open" "$NGINX_HTTP/open/share"
+    share "TLS and password" "$NGINX_HTTPS/private/share" "$user" "$password" "$ca"
     for variable in CURL_CA_BUNDLE SSL_CERT_FILE; do
         with "$variable" WEFT_TEST_REMOTE="$NGINX_HTTPS/open/$variable" "$variable=$NGINX_CA"
     done
@@ -52,8 +67,13 @@ s3() { # NAME VARIABLE=VALUE...: by the S3_* of the server
     with "$name" WEFT_TEST_REMOTE="s3://$S3_BUCKET/some/prefix" WEFT_S3_ENDPOINT="$S3_ENDPOINT" AWS_REGION=us-east-1 \
         AWS_ACCESS_KEY_ID="$S3_ACCESS_KEY" AWS_SECRET_ACCESS_KEY="$S3_SECRET_KEY" AWS_SESSION_TOKEN="$S3_TOKEN" "$@"
 }
+s3_share() { # NAME
+    share "$1" "s3://$S3_BUCKET/share" WEFT_S3_ENDPOINT="$S3_ENDPOINT" AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID="$S3_ACCESS_KEY" \
+        AWS_SECRET_ACCESS_KEY="$S3_SECRET_KEY" AWS_SESSION_TOKEN="$S3_TOKEN"
+}
 if s3_verifier_start "$tmp/s3"; then
     s3 "S3"
+    s3_share "S3"
     counts() { python3 -c 'import json, sys, urllib.request
 print(json.load(urllib.request.urlopen(sys.argv[1] + "/-/counts"))[sys.argv[2]])' "$S3_ENDPOINT" "$1"; }
     [ "$(counts refused)" = 0 ] || wrong "S3" "requests were refused: $(counts last)"
@@ -67,6 +87,7 @@ print(json.load(urllib.request.urlopen(sys.argv[1] + "/-/counts"))[sys.argv[2]])
 fi
 if s3rver_start "$tmp/s3rver"; then
     s3 "s3rver"
+    s3_share "s3rver"
     server_stop s3rver
 fi
 [ $ran -gt 0 ] || { echo "neither nginx nor S3 servers can be had here: $missing"; exit 77; }
