@@ -68,31 +68,6 @@ static la_ssize_t read_some(struct archive *a, void *arg, const void **ret)
 
 /* ---- records ---- */
 
-/* A name that stays below the folder that it is written to. */
-static bool is_safe(const char *name)
-{
-    for (const char *c = name;; c++) {
-        size_t n = strcspn(c, "/");
-        if (n == 0 || (n == 1 && *c == '.') || (n == 2 && strncmp(c, "..", 2) == 0))
-            return false;
-        c += n;
-        if (!*c)
-            return true;
-    }
-}
-
-static bool names_are_safe(const struct record *r)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        if (!is_safe(r->output[i].port) || strchr(r->output[i].port, '/'))
-            return false;
-        for (size_t k = 0; k < r->output[i].n; k++)
-            if (!is_safe(r->output[i].file[k].name))
-                return false;
-    }
-    return true;
-}
-
 static bool references(const struct record *r)
 {
     for (size_t i = 0; i < r->n; i++)
@@ -151,8 +126,7 @@ static bool see_record(struct reader *r, const char *name, const struct digest *
     struct record *rec = record_parse(text, n);
     const char *why = !rec                            ? "its seal, key or text does not fit"
                       : !digest_equal(&rec->key, key) ? "of another key"
-                      : !names_are_safe(rec)          ? "it names files outside of its result"
-                                                      : NULL;
+                                                      : record_names_wrong(rec);
     if (!why)
         use_objects(r->s, rec);
     bool ok = true, wait = !why && !objects_are_here(r->s, rec);

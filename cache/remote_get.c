@@ -8,51 +8,13 @@
 #include "cache/store_impl.h"
 #include "cache/verified.h"
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 
-#define BLOCK_MIN    ((int64_t)64 << 10) /* of the store's setting */
-#define BLOCK_MAX    ((int64_t)64 << 20) /* a block is unpacked in memory */
-#define CONTENT_MAX  ((int64_t)1 << 56)  /* bytes: bounds stay far from overflow */
-#define NAME_LONGEST 2048
+#define BLOCK_MIN   ((int64_t)64 << 10) /* of the store's setting */
+#define BLOCK_MAX   ((int64_t)64 << 20) /* a block is unpacked in memory */
+#define CONTENT_MAX ((int64_t)1 << 56)  /* bytes: bounds stay far from overflow */
 
 /* ---- what is right ---- */
-
-/* A path inside the artifact: it must not lead out of where it is unpacked. */
-static bool is_inside(const char *name)
-{
-    if (strlen(name) > NAME_LONGEST)
-        return false;
-    for (const char *p = name;; p++) {
-        size_t n = strcspn(p, "/");
-        if (n == 0 || n > NAME_MAX || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
-            return false;
-        p += n;
-        if (!*p)
-            return true;
-    }
-}
-
-static int by_name(const void *name, const void *file)
-{
-    return strcmp(name, ((const struct record_file *)file)->name);
-}
-
-/* Files that can lie beside each other: no name twice, none that is another's folder. In order of names. */
-static bool is_tree(const struct record_output *o)
-{
-    for (size_t k = 0; k < o->n; k++) {
-        if (!is_inside(o->file[k].name) || (k && strcmp(o->file[k - 1].name, o->file[k].name) == 0))
-            return false;
-        AUTO(mem) char *folder = xstrdup(o->file[k].name);
-        for (char *slash; (slash = strrchr(folder, '/'));) {
-            *slash = 0;
-            if (bsearch(folder, o->file, o->n, sizeof *o->file, by_name))
-                return false;
-        }
-    }
-    return true;
-}
 
 static const char *wrong_with(const struct record *r, const char *text, size_t n, const struct digest *key)
 {
@@ -70,10 +32,9 @@ static const char *wrong_with(const struct record *r, const char *text, size_t n
                 return "it names more than there can be";
             left -= f->size;
         }
-        if (!is_tree(&r->output[i]))
-            return "its files cannot be an artifact";
     }
-    return record_as_written(text, n) ? NULL : "it is not as weft writes it";
+    const char *names = record_names_wrong(r);
+    return names ? names : record_as_written(text, n) ? NULL : "it is not as weft writes it";
 }
 
 struct record *remote_record(const char *text, size_t n, const struct digest *key, const char **why)

@@ -66,6 +66,9 @@ bool store_unseal(json_t *j) MUST_CHECK;
  * without looking at its seal. */
 bool record_read(struct store *s, const struct digest *key, const uint64_t *known, struct record **ret,
                  uint64_t *ret_sum, struct error *err) MUST_CHECK;
+/* What a record that somebody else made names must become files below a folder of its result: what of it
+ * cannot; NULL: all can. */
+const char *record_names_wrong(const struct record *r);
 /* NULL when the text is no intact record. */
 struct record *record_parse(const char *text, size_t n);
 /* Byte for byte? A seal holds for the values; a digit too many, say, that changes none is a flipped bit all

@@ -1,7 +1,7 @@
 /* What a server may say that is not so: a miss, at most one warning, nothing published, nothing left behind;
  * and once it says what is so, a hit. */
 #include "base/json.h"
-#include "cache/pack.h"
+#include "cache/pack_format.h"
 #include "cache/remote_impl.h"
 #include "tests/store/http_server.h"
 #include "tests/store/remotes.h"
@@ -98,8 +98,10 @@ static bool forged(struct http_server *s, const struct asked *q, int fd)
     assert_true(fs_read_file(packed, &back, &m, NULL));
     unlink(packed);
     memcpy(back + 32, big.object.byte, 32); /* docs/store-format.md */
-    hash_bytes(back, 64, &check);
-    memcpy(back + 64, check.byte, 8);
+    hash_bytes(back, PACK_HEADER - 8, &check);
+    memcpy(back + PACK_HEADER - 8, check.byte, 8);
+    struct pack_info i;
+    assert_true(pack_header_read((const uint8_t *)back, &i) && digest_equal(&i.digest, &big.object));
     say(fd, back, m);
     return true;
 }
@@ -242,6 +244,17 @@ static void twice_(json_t *r, const char *first, const char *second)
     json_object_set_new(json_array_get(files, 0), "name", json_string(first));
     json_array_append_new(files, copy);
 }
+static void port_(json_t *r, const char *name)
+{
+    json_t *o = json_array_get(json_object_get(r, "outputs"), 0), *copy = json_deep_copy(o);
+    json_object_set_new(copy, "port", json_string(name));
+    json_array_append_new(json_object_get(r, "outputs"), copy);
+}
+CHANGED(port_above, true, true, port_(r, ".."))
+CHANGED(port_below, true, true, port_(r, "x/y"))
+CHANGED(port_twice, true, true,
+        port_(r,
+              json_string_value(json_object_get(json_array_get(json_object_get(r, "outputs"), 0), "port"))))
 CHANGED(twice, true, true, twice_(r, "x", "x"))
 CHANGED(file_and_folder, true, true, twice_(r, "x/y", "x"))
 
@@ -284,6 +297,9 @@ static const struct lie {
             {"one byte less", one_less, true, 2},
             {"another version", version, true, 1},
             {"another key text", key_text, true, 1},
+            {"a port that leads out", port_above, true, 1},
+            {"a port with a slash", port_below, true, 1},
+            {"a port twice", port_twice, true, 1},
             {"a name twice", twice, true, 1},
             {"a file that is a folder", file_and_folder, true, 1}};
 #define LIES (sizeof lies / sizeof *lies)
