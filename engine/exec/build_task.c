@@ -73,13 +73,14 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     AUTO(mem) char *log = runlog_task_log(b->log, t->name);
     bool ok = fetched_params(b->store, t, &mem, &job.params, err) && lay_inputs(b, a, &mem, &job, err) &&
               make_folders(a, &mem, &job, err);
-    if (ok && !(a->place = topo_reserve(b->topo, cores)))
+    if (ok && !(a->place = topo_reserve(b->topo, cores, TOPO_COMPACT, NULL)))
         ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         job.cpuset = place_cpuset(a->place);
         AUTO(mem) char *text = job_write(&job);
-        ok = process_start(&a->process, b->opt.self, text, log, err);
+        const char *const argv[] = {b->opt.self, "worker", NULL};
+        ok = process_start(&a->process, argv, NULL, text, log, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }

@@ -216,10 +216,9 @@ static const struct sample *of_task(struct history *h, const struct task *t)
 struct history_cost history_estimate(const struct task *t)
 {
     struct cost c = nominal(t->stage, t->params);
-    return (struct history_cost){.core_seconds = START_SECONDS + c.flops / FLOPS_A_SECOND +
-                                                 (double)c.bytes / BYTES_A_SECOND,
-                                 .memory = c.peak,
-                                 .source = HISTORY_ESTIMATE};
+    double seconds = START_SECONDS + c.flops / FLOPS_A_SECOND + (double)c.bytes / BYTES_A_SECOND;
+    return (struct history_cost){
+        .core_seconds = seconds, .work = {.parallel = seconds}, .memory = c.peak, .source = HISTORY_ESTIMATE};
 }
 
 struct history_cost history_predict(struct history *h, const struct task *t)
@@ -233,7 +232,7 @@ struct history_cost history_predict(struct history *h, const struct task *t)
     bool scale = s->flops > 0 && flops > 0;
     if (source == HISTORY_STAGE && s->flops > 0 && !scale)
         return history_estimate(t); /* seconds a FLOP, and no FLOPs to multiply by */
-    return (struct history_cost){.core_seconds = s->core_seconds * (scale ? flops / s->flops : 1),
-                                 .memory = s->memory,
-                                 .source = source};
+    double seconds = s->core_seconds * (scale ? flops / s->flops : 1);
+    return (struct history_cost){
+        .core_seconds = seconds, .work = {.parallel = seconds}, .memory = s->memory, .source = source};
 }

@@ -3,6 +3,7 @@
 #ifndef ENGINE_EXEC_HISTORY_H
 #define ENGINE_EXEC_HISTORY_H
 #include "cache/store.h"
+#include "engine/sched/work.h"
 #include "engine/spec/spec.h"
 
 enum history_source { HISTORY_ESTIMATE, HISTORY_STAGE, HISTORY_TASK };
@@ -10,6 +11,8 @@ const char *history_source_name(enum history_source s); /* "estimate", "history 
 
 struct history_cost {
     double core_seconds; /* seconds on one core; always above 0 */
+    struct work work;    /* the same on any number of cores */
+    double error;        /* the typical factor between such predictions and what came, less 1; 0: not known */
     int64_t memory;      /* bytes at the peak; 0: not known */
     enum history_source source;
 };

@@ -29,9 +29,8 @@ static int job_file(const char *job, struct error *err)
 }
 
 /* The three descriptors of the child, a process group of its own, default signals. 0 or an errno. */
-static int spawn(pid_t *pid, const char *self, int in, int out, int log)
+static int spawn(pid_t *pid, const char *const *argv, const char *const *env, int in, int out, int log)
 {
-    char *argv[] = {(char *)(uintptr_t)self, "worker", NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     sigset_t none, all;
@@ -46,13 +45,15 @@ static int spawn(pid_t *pid, const char *self, int in, int out, int log)
     posix_spawnattr_setpgroup(&attr, 0);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
-    int rc = posix_spawn(pid, self, &files, &attr, argv, environ);
+    int rc = posix_spawnp(pid, argv[0], &files, &attr, (char *const *)(uintptr_t)argv,
+                          env ? (char *const *)(uintptr_t)env : environ);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
     return rc;
 }
 
-bool process_start(struct process *p, const char *self, const char *job, const char *log, struct error *err)
+bool process_start(struct process *p, const char *const *argv, const char *const *env, const char *job,
+                   const char *log, struct error *err)
 {
     *p = (struct process){.pidfd = -1, .events = -1};
     AUTO(fd) int in = job_file(job, err);
@@ -67,10 +68,10 @@ bool process_start(struct process *p, const char *self, const char *job, const c
     AUTO(fd) int out = ends[1];
     p->events = ends[0];
     fcntl(p->events, F_SETFL, O_NONBLOCK);
-    errno = spawn(&p->pid, self, in, out, log_fd);
+    errno = spawn(&p->pid, argv, env, in, out, log_fd);
     if (errno == 0 && (p->pidfd = pidfd_open(p->pid, 0)) >= 0)
         return true;
-    error_errno(err, "cannot start '%s worker'", self);
+    error_errno(err, "cannot start '%s'", argv[0]);
     if (p->pid > 0) {
         process_kill(p);
         waitpid(p->pid, NULL, 0);

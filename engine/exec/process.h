@@ -14,10 +14,11 @@ struct process {
     struct buf line; /* begun, its end has not arrived */
     bool too_long;   /* of which the rest is dropped too */
 };
-/* Run `self worker`: job on its stdin, stderr appended to the file log. In a process group of its own, so
- * that a terminal's Ctrl-C reaches the engine alone. */
-bool process_start(struct process *p, const char *self, const char *job, const char *log,
-                   struct error *err) MUST_CHECK;
+/* Run argv (NULL-ended; argv[0] is found in PATH unless it has a slash) with the environment env (NULL:
+ * ours): job on its stdin, stderr appended to the file log. In a process group of its own, so that a
+ * terminal's Ctrl-C reaches the engine alone. */
+bool process_start(struct process *p, const char *const *argv, const char *const *env, const char *job,
+                   const char *log, struct error *err) MUST_CHECK;
 /* Hand every whole event that has arrived to see(); lines that are no JSON objects, or longer than 1 MiB, are
  * dropped. Comes back while a worker goes on writing; takes all that one wrote before its end. */
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg);

@@ -77,8 +77,9 @@ static bool load(struct topo *t, const char *synthetic, struct error *err)
     return t->set || error_errno(err, "no memory for a set of CPUs");
 }
 
-bool topo_open(const char *synthetic, struct topo **ret, struct error *err)
+bool topo_open(const struct topo_options *o, struct topo **ret, struct error *err)
 {
+    const char *synthetic = o ? o->source : NULL;
     struct topo *t = xcalloc(1, sizeof *t);
     if (hwloc_topology_init(&t->hwloc)) {
         free(t);
@@ -89,8 +90,8 @@ bool topo_open(const char *synthetic, struct topo **ret, struct error *err)
         return false;
     }
     t->depth = hwloc_get_type_or_below_depth(t->hwloc, HWLOC_OBJ_CORE);
-    for (hwloc_obj_t o = NULL; (o = hwloc_get_next_obj_by_depth(t->hwloc, t->depth, o));)
-        count(o, 1);
+    for (hwloc_obj_t c = NULL; (c = hwloc_get_next_obj_by_depth(t->hwloc, t->depth, c));)
+        count(c, 1);
     *ret = t;
     return true;
 }
@@ -176,7 +177,7 @@ static char *cpuset_text(const struct topo *t, const struct place *p)
     return text;
 }
 
-struct place *topo_reserve(struct topo *t, int n)
+struct place *topo_reserve(struct topo *t, int n, enum topo_policy policy, const char *near)
 {
     assert(n >= 1);
     hwloc_obj_t machine = hwloc_get_root_obj(t->hwloc);

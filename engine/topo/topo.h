@@ -6,9 +6,18 @@
 #include "base/error.h"
 
 struct topo;
-/* This machine within our cpuset and affinity, or a synthetic description ("pack:2 core:8 pu:2") when not
- * NULL. */
-bool topo_open(const char *synthetic, struct topo **ret, struct error *err) MUST_CHECK;
+enum topo_policy {
+    TOPO_COMPACT, /* as close together as possible: caches and a memory node are shared */
+    TOPO_SPREAD   /* as far apart as possible: caches and the bandwidth of all memory nodes */
+};
+struct topo_options {
+    /* NULL: this machine within our cpuset and affinity; else a synthetic description ("pack:2 core:8 pu:2"),
+     * or the path of a file that hwloc wrote (`lstopo x.xml`), which ends in ".xml". */
+    const char *source;
+    bool threads; /* a core is one hardware thread, not a core with all of its threads */
+};
+/* NULL: this machine's cores. */
+bool topo_open(const struct topo_options *o, struct topo **ret, struct error *err) MUST_CHECK;
 /* Places that were not released go with it. NULL is allowed. */
 void topo_close(struct topo *t);
 /* All cores, free or not; at least 1. */
@@ -18,7 +27,9 @@ int topo_cores(const struct topo *t);
  * same calls on the same topology give the same places. The topology keeps the place until topo_release (NULL
  * is allowed). */
 struct place;
-struct place *topo_reserve(struct topo *t, int n);
+/* near: of a place that made the inputs, in list format; among equal fits one that shares the most with it
+ * is taken. NULL: none. */
+struct place *topo_reserve(struct topo *t, int n, enum topo_policy policy, const char *near);
 void topo_release(struct topo *t, struct place *p);
 int place_cores(const struct place *p);
 const char *place_cpuset(const struct place *p); /* Linux list format: "0-3,8"; lives as long as the place */

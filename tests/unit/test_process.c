@@ -52,7 +52,7 @@ static void begin(struct process *p, const char *script, const char *job)
     unlink(path);
     assert_true(fs_write_file(path, text, strlen(text), &err));
     assert_int_equal(chmod(path, 0755), 0);
-    if (!process_start(p, path, job, log, &err))
+    if (!process_start(p, (const char *const[]){path, "worker", NULL}, NULL, job, log, &err))
         fail_msg("%s", err.text);
     assert_true(p->pid > 0);
 }
@@ -276,18 +276,19 @@ static void no_start(void **state)
     struct error err = {0};
     int before = count_fds();
     AUTO(mem) char *log = at("log");
-    assert_false(process_start(&p, "/nonexistent/weft", "{}", log, &err));
-    assert_non_null(strstr(err.text, "cannot start '/nonexistent/weft worker': No such file or directory"));
+    assert_false(process_start(&p, (const char *const[]){"/nonexistent/weft", NULL}, NULL, "{}", log, &err));
+    assert_non_null(strstr(err.text, "cannot start '/nonexistent/weft': No such file or directory"));
     assert_int_equal(p.pid, 0);
     assert_int_equal(p.events, -1);
-    assert_false(process_start(&p, "/bin/true", "{}", "/nonexistent/log", &err));
+    assert_false(
+        process_start(&p, (const char *const[]){"/bin/true", NULL}, NULL, "{}", "/nonexistent/log", &err));
     assert_non_null(strstr(err.text, "cannot create the log '/nonexistent/log'"));
     struct rlimit old, few = {(rlim_t)before, 0};
     getrlimit(RLIMIT_NOFILE, &old);
     few.rlim_max = old.rlim_max;
     for (; few.rlim_cur < (rlim_t)before + 6; few.rlim_cur++) { /* out of descriptors at each place */
         setrlimit(RLIMIT_NOFILE, &few);
-        bool ok = process_start(&p, "/bin/true", "{}", log, &err);
+        bool ok = process_start(&p, (const char *const[]){"/bin/true", NULL}, NULL, "{}", log, &err);
         setrlimit(RLIMIT_NOFILE, &old);
         assert_true(ok || (p.pid == 0 && p.events == -1 && p.pidfd == -1));
         if (ok) {

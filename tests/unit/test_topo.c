@@ -12,7 +12,7 @@ static struct topo *described(const char *synthetic)
 {
     struct topo *t = NULL;
     struct error err = {0};
-    if (!topo_open(synthetic, &t, &err))
+    if (!topo_open(&(struct topo_options){.source = synthetic}, &t, &err))
         fail_msg("%s", err.text);
     return t;
 }
@@ -20,7 +20,7 @@ static struct topo *described(const char *synthetic)
 /* Reserve n cores and compare the cpuset. */
 static struct place *take(struct topo *t, int n, const char *want)
 {
-    struct place *p = topo_reserve(t, n);
+    struct place *p = topo_reserve(t, n, TOPO_COMPACT, NULL);
     assert_non_null(p);
     assert_int_equal(place_cores(p), n);
     assert_string_equal(place_cpuset(p), want);
@@ -31,12 +31,12 @@ static void cores_of(const char *synthetic, int want)
 {
     struct topo *t = described(synthetic);
     assert_int_equal(topo_cores(t), want);
-    struct place *p = topo_reserve(t, want);
+    struct place *p = topo_reserve(t, want, TOPO_COMPACT, NULL);
     assert_non_null(p);
     assert_int_equal(place_cores(p), want);
-    assert_null(topo_reserve(t, 1));
+    assert_null(topo_reserve(t, 1, TOPO_COMPACT, NULL));
     topo_release(t, p);
-    assert_null(topo_reserve(t, want + 1));
+    assert_null(topo_reserve(t, want + 1, TOPO_COMPACT, NULL));
     topo_close(t);
 }
 
@@ -86,12 +86,12 @@ static void best_fit(void **state)
     take(t, 2, "2-3");
     take(t, 4, "8-11");
     take(t, 4, "12-15");
-    assert_null(topo_reserve(t, 1));
+    assert_null(topo_reserve(t, 1, TOPO_COMPACT, NULL));
     topo_release(t, c);
     topo_release(t, a);
     take(t, 1, "0");
     take(t, 2, "4-5");
-    assert_null(topo_reserve(t, 2));
+    assert_null(topo_reserve(t, 2, TOPO_COMPACT, NULL));
     take(t, 1, "6");
     topo_close(t);
 }
@@ -166,7 +166,7 @@ static int tightest(const struct model *m, int size, int n)
 static void reserve_one(struct topo *t, struct model *m, int n)
 {
     struct model before = *m;
-    struct place *p = topo_reserve(t, n);
+    struct place *p = topo_reserve(t, n, TOPO_COMPACT, NULL);
     assert_int_equal(p != NULL, n <= m->free);
     if (!p)
         return;
@@ -210,7 +210,7 @@ static void bad_descriptions(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct topo *t = NULL;
         struct error err = {0};
-        assert_false(topo_open(bad[i], &t, &err));
+        assert_false(topo_open(&(struct topo_options){.source = bad[i]}, &t, &err));
         assert_int_equal(err.code, ERROR_INPUT);
         assert_non_null(strstr(err.text, "is no topology"));
         assert_null(t);
@@ -279,9 +279,9 @@ static int bind_to_last(int cpu)
         return 1;
     if (!topo_open(NULL, &t, NULL) || topo_cores(t) != 1) /* the topology sees the binding */
         return 2;
-    struct place *p = topo_reserve(t, 1);
+    struct place *p = topo_reserve(t, 1, TOPO_COMPACT, NULL);
     snprintf(text, sizeof text, "%d", cpu);
-    if (!p || strcmp(place_cpuset(p), text) != 0 || topo_reserve(t, 1))
+    if (!p || strcmp(place_cpuset(p), text) != 0 || topo_reserve(t, 1, TOPO_COMPACT, NULL))
         return 3;
     topo_close(t);
     return 0;
