@@ -27,13 +27,17 @@ static const struct opt opts[] = {
     OPT_ROW_JSON,
     {0}};
 
-/* Ctrl-C and termination arrive through a descriptor that the build waits on. */
+/* Ctrl-C and termination (batch systems send it before they take a node away) arrive through a descriptor
+ * that the build waits on. A terminal that closes is no reason to end, and nobody reads what is written
+ * there. */
 static int open_interrupts(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -241,7 +245,8 @@ const struct cmd cmd_run = {
                "cores of its own, as soon as its inputs are there; the others are hits and cost "
                "nothing. Which results a task can use follows from its key: the stage and its "
                "version, the parameters, the content of the inputs.\n\n"
-               "Ctrl-C starts nothing more and waits for what runs; a second one stops at once. "
+               "Ctrl-C, or SIGTERM, starts nothing more and waits for what runs; a second one stops "
+               "at once. "
                "After either, and after kill -9, the next run goes on with what is in the store.",
     .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
     .opts = opts,

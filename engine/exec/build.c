@@ -5,6 +5,8 @@
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
+#include "engine/exec/workdirs.h"
+#include "engine/exec/workers.h"
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -249,7 +251,7 @@ void build_interrupt(struct build *b)
     struct signalfd_siginfo s;
     while (read(b->opt.interrupts, &s, sizeof s) == sizeof s) {
         b->stopping = true;
-        b->interrupts += s.ssi_signo == SIGINT ? 1 : 2;
+        b->interrupts++;
         report(b, BUILD_INTERRUPT, NULL, b->interrupts < 2 ? "finishing" : "stopping");
         if (b->interrupts == 1)
             checkpoint_stop_all(b);
@@ -287,7 +289,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
 {
     int n = 0;
     for (int i = 0; i < b->n_running; i++) {
-        fds[n++] = (struct pollfd){.fd = b->running[i]->process.pidfd, .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = b->running[i]->process.ended, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     int own = n;
@@ -402,6 +404,8 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     *ret = b;
     b->running = xcalloc((size_t)b->cores + 1, sizeof *b->running);
     b->artifacts = artifacts_new(store, b->dir);
+    b->workdirs = workdirs_new(b->dir);
+    b->workers = workers_new(opt->self);
     if (opt->held) {
         b->held = xcalloc((size_t)spec->n + 1, sizeof *b->held);
         memcpy(b->held, opt->held, (size_t)spec->n * sizeof *b->held);
@@ -433,9 +437,11 @@ void build_free(struct build *b)
         return;
     for (int i = 0; i < b->n_running; i++)
         attempt_free(b, b->running[i]);
+    workers_free(b->workers);
     plan_free(b->plan);
     topo_close(b->topo);
     artifacts_free(b->artifacts);
+    workdirs_free(b->workdirs);
     runlog_close(b->log);
     resolver_done(&b->resolver, b->spec);
     json_decref(b->pending);

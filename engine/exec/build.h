@@ -62,8 +62,8 @@ struct build_options {
     const char *self;        /* path of the weft program, for `weft worker` */
     double checkpoint_every; /* seconds, at least, between two states that a task keeps; 0: the build's
                                 choice, below 0: one after every pass */
-    int interrupts; /* a signalfd: SIGINT lets running tasks keep their state and stop, or finish; a second
-                       one or SIGTERM kills them; -1: none */
+    int interrupts; /* a signalfd: one lets running tasks keep their state and stop, or finish; a second one
+                       kills them; -1: none */
     int tick;       /* milliseconds without an event after which see() gets a TICK; 0: none */
     struct remote *remote; /* cache/remote.h, of this store; NULL: none */
     unsigned remote_mode;

@@ -1,4 +1,4 @@
-/* Private to the build: build.c drives the loop, build_task.c starts and ends one task, build_report.c tells.
+/* Private to the build: build.c drives the loop, build_task.c starts and ends a task, build_report.c tells.
  */
 #ifndef ENGINE_EXEC_BUILD_IMPL_H
 #define ENGINE_EXEC_BUILD_IMPL_H
@@ -17,12 +17,13 @@ struct attempt { /* one running worker */
     struct place *place;
     char *dir;            /* private: out.PORT and scratch */
     bool done;            /* it said so */
+    int64_t memory;       /* that it may take, in bytes; 0: any */
     double deadline;      /* of the monotonic clock; 0: none */
     bool timed_out;       /* past it, killed */
     struct digest *input; /* artifacts in use */
     size_t n_input, cap_input;
     size_t since; /* artifacts_spoilt when it started */
-    bool spoilt;  /* an input was changed by someone else while it ran: what it made is not to be trusted */
+    bool spoilt;  /* an input was changed by someone else while it ran: what it made is worth nothing */
     double seconds;
     int64_t peak_rss;
     double began;           /* seconds of the monotonic clock */
@@ -62,12 +63,13 @@ struct build {
     struct topo *topo;
     struct artifacts *artifacts;
     struct runlog *log;
+    struct workers *workers;
     char *dir; /* temporary folder of this run */
     struct attempt **running;
     int n_running, cores, finished, count;
-    unsigned long attempts;
-    json_t *pending; /* a set: keys that tasks missed and are to compute */
-    int *parked;     /* tasks whose key is pending because of another task */
+    struct workdirs *workdirs; /* that attempts work in */
+    json_t *pending;           /* a set: keys that tasks missed and are to compute */
+    int *parked;               /* tasks whose key is pending because of another task */
     int n_parked;
     int *elsewhere; /* tasks that other runs compute, by their claims */
     int n_elsewhere;

@@ -240,6 +240,9 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->done = true;
         a->seconds = json_real_or(o, "seconds", 0);
         a->peak_rss = json_int_or(o, "peak_rss", 0);
+    } else if (strcmp(name, "memory") == 0) {
+        a->process.peak = json_int_or(o, "peak", 0);
+        a->process.over = json_is_true(json_object_get(o, "over"));
     } else {
         take_checkpoint_event(b, a, name, o);
     }

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
+#include "engine/exec/workdirs.h"
+#include "engine/exec/workers.h"
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -49,14 +51,28 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
     int ports = stage_port_count(s->outputs);
     job->outputs = arena_alloc(mem, (size_t)(ports + 1) * sizeof *job->outputs);
     job->scratch = arena_printf(mem, "%s/scratch", a->dir);
-    if (!fs_mkdirs(job->scratch, err))
+    if (!workdirs_sub(job->scratch, err))
         return false;
     for (int p = 0; p < ports; p++) {
         job->outputs[p] = arena_printf(mem, "%s/out.%s", a->dir, s->outputs[p].name);
-        if (!fs_mkdirs(job->outputs[p], err))
+        if (!workdirs_sub(job->outputs[p], err))
             return false;
     }
     return true;
+}
+
+/* Without a keeper each worker is a start of its own, which costs some milliseconds and nothing else. */
+static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct error *err)
+{
+    AUTO(mem) char *text = job_write(job);
+    AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);
+    const char *const argv[] = {b->opt.self, "worker", NULL};
+    struct error why = {0};
+    if (workers_ready(b->workers, &why))
+        return process_start_kept(&a->process, b->workers, text, job->memory, log, err);
+    if (why.text[0])
+        report(b, BUILD_WARN, NULL, why.text);
+    return process_start(&a->process, argv, NULL, text, log, err);
 }
 
 bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err)
@@ -66,21 +82,20 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     struct attempt *a = xcalloc(1, sizeof *a);
     *a = (struct attempt){.task = t,
                           .build = b,
-                          .process = {.pidfd = -1, .events = -1},
+                          .process = PROCESS_NONE,
+                          .memory = t->memory,
                           .since = artifacts_spoilt(b->artifacts)};
-    a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
-    struct job job = {.task = t->name, .stage = t->stage, .threads = cores, .parent = getpid()};
-    AUTO(mem) char *log = runlog_task_log(b->log, t->name);
-    bool ok = fetched_params(b->store, t, &mem, &job.params, err) && lay_inputs(b, a, &mem, &job, err) &&
-              make_folders(a, &mem, &job, err);
+    a->dir = workdirs_take(b->workdirs, err);
+    struct job job = {
+        .task = t->name, .stage = t->stage, .threads = cores, .memory = a->memory, .parent = getpid()};
+    bool ok = a->dir && fetched_params(b->store, t, &mem, &job.params, err) &&
+              lay_inputs(b, a, &mem, &job, err) && make_folders(a, &mem, &job, err);
     if (ok && !(a->place = topo_reserve(b->topo, cores, TOPO_COMPACT, NULL)))
         ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         job.cpuset = place_cpuset(a->place);
-        AUTO(mem) char *text = job_write(&job);
-        const char *const argv[] = {b->opt.self, "worker", NULL};
-        ok = process_start(&a->process, argv, NULL, text, log, err);
+        ok = start_worker(b, a, &job, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }
@@ -97,7 +112,7 @@ void attempt_free(struct build *b, struct attempt *a)
 {
     if (!a)
         return;
-    if (a->process.pid > 0) {
+    if (a->process.started) {
         process_kill(&a->process);
         process_end(&a->process);
     }
@@ -106,8 +121,7 @@ void attempt_free(struct build *b, struct attempt *a)
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
-    fs_remove_tree(a->dir, NULL);
-    free(a->dir);
+    workdirs_give(b->workdirs, a->dir);
     free(a);
 }
 

@@ -34,6 +34,8 @@ char *job_write(const struct job *j)
                             j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
                             inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads,
                             "cpuset", j->cpuset, "parent", (json_int_t)j->parent);
+    if (j->memory)
+        json_object_set_new(o, "memory", json_integer((json_int_t)j->memory));
     if (j->stop)
         json_object_set_new(o, "checkpoint", json_pack("{s:s, s:f}", "stop", j->stop, "every", j->every));
     if (j->resume)
@@ -186,6 +188,7 @@ static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct e
     ret->scratch = arena_strdup(a, scratch);
     ret->cpuset = arena_strdup(a, cpuset);
     ret->threads = (int)threads;
+    ret->memory = json_int_or(o, "memory", 0);
     return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
            read_outputs(outputs, a, ret, err) && read_checkpoints(o, a, ret, err);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/procs.h"
 #include "engine/exec/job.h"
 #include "engine/topo/topo.h"
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <omp.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define PROGRESS_EVERY 0.1 /* seconds between progress events */
@@ -111,16 +111,9 @@ static int stop(const struct reporter *r)
     return 0;
 }
 
-/* The kernel kills us when the engine ends; if it ended before we asked for that, we see another parent. */
-static bool end_with(int64_t parent, struct error *err)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return getppid() == parent || error_set(err, NULL, ERROR_INTERRUPT, "the engine is gone");
-}
-
 static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
 {
-    if ((j->parent && !end_with(j->parent, err)) || (*j->cpuset && !topo_bind_self(j->cpuset, err)))
+    if (*j->cpuset && !topo_bind_self(j->cpuset, err))
         return false;
     omp_set_dynamic(0);
     omp_set_num_threads(j->threads);
@@ -153,28 +146,30 @@ static bool split_stdout(struct reporter *r, struct error *err)
            error_errno(err, "cannot redirect stdout");
 }
 
-int worker_main(void)
+static void done(const struct reporter *r)
+{
+    struct rusage own, program; /* that of a user, which ran in a process of its own */
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &program);
+    long peak = own.ru_maxrss > program.ru_maxrss ? own.ru_maxrss : program.ru_maxrss;
+    emit(r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", clock_seconds() - r->start, "peak_rss",
+                      (json_int_t)peak * 1024));
+}
+
+int worker_run(const char *text, size_t n)
 {
     double start = clock_seconds();
     struct reporter r = {.fd = STDOUT_FILENO, .start = start, .last_kept = start};
     AUTO(arena) struct arena a;
-    AUTO(mem) char *text = NULL;
-    size_t n;
     struct job job;
     struct error err = {0};
     arena_init(&a);
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     setvbuf(stderr, NULL, _IOLBF, 0);
-    if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
-        !job_read(text, n, &a, &job, &err))
-        return fail(&r, &err);
-    if (!run_job(&job, &a, &r, &err))
+    bool ok = split_stdout(&r, &err) && job_read(text, n, &a, &job, &err) && run_job(&job, &a, &r, &err);
+    procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
+    if (!ok)
         return r.stopped && err.code == ERROR_INTERRUPT ? stop(&r) : fail(&r, &err);
-    struct rusage own, program; /* that of a user, which ran in a process of its own */
-    getrusage(RUSAGE_SELF, &own);
-    getrusage(RUSAGE_CHILDREN, &program);
-    long peak = own.ru_maxrss > program.ru_maxrss ? own.ru_maxrss : program.ru_maxrss;
-    emit(&r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", clock_seconds() - start, "peak_rss",
-                       (json_int_t)peak * 1024));
+    done(&r);
     return 0;
 }
