@@ -101,6 +101,7 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     r->has_key = x->has_key;
     r->key = x->key;
     r->error = *why;
+    r->cause = r->cause ? r->cause : failure_of(why->code);
     if (!b->failure.text[0]) {
         b->failure = *why;
         error_context(&b->failure, "task '%s'", t->name);
@@ -429,6 +430,11 @@ const struct build_result *build_result_of(const struct build *b, int task)
 const char *build_run_id(const struct build *b)
 {
     return runlog_id(b->log);
+}
+
+char *build_task_log(const struct build *b, int task)
+{
+    return runlog_task_log(b->log, b->spec->task[task]->name);
 }
 
 void build_free(struct build *b)

@@ -101,11 +101,16 @@ struct build {
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
  * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store;
- * a->spoilt after the end: it has to run again.
- */
+ * a->spoilt after the end: it has to run again. */
 bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err) MUST_CHECK;
 bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
+
+/* build_failure.c: how an attempt ended. */
+void failure_begin(struct build *b, struct attempt *a, int status); /* it is over: what it took */
+bool failure_check(struct build *b, struct attempt *a, int status, struct error *err) MUST_CHECK;
+/* The cause of what err has (NONE: by its code); false. */
+bool failure_is(struct build *b, struct attempt *a, enum failure cause, struct error *err);
 
 /* build_flight.c: a key is computed once, whoever wants it. */
 /* Is the picked task this run's to compute? No: another run does, and it waits; or it has come in between. */

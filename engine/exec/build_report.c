@@ -37,8 +37,15 @@ static void add_result(json_t *o, const struct build_result *r)
         json_object_set_new(o, "remote", json_true());
     if (r->resumed)
         json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
-    if (r->error.text[0])
-        json_object_set_new(o, "error", json_string(r->error.text));
+    if (r->memory)
+        json_object_set_new(o, "memory_asked", json_integer((json_int_t)r->memory));
+    if (r->peak_rss)
+        json_object_set_new(o, "peak_rss", json_integer((json_int_t)r->peak_rss));
+    if (!r->error.text[0])
+        return;
+    json_object_set_new(o, "error", json_string(r->error.text));
+    if (r->cause)
+        json_object_set_new(o, "cause", json_string(failure_name(r->cause)));
 }
 
 /* {"PORT": [labels]} of the outputs that carry private data; NULL when none does. */

@@ -7,9 +7,7 @@
 #include "engine/exec/fetched.h"
 #include "engine/exec/workdirs.h"
 #include "engine/exec/workers.h"
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 static bool input_folder(struct build *b, struct attempt *a, const struct task_ref *ref, int output,
@@ -80,6 +78,7 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     AUTO(arena) struct arena mem;
     arena_init(&mem);
     struct attempt *a = xcalloc(1, sizeof *a);
+    b->result[t->index].cause = FAILURE_NONE;
     *a = (struct attempt){.task = t,
                           .build = b,
                           .process = PROCESS_NONE,
@@ -95,11 +94,13 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         job.cpuset = place_cpuset(a->place);
-        ok = start_worker(b, a, &job, err);
+        ok = start_worker(b, a, &job, err) || failure_is(b, a, FAILURE_START, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }
     if (!ok) {
+        if (!b->result[t->index].cause)
+            failure_is(b, a, FAILURE_NONE, err);
         attempt_free(b, a);
         return false;
     }
@@ -125,35 +126,6 @@ void attempt_free(struct build *b, struct attempt *a)
     free(a);
 }
 
-static bool timed_out(double seconds, struct error *err)
-{
-    long whole = (long)seconds;
-    if (seconds < 60)
-        return error_set(err, NULL, ERROR_TASK, "timed out after %.3g s", seconds);
-    return error_set(err, NULL, ERROR_TASK, "timed out after %ld:%02ld:%02ld", whole / 3600, whole / 60 % 60,
-                     whole % 60);
-}
-
-/* How the worker ended, as the task's error; true when it is done. */
-static bool check_end(const struct attempt *a, int status, struct error *err)
-{
-    if (a->error.text[0]) {
-        *err = a->error;
-        return false;
-    }
-    if (a->timed_out && WIFSIGNALED(status))
-        return timed_out(a->task->timeout, err);
-    if (WIFSIGNALED(status))
-        return error_set(err, NULL, ERROR_TASK, "the worker was killed by signal %d (%s)%s", WTERMSIG(status),
-                         strsignal(WTERMSIG(status)),
-                         WTERMSIG(status) == SIGKILL ? ": by hand, or by the kernel because memory ran out"
-                                                     : "");
-    if (WEXITSTATUS(status) != 0 || !a->done)
-        return error_set(err, NULL, ERROR_TASK, "the worker ended with exit status %d and no reason",
-                         WEXITSTATUS(status));
-    return true;
-}
-
 static void describe(const struct build *b, const struct attempt *a, struct record *r)
 {
     const struct task *t = a->task;
@@ -169,7 +141,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->resumed = a->checkpoints.resumed;
     r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
     r->threads = place_cores(a->place);
-    r->peak_rss = a->peak_rss;
+    r->peak_rss = b->result[t->index].peak_rss;
     r->when = xstrdup(when);
     r->host = xstrdup(host);
 }
@@ -232,13 +204,14 @@ static bool check_inputs(const struct build *b, struct attempt *a, struct error 
 bool attempt_end(struct build *b, struct attempt *a, struct error *err)
 {
     int status = process_end(&a->process);
+    failure_begin(b, a, status);
     bool whole = check_inputs(b, a, err);
-    if (a->spoilt || !check_end(a, status, err) || !whole)
-        return false;
+    if (a->spoilt || !failure_check(b, a, status, err) || !whole)
+        return a->spoilt || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {
         record_free(r);
-        return false;
+        return failure_is(b, a, FAILURE_NONE, err);
     }
     checkpoint_done(b, a);
     record_free(b->resolver.task[a->task->index].record);

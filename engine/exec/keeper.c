@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -121,16 +122,17 @@ static void end_orphans(const struct keeper *k)
 static struct keeper_end reap(struct keeper *k, size_t slot, struct kept *ret)
 {
     struct keeper_end end = {0};
+    struct rusage took = {0};
     *ret = k->item[slot];
     kill(-ret->pid, SIGKILL); /* before the wait, while the number is still its own */
-    while (waitpid(ret->pid, &end.status, 0) < 0 && errno == EINTR)
+    while (wait4(ret->pid, &end.status, 0, &took) < 0 && errno == EINTR)
         ;
     k->item[slot] = k->item[--k->n];
     if (!WIFEXITED(end.status) || WEXITSTATUS(end.status) > 1 || ret->memory.over)
         end_orphans(k);
     memory_end(&ret->memory);
     end.over = ret->memory.over;
-    end.peak = ret->memory.peak;
+    end.peak = ret->memory.peak > took.ru_maxrss * 1024 ? ret->memory.peak : took.ru_maxrss * 1024;
     return end;
 }
 

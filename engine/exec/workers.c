@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/procs.h"
 #include "engine/exec/keeper.h"
+#include "engine/exec/memory.h"
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -81,7 +82,7 @@ static bool open_keeper(struct workers *w, struct error *err)
 
 bool workers_ready(struct workers *w, struct error *why)
 {
-    if (w->to < 0 && !open_keeper(w, why)) {
+    if (w->to < 0 && !w->lost && !open_keeper(w, why)) {
         w->keeper = 0;
         w->lost = w->told = true;
         return error_context(why, "no keeper of the workers: each is started by itself");
@@ -94,14 +95,23 @@ bool workers_ready(struct workers *w, struct error *why)
     return !w->lost;
 }
 
+void workers_end_orphans(const struct workers *w, pid_t *child, size_t n)
+{
+    child[n] = w->keeper;
+    procs_end_children(child, n + !w->lost);
+    memory_sweep();
+}
+
 static void end_keeper(struct workers *w)
 {
     close(w->to);
     if (w->keeper)
         while (waitpid(w->keeper, NULL, 0) < 0 && errno == EINTR)
             ;
-    if (w->lost)
-        procs_end_children(NULL, 0); /* what was below its workers is ours now */
+    if (w->lost) { /* what was below its workers is ours now */
+        procs_end_children(NULL, 0);
+        memory_sweep();
+    }
 }
 
 void workers_free(struct workers *w)
@@ -112,6 +122,11 @@ void workers_free(struct workers *w)
         end_keeper(w);
     free(w->self);
     free(w);
+}
+
+bool workers_are_lost(const struct workers *w)
+{
+    return w->lost;
 }
 
 void workers_note_lost(struct workers *w)

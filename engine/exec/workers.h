@@ -2,7 +2,9 @@
 #ifndef ENGINE_EXEC_WORKERS_H
 #define ENGINE_EXEC_WORKERS_H
 #include "base/error.h"
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct workers;
 struct workers *workers_new(const char *self); /* path of weft */
@@ -17,6 +19,10 @@ bool workers_ready(struct workers *w, struct error *why) MUST_CHECK;
  * nothing, when the keeper is gone. False: the keeper is gone. */
 bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
                    struct error *err) MUST_CHECK;
+/* End what those have left behind who were our children, or the lost keeper's: all children of this process
+ * but the keeper and n others; child has room for one more. */
+void workers_end_orphans(const struct workers *w, pid_t *child, size_t n);
 void workers_kill(struct workers *w, uint32_t worker);
+bool workers_are_lost(const struct workers *w);
 void workers_note_lost(struct workers *w); /* an end came without a word: it was killed */
 #endif
