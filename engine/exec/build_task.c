@@ -78,6 +78,7 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         job.cpuset = place_cpuset(a->place);
+        job.nodes = place_nodes(a->place);
         AUTO(mem) char *text = job_write(&job);
         const char *const argv[] = {b->opt.self, "worker", NULL};
         ok = process_start(&a->process, argv, NULL, text, log, err);

@@ -11,7 +11,7 @@ struct job {
     const void *params;
     struct stage_inputs *inputs; /* by index in stage->inputs */
     const char **outputs;        /* folders, by index in stage->outputs */
-    const char *scratch, *cpuset;
+    const char *scratch, *cpuset, *nodes;
     int threads;
     int64_t parent; /* the engine's pid: the worker ends with it */
     /* Checkpoints, for a stage that keeps states. */

@@ -275,7 +275,7 @@ static int bind_to_last(int cpu)
     char text[32];
     struct topo *t;
     snprintf(text, sizeof text, "%d-%d,%d", cpu, cpu, cpu);
-    if (!topo_bind_self(text, NULL) || !bound_to(cpu))
+    if (!topo_bind_self(text, "", NULL) || !bound_to(cpu))
         return 1;
     if (!topo_open(NULL, &t, NULL) || topo_cores(t) != 1) /* the topology sees the binding */
         return 2;
@@ -295,10 +295,10 @@ static int bind_to_missing(int cpu)
     cpu_set_t before, after;
     if (sched_getaffinity(0, sizeof before, &before))
         return 1;
-    if (topo_bind_self("65535", &err) || err.code != ERROR_SYSTEM || !strstr(err.text, "no CPU 65535"))
+    if (topo_bind_self("65535", "", &err) || err.code != ERROR_SYSTEM || !strstr(err.text, "no CPU 65535"))
         return 2;
     snprintf(text, sizeof text, "%d,60000-60001", cpu);
-    if (topo_bind_self(text, &err) || err.code != ERROR_SYSTEM || !strstr(err.text, "no CPU 60000"))
+    if (topo_bind_self(text, "", &err) || err.code != ERROR_SYSTEM || !strstr(err.text, "no CPU 60000"))
         return 3;
     return sched_getaffinity(0, sizeof after, &after) || !CPU_EQUAL(&before, &after) ? 4 : 0;
 }
@@ -318,7 +318,7 @@ static void bad_lists(void **state)
     assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct error err = {0};
-        assert_false(topo_bind_self(bad[i], &err));
+        assert_false(topo_bind_self(bad[i], "", &err));
         assert_int_equal(err.code, ERROR_INPUT);
     }
     assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
