@@ -19,8 +19,9 @@ static int64_t file_number(const char *path)
     return end == text || x > INT64_MAX ? INT64_MAX : (int64_t)x;
 }
 
-/* The least number that `file` has in the folder `group` of the control groups at `mount`, or in one above it.
- * Inside a container the mount may show a part only, to which the path does not lead; what there is counts. */
+/* The least number that `file` has in the folder `group` of the control groups at `mount`, or in one above
+ * it. Inside a container the mount may show a part only, to which the path does not lead; what there is
+ * counts. */
 static int64_t least_up(const char *mount, const char *group, const char *file)
 {
     AUTO(mem) char *path = xstrdup(group);

@@ -25,25 +25,30 @@ static bool is_xml(const char *source)
     return n > 4 && strcmp(source + n - 4, ".xml") == 0;
 }
 
+static bool no_topology(const char *source, struct error *err)
+{
+    if (is_xml(source))
+        return error_set(err, NULL, ERROR_INPUT,
+                         "'%s' is no topology that hwloc wrote, or damaged ('weft topo --xml' and lstopo "
+                         "write one)",
+                         source);
+    return error_set(err, NULL, ERROR_INPUT,
+                     "'%s' is no topology: write type:count from the outermost level down to pu, such as "
+                     "'pack:2 l3:4 core:8 pu:2', or the path of an hwloc file that ends in .xml",
+                     source);
+}
+
 /* What hwloc is to load instead of this machine. */
 static bool take_source(hwloc_topology_t h, const char *source, struct error *err)
 {
     AUTO(mem) char *text = NULL;
     size_t n;
     if (!is_xml(source))
-        return hwloc_topology_set_synthetic(h, source) == 0 ||
-               error_set(err, NULL, ERROR_INPUT,
-                         "'%s' is no topology: write type:count from the outermost level down to pu, such as "
-                         "'pack:2 l3:4 core:8 pu:2', or the path of an hwloc file that ends in .xml",
-                         source);
+        return hwloc_topology_set_synthetic(h, source) == 0 || no_topology(source, err);
     if (!fs_read_file(source, &text, &n, err))
         return error_context(err, "topology");
-    /* The size counts the NUL; what lies behind another one would be lost. */
-    return (n < INT32_MAX && strlen(text) == n && hwloc_topology_set_xmlbuffer(h, text, (int)n + 1) == 0) ||
-           error_set(err, NULL, ERROR_INPUT,
-                     "'%s' is no topology that hwloc wrote ('weft topo --xml' or "
-                     "lstopo make one)",
-                     source);
+    return (n < INT32_MAX && hwloc_topology_set_xmlbuffer(h, text, (int)n + 1) == 0) ||
+           no_topology(source, err); /* the size counts the NUL */
 }
 
 static bool load(hwloc_topology_t h, const char *source, struct error *err)
@@ -57,7 +62,7 @@ static bool load(hwloc_topology_t h, const char *source, struct error *err)
     if (source && !take_source(h, source, err))
         return false;
     if (hwloc_topology_load(h))
-        return source ? error_set(err, NULL, ERROR_INPUT, "hwloc cannot load the topology '%s'", source)
+        return source ? no_topology(source, err)
                       : error_errno(err, "hwloc cannot load the machine's topology");
     if (!source && !hwloc_topology_is_thissystem(h))
         return error_set(err, NULL, ERROR_INPUT,

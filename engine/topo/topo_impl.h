@@ -6,7 +6,7 @@
 
 enum { TOPO_CPUS = 1 << 16 }; /* numbers of CPUs lie below */
 
-struct node { /* an object of the tree */
+struct node {             /* an object of the tree */
     struct topo_object o; /* first: the pointers of one are those of the other */
     int level;            /* hwloc's depth */
     bool flat;            /* its children are cores */
@@ -25,8 +25,8 @@ struct topo {
     int n_cpus;
     struct node **domain; /* (n_domains): what parts the cores by their memory */
     int n_domains;
-    hwloc_bitmap_t set;  /* scratch, with room for every CPU: filling it cannot fail */
-    struct node **list;  /* scratch (n_nodes) */
+    hwloc_bitmap_t set; /* scratch, with room for every CPU: filling it cannot fail */
+    struct node **list; /* scratch (n_nodes) */
     struct place *places;
 };
 static inline struct node *node_parent(const struct node *n)

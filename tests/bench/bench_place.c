@@ -58,8 +58,11 @@ int main(void)
                 make_holes(t);
             for (size_t i = 0; i < sizeof width / sizeof *width; i++)
                 for (int spread = 0; spread < 2; spread++)
-                    measure(t, m ? holes ? "flat with holes" : "flat" : holes ? "with holes" : "empty", width[i],
-                            spread ? TOPO_SPREAD : TOPO_COMPACT, NULL);
+                    measure(t,
+                            m       ? holes ? "flat with holes" : "flat"
+                            : holes ? "with holes"
+                                    : "empty",
+                            width[i], spread ? TOPO_SPREAD : TOPO_COMPACT, NULL);
             measure(t, m ? "flat" : holes ? "with holes" : "empty", 4, TOPO_COMPACT, "1024-1055");
             topo_close(t);
         }
