@@ -1,6 +1,5 @@
 /* How much memory a process may use: what the kernel has, and the limits of its control groups, of which
  * there are two versions, often both at once. */
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
