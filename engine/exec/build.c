@@ -369,7 +369,7 @@ static bool run_passes(struct build *b, struct error *err)
 
 static bool open_machine(struct build *b, struct error *err)
 {
-    if (!topo_open(NULL, &b->topo, err))
+    if (!topo_open(&(struct topo_options){.threads = b->opt.threads}, &b->topo, err))
         return false;
     b->cores = topo_cores(b->topo);
     if (b->opt.cores > b->cores)

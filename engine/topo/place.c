@@ -225,8 +225,7 @@ static void describe(struct topo *t, struct place *p)
     hwloc_bitmap_zero(t->set);
     for (int i = 0; i < p->n; i++) {
         hwloc_bitmap_set(t->set, (unsigned)t->core[p->core[i]]->o.cpu);
-        while (p->core[i] < o->o.first || p->core[i] >= o->o.first + o->o.n)
-            o = node_parent(o);
+        o = tree_around(o, p->core[i]);
     }
     p->object = o;
     p->cpuset = list_text(t->set);

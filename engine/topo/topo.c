@@ -70,12 +70,17 @@ static bool load(hwloc_topology_t h, const char *source, struct error *err)
     return source || restrict_to_affinity(h, err);
 }
 
-/* hwloc gives nodes of a synthetic description a gigabyte each when it says nothing. */
+/* Of a synthetic description that does not say it hwloc makes sizes up. */
+static bool says(const char *source, const char *what)
+{
+    return !source || is_xml(source) || strstr(source, what);
+}
+
 static int64_t memory(hwloc_topology_t h, const char *source)
 {
     int64_t nodes = (int64_t)hwloc_get_root_obj(h)->total_memory;
     if (source)
-        return is_xml(source) || strstr(source, "memory=") ? nodes : 0;
+        return says(source, "memory=") ? nodes : 0;
     return memory_of_machine(nodes, hwloc_bitmap_isequal(hwloc_topology_get_topology_nodeset(h),
                                                          hwloc_topology_get_complete_nodeset(h)));
 }
@@ -89,6 +94,8 @@ static bool read_topology(struct topo *t, const struct topo_options *o, struct e
     if (!t->set)
         mem_exhausted();
     t->memory = memory(t->hwloc, source);
+    t->knows_memory = says(source, "memory=");
+    t->knows_sizes = says(source, "size=");
     return tree_build(t, o && o->threads) ||
            error_set(err, NULL, ERROR_INPUT, "topology%s%s: no cores, or CPU numbers of %d and more",
                      source ? " " : "", source ? source : "", TOPO_CPUS);
@@ -140,9 +147,4 @@ bool topo_xml(const struct topo *t, char **ret, struct error *err)
     *ret = xstrndup(text, (size_t)n - 1);
     hwloc_free_xmlbuffer(t->hwloc, text);
     return true;
-}
-
-const struct topo_object *topo_root(const struct topo *t)
-{
-    return &t->node->o;
 }

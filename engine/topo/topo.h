@@ -62,9 +62,13 @@ struct topo_object {
     int first, n;                                    /* its cores, from 0 in the tree's order */
     int cpu;                                         /* of a core: its CPU's number */
     int threads;                                     /* of a core: hardware threads that we may use */
-    int64_t size;                                    /* of a cache, bytes; else 0 */
-    int64_t memory;                                  /* of the memory nodes right at it, bytes */
+    int64_t size;                                    /* of a cache, bytes; 0: none, or not known */
+    int64_t memory;                                  /* of the memory nodes right at it, bytes; 0: likewise */
     int memory_node;                                 /* the first of them, by the kernel's number; -1: none */
 };
 const struct topo_object *topo_root(const struct topo *t);
+/* The smallest object with all CPUs of a list that are ours; NULL: none is, or it is no list. */
+const struct topo_object *topo_find(const struct topo *t, const char *cpuset);
+/* The CPUs of its cores, in list format; malloc'd. */
+char *topo_cpuset(const struct topo *t, const struct topo_object *o);
 #endif

@@ -17,7 +17,8 @@ struct node {             /* an object of the tree */
 struct topo {
     hwloc_topology_t hwloc;
     int64_t memory;
-    struct node *node; /* (n_nodes), parents before children; the first is the root */
+    bool knows_memory, knows_sizes; /* of caches */
+    struct node *node;              /* (n_nodes), parents before children; the first is the root */
     int n_nodes;
     struct node **core; /* (n_cores), in the tree's order */
     int n_cores;
@@ -44,6 +45,7 @@ static inline struct node *node_next(const struct node *n)
 /* Fill node, core, core_of and domain from hwloc's tree. False when there is no core. */
 bool tree_build(struct topo *t, bool threads);
 void tree_done(struct topo *t);
+const struct node *tree_around(const struct node *o, int core); /* the smallest object with o and that core */
 /* Bytes of memory that this process may use of a machine whose memory nodes that it may use have so many;
  * all: these are all of the machine's. */
 int64_t memory_of_machine(int64_t nodes, bool all);

@@ -11,11 +11,11 @@ static const char *const names[HWLOC_OBJ_TYPE_MAX] = {
     [HWLOC_OBJ_L2CACHE] = "L2",      [HWLOC_OBJ_L3CACHE] = "L3",      [HWLOC_OBJ_L4CACHE] = "L4",
     [HWLOC_OBJ_L5CACHE] = "L5",      [HWLOC_OBJ_GROUP] = "group"};
 
-static void name(struct topo_object *o, hwloc_obj_t h)
+static void name(const struct topo *t, struct topo_object *o, hwloc_obj_t h)
 {
     bool cache = hwloc_obj_type_is_cache(h->type), node = h->type == HWLOC_OBJ_GROUP && o->memory_node >= 0;
     o->type = node ? "NUMA node" : names[h->type] ? names[h->type] : hwloc_obj_type_string(h->type);
-    o->size = cache ? (int64_t)h->attr->cache.size : 0;
+    o->size = cache && t->knows_sizes ? (int64_t)h->attr->cache.size : 0;
     if (!h->parent)
         snprintf(o->name, sizeof o->name, "%s", o->type);
     else
@@ -23,13 +23,13 @@ static void name(struct topo_object *o, hwloc_obj_t h)
                  node ? (unsigned)o->memory_node : h->logical_index);
 }
 
-static void add_memory(struct topo_object *o, hwloc_obj_t h)
+static void add_memory(const struct topo *t, struct topo_object *o, hwloc_obj_t h)
 {
     for (hwloc_obj_t m = h->memory_first_child; m; m = m->next_sibling) {
-        add_memory(o, m); /* below a cache of the memory's own */
+        add_memory(t, o, m); /* below a cache of the memory's own */
         if (m->type != HWLOC_OBJ_NUMANODE)
             continue;
-        o->memory += (int64_t)m->attr->numanode.local_memory;
+        o->memory += t->knows_memory ? (int64_t)m->attr->numanode.local_memory : 0;
         if (o->memory_node < 0)
             o->memory_node = (int)m->os_index;
     }
@@ -41,8 +41,8 @@ static struct node *add(struct topo *t, hwloc_obj_t h, struct node *parent, bool
     *n = (struct node){.o = {.parent = parent ? &parent->o : NULL, .first = t->n_cores, .memory_node = -1},
                        .level = h->depth,
                        .nodes = h->nodeset};
-    add_memory(&n->o, h);
-    name(&n->o, h);
+    add_memory(t, &n->o, h);
+    name(t, &n->o, h);
     if (h->type == HWLOC_OBJ_PU || (h->type == HWLOC_OBJ_CORE && !threads)) {
         n->o.cpu = hwloc_bitmap_first(h->cpuset);
         n->o.threads = hwloc_bitmap_weight(h->cpuset);
@@ -111,4 +111,45 @@ void tree_done(struct topo *t)
     free(t->domain);
     free(t->list);
     free(t->core_of);
+}
+
+const struct node *tree_around(const struct node *o, int core)
+{
+    while (core < o->o.first || core >= o->o.first + o->o.n)
+        o = node_parent(o);
+    return o;
+}
+
+const struct topo_object *topo_root(const struct topo *t)
+{
+    return &t->node->o;
+}
+
+struct found {
+    const struct topo *topo;
+    const struct node *object; /* NULL at first */
+};
+
+static void find_range(void *arg, int first, int last)
+{
+    struct found *f = arg;
+    for (int cpu = first; cpu <= last && cpu < f->topo->n_cpus; cpu++) {
+        int core = f->topo->core_of[cpu];
+        if (core >= 0)
+            f->object = tree_around(f->object ? f->object : f->topo->core[core], core);
+    }
+}
+
+const struct topo_object *topo_find(const struct topo *t, const char *cpuset)
+{
+    struct found f = {.topo = t};
+    return list_read(cpuset, "CPU", TOPO_CPUS, find_range, &f, NULL) && f.object ? &f.object->o : NULL;
+}
+
+char *topo_cpuset(const struct topo *t, const struct topo_object *o)
+{
+    hwloc_bitmap_zero(t->set);
+    for (int i = o->first; i < o->first + o->n; i++)
+        hwloc_bitmap_set(t->set, (unsigned)t->core[i]->o.cpu);
+    return list_text(t->set);
 }
