@@ -32,7 +32,7 @@ static bool at_work(const struct view *v, const struct topo_object *o)
 
 static bool same(const struct topo_object *a, const struct topo_object *b)
 {
-    if (strcmp(a->type, b->type) != 0 || a->n != b->n || a->threads != b->threads || a->size != b->size ||
+    if (strcmp(a->type, b->type) != 0 || a->threads != b->threads || a->size != b->size ||
         a->memory != b->memory || (a->memory_node < 0) != (b->memory_node < 0))
         return false;
     const struct topo_object *c = a->child, *d = b->child;

@@ -12,27 +12,32 @@ struct place {
     char *cpuset, *nodes;
 };
 
-static void count(struct node *core, int by)
+/* Cores have become free, or are no longer; siblings are counted at once in what lies around them. */
+static void set_free(struct topo *t, const int *core, int n, bool is_free)
 {
-    for (struct node *o = core; o; o = node_parent(o))
-        o->free += by;
-}
-
-static void take_core(struct topo *t, int core, struct place *p)
-{
-    count(t->core[core], -1);
-    p->core[p->n++] = core;
+    for (int i = 0, begin = 0; i < n; begin = i) {
+        struct node *around = node_parent(t->core[core[i]]);
+        for (; i < n && node_parent(t->core[core[i]]) == around; i++)
+            t->core[core[i]]->free = is_free;
+        for (; around; around = node_parent(around))
+            around->free += is_free ? i - begin : begin - i;
+    }
 }
 
 /* Up to n free cores of an object, those near first. */
 static void take_cores(struct topo *t, const struct node *o, int n, struct place *p)
 {
-    for (int near = o->near > 0; near >= 0; near--)
-        for (int i = o->o.first; i < o->o.first + o->o.n && n > 0; i++)
+    for (int near = o->near > 0; near >= 0 && n > 0; near--) {
+        const int *taken = p->core + p->n;
+        int left = n;
+        for (int i = o->o.first; i < o->o.first + o->o.n && left > 0; i++)
             if (t->core[i]->free && (!near || t->core[i]->near)) {
-                take_core(t, i, p);
-                n--;
+                p->core[p->n++] = i;
+                left--;
             }
+        set_free(t, taken, n - left, false);
+        n = left;
+    }
 }
 
 /* ---- near ---- */
@@ -267,8 +272,7 @@ void topo_release(struct topo *t, struct place *p)
     if (p->next)
         p->next->previous = p->previous;
     *(p->previous ? &p->previous->next : &t->places) = p->next;
-    for (int i = 0; i < p->n; i++)
-        count(t->core[p->core[i]], 1);
+    set_free(t, p->core, p->n, true);
     free(p->cpuset);
     free(p->nodes);
     free(p->core);

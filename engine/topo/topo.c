@@ -4,15 +4,31 @@
 #include "base/mem.h"
 #include "engine/topo/topo_impl.h"
 #include <errno.h>
+#include <omp.h>
 #include <string.h>
+
+/* OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY let OpenMP bind the first thread before main() begins, to
+ * one of the places that it found then: all of them are ours. */
+static void add_places_of_openmp(hwloc_bitmap_t set)
+{
+    for (int place = 0; place < omp_get_num_places(); place++) {
+        int n = omp_get_place_num_procs(place);
+        AUTO(mem) int *cpu = xcalloc((size_t)n + 1, sizeof *cpu);
+        omp_get_place_proc_ids(place, cpu);
+        for (int i = 0; i < n; i++)
+            hwloc_bitmap_set(set, (unsigned)cpu[i]);
+    }
+}
 
 /* hwloc leaves out what our cgroup forbids; this leaves out what our affinity does (taskset, or another
  * weft). It is the calling thread's, which is what workers inherit. */
 static bool restrict_to_affinity(hwloc_topology_t h, struct error *err)
 {
     hwloc_bitmap_t set = hwloc_bitmap_alloc();
-    bool ok = set && hwloc_get_cpubind(h, set, HWLOC_CPUBIND_THREAD) == 0 &&
-              hwloc_topology_restrict(h, set, 0) == 0;
+    bool ok = set && hwloc_get_cpubind(h, set, HWLOC_CPUBIND_THREAD) == 0;
+    if (ok)
+        add_places_of_openmp(set);
+    ok = ok && hwloc_topology_restrict(h, set, 0) == 0;
     if (!ok)
         error_errno(err, "cannot restrict the machine's topology to the CPUs that we may use");
     hwloc_bitmap_free(set);
