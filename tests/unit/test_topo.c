@@ -6,6 +6,7 @@
 #include <hwloc.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct topo *described(const char *synthetic)
@@ -221,15 +222,27 @@ static void bad_descriptions(void **state)
 
 static char file[] = "/tmp/weft-topo-XXXXXX.xml";
 
-static void refuse_file(const char *text, size_t n)
+static int refused(void)
 {
     struct topo *t = NULL;
     struct error err = {0};
-    assert_true(fs_write_file(file, text, n, NULL));
     if (topo_open(&(struct topo_options){.source = file}, &t, &err))
-        fail_msg("taken: %.200s", text);
-    assert_int_equal(err.code, ERROR_INPUT);
-    assert_non_null(strstr(err.text, "is no topology that hwloc wrote"));
+        return 1;
+    return err.code == ERROR_INPUT && strstr(err.text, "is no topology that hwloc wrote") ? 0 : 2;
+}
+
+/* In a process of its own: hwloc 2.9 loses an object of a file that it refuses, which a leak checker reports.
+ */
+static void refuse_file(const char *text, size_t n)
+{
+    int status = 1;
+    assert_true(fs_write_file(file, text, n, NULL));
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(refused());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (status != 0)
+        fail_msg("taken, or a wrong error: %.200s", text);
 }
 
 /* What one topology wrote another reads; a part of it nobody does. */
