@@ -41,10 +41,10 @@ struct task {
         const char *name;     /* in the order of names */
         int count;
         struct pos pos;
-    } *unit;
+    } * unit;
     int n_units;
-    bool temp;                /* its outputs go once all that needs them is done */
-    int index;                /* position in spec->task, topological order */
+    bool temp; /* its outputs go once all that needs them is done */
+    int index; /* position in spec->task, topological order */
 };
 struct reference { /* numbers to show beside the measured ones; percentages, as a table has them */
     const char *name, *source; /* source "" when not given */

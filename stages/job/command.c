@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/varname.h"
 #include "stages/job/artifact_check.h"
 #include "stages/job/program.h"
 #include <ctype.h>
@@ -107,20 +108,11 @@ static void put(struct texts *env, struct arena *a, const char *name, const char
     texts_add(env, a, text);
 }
 
-/* "WEFT_IN_TEST_SET" for input test-set. */
-static const char *port_variable(struct arena *a, const char *prefix, const char *port)
-{
-    char *name = arena_printf(a, "%s%s", prefix, port);
-    for (char *c = name; *c; c++)
-        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-    return name;
-}
-
 static void put_ports(struct stage_context *ctx, struct texts *env)
 {
     for (int p = 0; p < stage_port_count(ctx->stage->inputs); p++) {
         AUTO(buf) struct buf all = {0};
-        const char *name = port_variable(ctx->arena, "WEFT_IN_", ctx->stage->inputs[p].name);
+        const char *name = varname_variable(ctx->arena, "WEFT_IN_", ctx->stage->inputs[p].name);
         for (int i = 0; i < ctx->inputs[p].n; i++)
             buf_printf(&all, "%s%s", i ? "\n" : "", ctx->inputs[p].item[i].dir);
         if (strlen(name) + all.len + 2 <= TEXT_MAX)
@@ -129,7 +121,7 @@ static void put_ports(struct stage_context *ctx, struct texts *env)
             stage_warn(ctx, "%s is not set: %d folders are too long for a variable", name, ctx->inputs[p].n);
     }
     for (int p = 0; p < stage_port_count(ctx->stage->outputs); p++)
-        put(env, ctx->arena, port_variable(ctx->arena, "WEFT_OUT_", ctx->stage->outputs[p].name),
+        put(env, ctx->arena, varname_variable(ctx->arena, "WEFT_OUT_", ctx->stage->outputs[p].name),
             ctx->outputs[p]);
 }
 
