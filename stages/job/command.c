@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define BASE_PATH "/usr/local/bin:/usr/bin:/bin"
 #define TEXT_MAX  (128 << 10) /* of one variable with its NUL: the kernel's limit (MAX_ARG_STRLEN) */
@@ -125,6 +126,19 @@ static void put_ports(struct stage_context *ctx, struct texts *env)
             ctx->outputs[p]);
 }
 
+/* The devices of the task, as the worker's own environment has them. */
+static void put_units(struct stage_context *ctx, struct texts *env)
+{
+    for (char **v = environ; *v; v++) {
+        size_t name = strcspn(*v, "=");
+        if (strncmp(*v, COMMAND_UNIT, strlen(COMMAND_UNIT)) == 0 && (*v)[name])
+            put(env, ctx->arena, arena_printf(ctx->arena, "%.*s", (int)name, *v), *v + name + 1);
+    }
+    for (const char *const *name = command_gpu_variables; getenv(COMMAND_UNIT_GPU) && *name; name++)
+        if (getenv(*name))
+            put(env, ctx->arena, *name, getenv(*name));
+}
+
 static bool put_set(struct stage_context *ctx, struct texts *env, struct error *err)
 {
     const struct command_list *set = &ctx->stage->command->part[COMMAND_SET];
@@ -162,6 +176,7 @@ static bool make_env(struct stage_context *ctx, struct texts *env, struct error 
     put(env, a, "WEFT_THREADS", threads);
     put(env, a, "WEFT_SCRATCH", ctx->scratch);
     put_ports(ctx, env);
+    put_units(ctx, env);
     return true;
 }
 
