@@ -110,7 +110,7 @@ static bool read_unit(struct request *r, const struct yaml_node *key, const stru
     if (count < 1 || count > UNIT_MAX)
         return diag_add(r->e->diag, &n->pos, "unit '%s' must be a number between 1 and %d, not %s", key->text,
                         UNIT_MAX, shown(r, n));
-    all[before] = (struct task_unit){arena_strdup(r->e->arena, key->text), (int)count, key->pos};
+    all[before] = (struct task_unit){key->text, (int)count, key->pos};
     return true;
 }
 

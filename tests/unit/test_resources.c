@@ -197,19 +197,35 @@ static void defaults(void **state)
         assert_string_equal(buf_str(&text), row[i].shape);
         spec_free(s);
     }
-    folder_write("main.yaml",
-                 "experiment: e\ndefaults: {source: {resources: {retries: {times: 1, memory: x2}}}}\n"
-                 "stages:\n  a: {uses: source}\n  b: {uses: source, resources: {memory: 4}}\n"
-                 "  c: {uses: source, resources: {retries: 1}}\n");
-    assert_null(folder_read(&(struct spec_options){.n_set = 0},
-                            "main.yaml:2:61 retries that grow memory need 'memory:' beside them to start "
-                            "from, such as memory: 6GiB\n"));
+}
+
+/* Memory that grows starts from one, whoever gives it. */
+static void growth(void **state)
+{
+    static const char head[] =
+        "experiment: e\ndefaults: {source: {resources: {retries: {times: 1, memory: x2}}}}\n"
+        "stages: {a: {uses: source";
+    static const struct {
+        const char *text, *errors;
+    } row[] = {
+        {"", "main.yaml:2:61 retries that grow memory need 'memory:' beside them to start from, such as "
+             "memory: 6GiB\n"},
+        {", resources: {memory: 4}", ""},
+        {", resources: {retries: 1}", ""},
+        {", resources: {memory: much}", "main.yaml:3:48 memory must be a size such as 6GiB, not 'much'\n"},
+        {", resources: {memory: '${x}'}", "main.yaml:3:48 unknown variable '${x}'\n"}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        AUTO(buf) struct buf text = {0};
+        buf_printf(&text, "%s%s}}\n", head, row[i].text);
+        folder_write("main.yaml", buf_str(&text));
+        spec_free(folder_read(&(struct spec_options){.n_set = 0}, row[i].errors));
+    }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(times), cmocka_unit_test(refused),
-                                       cmocka_unit_test(taken), cmocka_unit_test(wrong),
-                                       cmocka_unit_test(defaults)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(times),    cmocka_unit_test(refused),
+                                       cmocka_unit_test(taken),    cmocka_unit_test(wrong),
+                                       cmocka_unit_test(defaults), cmocka_unit_test(growth)};
     return cmocka_run_group_tests(tests, folder_enter, folder_leave);
 }
