@@ -141,7 +141,7 @@ void topoview_print(const struct topo *t, const json_t *tasks)
         printf("; %d at work", busy);
     printf("\n");
     print_object(&v, topo_root(t), 1, 0);
-    json_array_foreach(tasks, i, task) if (!object_of(&v, task))
+    json_array_foreach(tasks, i, task) if (*json_string_or(task, "cpuset", "") && !object_of(&v, task))
         printf("> %s on %s, which this process may not use (run %s)\n", json_string_or(task, "task", ""),
                json_string_or(task, "cpuset", ""), json_string_or(task, "run", ""));
 }

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "engine/exec/job.h"
+#include "engine/exec/unitenv.h"
 #include "engine/topo/topo.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -131,7 +132,10 @@ static bool bind(const struct job *j, struct error *err)
 
 static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
 {
-    if ((j->parent && !end_with(j->parent, err)) || !bind(j, err))
+    if (j->parent && !end_with(j->parent, err))
+        return false;
+    unitenv_set(j->unit, j->n_units, a); /* while there is one thread */
+    if (!bind(j, err))
         return false;
     struct stage_context ctx = {.stage = j->stage,
                                 .params = j->params,

@@ -54,13 +54,22 @@ static bool no_topology(const char *source, struct error *err)
                      source);
 }
 
+/* hwloc wants the level of the hardware threads; a description that leaves it out means one for each core. */
+static bool set_synthetic(hwloc_topology_t h, const char *text)
+{
+    if (hwloc_topology_set_synthetic(h, text) == 0)
+        return true;
+    AUTO(mem) char *whole = xprintf("%s pu:1", text);
+    return text[strspn(text, " ")] && hwloc_topology_set_synthetic(h, whole) == 0;
+}
+
 /* What hwloc is to load instead of this machine. */
 static bool take_source(hwloc_topology_t h, const char *source, struct error *err)
 {
     AUTO(mem) char *text = NULL;
     size_t n;
     if (!is_xml(source))
-        return hwloc_topology_set_synthetic(h, source) == 0 || no_topology(source, err);
+        return set_synthetic(h, source) || no_topology(source, err);
     if (!fs_read_file(source, &text, &n, err))
         return error_context(err, "topology");
     return (n < INT32_MAX && hwloc_topology_set_xmlbuffer(h, text, (int)n + 1) == 0) ||
