@@ -1,7 +1,7 @@
-/* What a scheduling decision costs with 10,000 ready tasks: bench_pick LEVEL:COUNT... Tasks of a few kinds, moldable
- * ones and some with memory among them; they start and end on a virtual clock, and places are reserved. A
- * decision is one question what starts next, whatever the answer. Prints one JSON line: the mean, in us; the
- * dearest tenth and the last may be dearer. */
+/* What a scheduling decision costs with 10,000 ready tasks: bench_pick LEVEL:COUNT... Tasks of a few kinds,
+ * moldable ones and some with memory among them; they start and end on a virtual clock, and places are
+ * reserved. A decision is one question what starts next, whatever the answer. Prints one JSON line: the mean,
+ * in us; the dearest tenth and the last may be dearer. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -92,9 +92,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < n; i++)
         sum += took[i];
     qsort(took, (size_t)n, sizeof *took, by_number);
-    printf("{\"name\": \"decision of %d ready, %d cores\", \"value\": %.3f, \"unit\": \"us\", \"median\": %.3f, "
-           "\"p99\": %.3f}\n",
-           N, machine_cores(&m), sum / n, took[n / 2], took[n * 99 / 100]);
+    printf(
+        "{\"name\": \"decision of %d ready, %d cores\", \"value\": %.3f, \"unit\": \"us\", \"median\": %.3f, "
+        "\"p99\": %.3f}\n",
+        N, machine_cores(&m), sum / n, took[n / 2], took[n * 99 / 100]);
     plan_free(p);
     machine_done(&m);
     free(ask);
