@@ -126,7 +126,7 @@ static bool try_again(struct build *b, const struct task *t, const struct error 
     json_object_set_new(b->pending, digest_hex(&b->resolver.task[t->index].key, hex), json_true());
     plan_retry(b->plan, t->index, clock_seconds() + ask_backoff(t, r->attempts));
     if (t->memory_growth > 0)
-        plan_remember(b->plan, t->index, ask_memory(t, r->attempts));
+        plan_remember(b->plan, t->index, ask_memory(t, &b->machine, r->attempts));
     return true;
 }
 
