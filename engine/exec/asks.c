@@ -29,10 +29,12 @@ int64_t ask_guess(const struct machine *m, int64_t bytes)
     return most > 0 && guess > most ? most : guess;
 }
 
-int64_t ask_memory(const struct task *t, int failed)
+int64_t ask_memory(const struct task *t, const struct machine *m, int failed)
 {
+    int64_t most = most_memory(m);
     double growth = t->memory_growth > 0 ? pow(t->memory_growth, failed) : 1;
-    return (int64_t)fmin((double)t->memory * growth, 9e18);
+    double bytes = fmin((double)t->memory * growth, 9e18);
+    return most > 0 && bytes > (double)most ? most : (int64_t)bytes;
 }
 
 double ask_backoff(const struct task *t, int failed)

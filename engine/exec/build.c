@@ -124,9 +124,9 @@ static bool try_again(struct build *b, const struct task *t, const struct error 
     char *text = xprintf("attempt %d of %d failed: %s; trying again", r->attempts, t->retries + 1, why->text);
     report(b, BUILD_RETRY, t, text);
     json_object_set_new(b->pending, digest_hex(&b->resolver.task[t->index].key, hex), json_true());
-    if (t->memory_growth > 0)
-        plan_remember(b->plan, t->index, ask_memory(t, r->attempts));
     plan_retry(b->plan, t->index, clock_seconds() + ask_backoff(t, r->attempts));
+    if (t->memory_growth > 0)
+        plan_remember(b->plan, t->index, ask_memory(t, &b->machine, r->attempts));
     return true;
 }
 
