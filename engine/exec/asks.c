@@ -72,8 +72,8 @@ bool ask_make(const struct task *t, const struct machine *m, const struct histor
                         .policy = t->spread ? TOPO_SPREAD : TOPO_COMPACT};
     if (most > 0 && t->memory > most)
         return error_set(err, &t->pos, ERROR_INPUT,
-                         "task '%s' asks for %lld MiB of memory; the largest node has %lld MiB", t->name,
-                         (long long)(t->memory >> 20), (long long)(most >> 20));
+                         "task '%s' asks for %lld MiB of memory; the most that a node has free is %lld MiB",
+                         t->name, (long long)(t->memory >> 20), (long long)(most >> 20));
     ret->memory = t->memory ? t->memory : ask_guess(m, c->memory);
     return add_units(t, m, mem, ret, err);
 }

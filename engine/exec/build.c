@@ -386,6 +386,9 @@ static bool open_machine(struct build *b, struct error *err)
                                       .n_units = b->opt.n_units};
     if (!machine_open(&o, &b->machine, err))
         return false;
+    struct machine_node *here = &b->machine.node[0];
+    if (here->memory > topo_memory_free())
+        here->memory = topo_memory_free();
     b->cores = machine_cores(&b->machine);
     for (int i = 0; i < b->spec->n; i++) {
         const struct history_cost c = history_estimate(b->spec->task[i]);

@@ -98,15 +98,15 @@ int64_t memory_of_cgroups(const char *cgroup, const char *mounts)
     return least;
 }
 
-/* MemTotal of /proc/meminfo; INT64_MAX when it does not say. */
-static int64_t kernel_memory(void)
+/* A line of /proc/meminfo such as "MemTotal:"; INT64_MAX when it is not there. */
+static int64_t kernel_memory(const char *line)
 {
     AUTO(mem) char *text = NULL;
     size_t n;
     if (!fs_read_file("/proc/meminfo", &text, &n, NULL))
         return INT64_MAX;
-    const char *at = strstr(text, "MemTotal:");
-    long long kib = at ? strtoll(at + strlen("MemTotal:"), NULL, 10) : 0;
+    const char *at = strstr(text, line);
+    long long kib = at ? strtoll(at + strlen(line), NULL, 10) : 0;
     return kib > 0 ? (int64_t)kib * 1024 : INT64_MAX;
 }
 
@@ -125,7 +125,12 @@ static int64_t cgroups_of_self(void)
  * nodes' numbers are old. */
 int64_t memory_of_machine(int64_t nodes, bool all)
 {
-    int64_t kernel = kernel_memory(), limit = cgroups_of_self();
+    int64_t kernel = kernel_memory("MemTotal:"), limit = cgroups_of_self();
     int64_t usable = kernel == INT64_MAX || (!all && nodes < kernel) ? nodes : kernel;
     return limit < usable ? limit : usable;
+}
+
+int64_t topo_memory_free(void)
+{
+    return kernel_memory("MemAvailable:");
 }

@@ -26,6 +26,8 @@ int topo_cores(const struct topo *t);
 /* Bytes that we may use: of this machine no more than the kernel has, than its memory nodes that we may use,
  * and than our control group. 0: not known, as of a synthetic description that has no "memory=". */
 int64_t topo_memory(const struct topo *t);
+/* Bytes that this machine could give now, as others use the rest; INT64_MAX: the kernel does not say. */
+int64_t topo_memory_free(void);
 /* What hwloc writes of it, for topo_options.source elsewhere; malloc'd. */
 bool topo_xml(const struct topo *t, char **ret, struct error *err) MUST_CHECK;
 

@@ -2,12 +2,10 @@
 # Where tasks really run, as the kernel tells: tasks at work at one time have CPUs of their own, a stage's threads one CPU
 # each, a user's program all of its task's, memory its node.
 . "$(dirname "$0")/lib.sh"
-# Any machine is one of two cores for this test: the first CPU of each.
-set -- $("$WEFT" topo --place 2 --json | python3 -c 'import json, sys
-cpus = json.load(sys.stdin)["places"][0]["cpuset"]
-print(*(cpus or "").replace("-", " ").replace(",", " ").split())')
-[ $# = 2 ] || { echo "one core only: nothing to tell apart"; exit 77; }
-taskset -cp "$1,$2" $$ >/dev/null 2>&1 || { echo "cannot bind this shell"; exit 77; }
+cpus=$(python3 -c 'import os; print(*sorted(os.sched_getaffinity(0)))')
+set -- $cpus; [ $# -ge 2 ] || { echo "one CPU only: nothing to tell apart"; exit 77; }
+taskset -p $$ >/dev/null 2>&1 || { echo "no taskset"; exit 77; }
+taskset -cp "$1,$2" $$ >/dev/null || { echo "cannot bind"; exit 77; } # any machine is one of two CPUs for this test
 first=$1 second=$2
 cc -O2 -fopenmp -o stream "$here/stream.c" || { echo "cannot compile"; exit 77; }
 

@@ -35,7 +35,7 @@ try run e.yaml -q; exits "memory" 0; [ "$(most)" = 1 ] || wrong "memory" "$(most
 # -- what no machine has is said before anything runs
 experiment "{ memory: $((total * 4))MiB }"
 try run e.yaml; exits "too much memory" 2
-says "too much memory" "e.yaml:4:3: error: task 't\[a\]' asks for $((total * 4)) MiB of memory; the largest node has [0-9]* MiB"
+says "too much memory" "e.yaml:3:3: error: task 't\[a\]' asks for $((total * 4)) MiB of memory; the most that a node has free is [0-9]* MiB"
 experiment '{ units: { licence: 2 } }'
 try run e.yaml --unit licence=1; exits "too many" 2
 says "too many" "e.yaml:[0-9]*:[0-9]*: error: task 't\[a\]' asks for 2 of 'licence'; there are 1: "
