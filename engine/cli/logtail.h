@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #define LOGTAIL_LINES 12
-/* At most so many lines, of at most 500 bytes each (what is beyond is cut), without their ends; how many. Free with
- * fs_list_free. None when the log cannot be read. */
+/* At most so many lines, of at most 500 bytes each (what is beyond is cut), without their ends; how many.
+ * Free with fs_list_free. None when the log cannot be read. */
 size_t logtail_read(const char *path, char ***ret);
 #endif

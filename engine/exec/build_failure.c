@@ -1,4 +1,5 @@
-/* How an attempt ended: what it took, its error in words that do not differ from run to run, and the cause. */
+/* How an attempt ended: what it took, its error in words that do not differ from run to run, and the cause.
+ */
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
@@ -52,7 +53,8 @@ bool failure_is(struct build *b, struct attempt *a, enum failure cause, struct e
     return false;
 }
 
-/* The keeper sees to its workers. Who was started by itself, or had a keeper that is gone, may have left others. */
+/* The keeper sees to its workers. Who was started by itself, or had a keeper that is gone, may have left
+ * others. */
 static void end_orphans(const struct build *b, const struct attempt *a, int status)
 {
     if (a->process.workers ? !workers_are_lost(b->workers) : WIFEXITED(status) && WEXITSTATUS(status) <= 1)
@@ -91,22 +93,24 @@ static bool over_memory(const struct attempt *a, struct error *err)
     int i = 0;
     for (; size >= 1024 && unit[i + 1]; i++)
         size /= 1024;
-    return error_set(err, NULL, ERROR_TASK, "out of memory: it took more than the %.4g %ciB that it asks for", size,
-                     unit[i]);
+    return error_set(err, NULL, ERROR_TASK, "out of memory: it took more than the %.4g %ciB that it asks for",
+                     size, unit[i]);
 }
 
 static bool killed(int signal, struct error *err)
 {
-    return error_set(err, NULL, ERROR_TASK, "the worker was killed by signal %d (%s)%s", signal, strsignal(signal),
+    return error_set(err, NULL, ERROR_TASK, "the worker was killed by signal %d (%s)%s", signal,
+                     strsignal(signal),
                      signal == SIGKILL ? ": by hand, or by the kernel because memory ran out" : "");
 }
 
 static bool ended_early(const struct attempt *a, int status, struct error *err)
 {
     if (a->process.garbage)
-        return error_set(err, NULL, ERROR_TASK,
-                         "the worker wrote what are no events, and ended with exit status %d without the last one",
-                         WEXITSTATUS(status));
+        return error_set(
+            err, NULL, ERROR_TASK,
+            "the worker wrote what are no events, and ended with exit status %d without the last one",
+            WEXITSTATUS(status));
     return error_set(err, NULL, ERROR_TASK, "the worker ended with exit status %d and no reason",
                      WEXITSTATUS(status));
 }

@@ -1,4 +1,5 @@
 /* One task from plan to record: folders, worker, outputs. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -73,7 +74,24 @@ static bool start_worker(struct build *b, struct attempt *a, const struct job *j
     return process_start(&a->process, argv, NULL, text, log, err);
 }
 
-bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err)
+/* The devices it has; of units that are counted alone there is nothing to tell. */
+static void tell_units(const struct build *b, const struct task *t, struct arena *mem, struct job *job)
+{
+    struct job_unit *unit = arena_alloc(mem, (size_t)(t->n_units + 1) * sizeof *unit);
+    for (int u = 0; u < b->machine.n_units; u++) {
+        const struct machine_unit *m = &b->machine.unit[u];
+        const int *at;
+        AUTO(buf) struct buf ids = {0};
+        int n = plan_units(b->plan, t->index, u, &at);
+        for (int i = 0; i < n; i++)
+            buf_printf(&ids, "%s%d", i ? "," : "", m->id ? m->id[at[i]] : at[i]);
+        if (n > 0 && m->per_node)
+            unit[job->n_units++] = (struct job_unit){m->name, arena_strdup(mem, buf_str(&ids))};
+    }
+    job->unit = unit;
+}
+
+bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c, struct error *err)
 {
     AUTO(arena) struct arena mem;
     arena_init(&mem);
@@ -81,19 +99,22 @@ bool attempt_start(struct build *b, const struct task *t, int cores, struct erro
     b->result[t->index].cause = FAILURE_NONE;
     *a = (struct attempt){.task = t,
                           .build = b,
+                          .node = c->node,
+                          .cores = c->cores,
+                          .place = c->place,
                           .process = PROCESS_NONE,
                           .memory = t->memory,
                           .since = artifacts_spoilt(b->artifacts)};
     a->dir = workdirs_take(b->workdirs, err);
     struct job job = {
-        .task = t->name, .stage = t->stage, .threads = cores, .memory = a->memory, .parent = getpid()};
+        .task = t->name, .stage = t->stage, .threads = c->cores, .memory = a->memory, .parent = getpid()};
     bool ok = a->dir && fetched_params(b->store, t, &mem, &job.params, err) &&
               lay_inputs(b, a, &mem, &job, err) && make_folders(a, &mem, &job, err);
-    if (ok && !(a->place = topo_reserve(b->topo, cores, TOPO_COMPACT, NULL)))
-        ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
-        job.cpuset = place_cpuset(a->place);
+        tell_units(b, t, &mem, &job);
+        job.cpuset = a->place ? place_cpuset(a->place) : "";
+        job.nodes = a->place ? place_nodes(a->place) : "";
         ok = start_worker(b, a, &job, err) || failure_is(b, a, FAILURE_START, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
@@ -117,8 +138,6 @@ void attempt_free(struct build *b, struct attempt *a)
         process_kill(&a->process);
         process_end(&a->process);
     }
-    if (a->place)
-        topo_release(b->topo, a->place);
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
@@ -140,7 +159,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->task = xstrdup(t->name);
     r->resumed = a->checkpoints.resumed;
     r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
-    r->threads = place_cores(a->place);
+    r->threads = a->cores;
     r->peak_rss = b->result[t->index].peak_rss;
     r->when = xstrdup(when);
     r->host = xstrdup(host);

@@ -11,9 +11,11 @@ static const struct row {
     [FAILURE_TIMEOUT] = {"timeout", "raise resources: timeout, or give it more cores"},
     [FAILURE_MEMORY] = {"out of memory", "raise resources: memory"},
     [FAILURE_DISK] = {"disk full", "make room where the store lies: weft cache gc"},
-    [FAILURE_PROTOCOL] = {"protocol", "what starts workers, or a library in them, writes to their stdout: see the log"},
+    [FAILURE_PROTOCOL] = {"protocol",
+                          "what starts workers, or a library in them, writes to their stdout: see the log"},
     [FAILURE_SILENT] = {"no word", "something in the worker ended it: see the log"},
-    [FAILURE_START] = {"not started", "the machine has no processes, files or memory left for it, or weft itself is gone"},
+    [FAILURE_START] = {"not started",
+                       "the machine has no processes, files or memory left for it, or weft itself is gone"},
     [FAILURE_CHANGED] = {"changed input", "let the program work on a copy in {scratch}"},
 };
 

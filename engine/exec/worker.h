@@ -3,8 +3,10 @@
  * anything else (a library's chatter, warnings and metrics in words) goes to stderr, which is the task's log.
  * (params of a user's program are its declaration: stages/command.h)
  *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]},
- *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "parent"
- *            [, "memory"][, "checkpoint": {"stop", "every"}][, "resume": {"file", "step"}]}
+ *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "nodes", "parent"
+ *            [, "units": {NAME: "0,2"}][, "memory"][, "checkpoint": {"stop", "every"}]
+ *            [, "resume": {"file", "step"}]}
+ *   units are devices: the worker's environment, and a program's, says which (engine/exec/unitenv.h)
  *   events  {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}
  *           {"event": "warn", "text"}
