@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/workdirs.h"
@@ -103,7 +104,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
                           .cores = c->cores,
                           .place = c->place,
                           .process = PROCESS_NONE,
-                          .memory = t->memory,
+                          .memory = t->memory ? ask_memory(t, &b->machine, b->result[t->index].attempts) : 0,
                           .since = artifacts_spoilt(b->artifacts)};
     a->dir = workdirs_take(b->workdirs, err);
     struct job job = {

@@ -270,13 +270,14 @@ int keeper_serve(void)
 
 /* ---- one ---- */
 
-/* What the worker could not say any more. A line that it had begun is ended first. */
-static void say_end(int events, const struct keeper_end *end)
+/* What the worker could not say: what all below it took, where somebody looked. A line that it had begun is
+ * ended first. */
+static void say_end(int events, const struct memory *m)
 {
     AUTO(mem)
-    char *text = xprintf("\n{\"event\":\"memory\",\"peak\":%lld,\"over\":%s}\n", (long long)end->peak,
-                         end->over ? "true" : "false");
-    if (end->peak || end->over)
+    char *text = xprintf("\n{\"event\":\"memory\",\"peak\":%lld,\"over\":%s}\n", (long long)m->peak,
+                         m->over ? "true" : "false");
+    if (m->peak || m->over)
         (void)!fs_write_all(events, text, strlen(text), "events", NULL);
 }
 
@@ -332,7 +333,7 @@ int keeper_once(void)
     struct kept w;
     struct keeper_end end = reap(&k, (size_t)slot, &w);
     procs_end_children(NULL, 0);
-    say_end(STDOUT_FILENO, &end);
+    say_end(STDOUT_FILENO, &w.memory);
     free(k.item);
     return end_as(end.status);
 }

@@ -23,7 +23,7 @@ P
 # do: a line of shell, behind the daemon's start; $pid is a file with the daemon's number
 cat >rows.yaml <<'Y'
 experiment: rows
-vars: { do: 'true', memory: 100GiB, timeout: 10m, pid: none, helper: none }
+vars: { do: 'true', memory: 1GiB, timeout: 10m, pid: none, helper: none }
 stages:
   row:
     uses: command
