@@ -434,6 +434,7 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     tier_begin(b);
     report_begin(b);
     bool ok = run_passes(b, err);
+    runlog_flush(b->log);
     if (!store_flush(store, ok ? err : NULL) && ok)
         ok = error_context(err, "cannot keep all results");
     tier_finish(b);

@@ -87,10 +87,7 @@ static void keep(struct build *b, const struct build_event *e)
     json_t *private = e->kind == BUILD_HIT || e->kind == BUILD_DONE ? private_outputs(e->task) : NULL;
     if (private)
         json_object_set_new(o, "private", private);
-    if (e->kind == BUILD_HIT) /* many at once; workers are not waited for meanwhile */
-        runlog_event_soon(b->log, o);
-    else
-        runlog_event(b->log, o);
+    runlog_event_soon(b->log, o); /* written before anything is waited for: several at once cost one write */
 }
 
 static struct build_event event(const struct build *b, enum build_event_kind kind, const struct task *t,

@@ -157,6 +157,8 @@ void process_events(struct process *p, void (*see)(void *arg, const json_t *even
         }
         taken += (size_t)n;
         take(p, chunk, (size_t)n, see, arg);
+        if ((size_t)n < sizeof chunk) /* more comes with the next poll, or with the end */
+            break;
     }
 }
 
