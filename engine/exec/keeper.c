@@ -254,7 +254,8 @@ int keeper_serve(void)
     struct keeper k;
     int slot, from = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     keeper_init(&k);
-    unsetenv("LD_BIND_NOW"); /* which was for us */
+    unsetenv("LD_BIND_NOW");    /* which was for us */
+    (void)!write(from, "k", 1); /* we are there */
     for (bool there = from >= 0; there;) {
         struct pollfd fd[2] = {{0}, {.fd = from, .events = POLLIN}};
         wait_for(&k, fd, 2);

@@ -67,6 +67,16 @@ struct workers *workers_new(const char *self)
     return w;
 }
 
+/* It says so once it can take orders; some milliseconds, once a run. */
+static bool is_there(struct workers *w)
+{
+    char c;
+    ssize_t n;
+    while ((n = read(w->to, &c, 1)) < 0 && errno == EINTR)
+        ;
+    return n == 1;
+}
+
 static bool open_keeper(struct workers *w, struct error *err)
 {
     int ends[2];
@@ -77,13 +87,16 @@ static bool open_keeper(struct workers *w, struct error *err)
     int why = spawn(w->self, ends[1], &w->keeper);
     close(ends[1]);
     errno = why;
-    return !why || error_errno(err, "cannot start '%s'", w->self);
+    if (why) {
+        w->keeper = 0;
+        return error_errno(err, "cannot start '%s'", w->self);
+    }
+    return is_there(w) || error_set(err, NULL, ERROR_SYSTEM, "'%s worker --serve' ended at once", w->self);
 }
 
 bool workers_ready(struct workers *w, struct error *why)
 {
     if (w->to < 0 && !w->lost && !open_keeper(w, why)) {
-        w->keeper = 0;
         w->lost = w->told = true;
         return error_context(why, "no keeper of the workers: each is started by itself");
     }

@@ -1,15 +1,14 @@
 /* What a task costs that does nothing: `touch` of a file, N times, two at a time.
- *   bench_true data DIR N             write DIR/experiment.yaml, DIR/build.ninja and DIR/Makefile
- *   bench_true weft DIR N WEFT        run it in a fresh store; value: wall time for a task, with the worker, the program
- *                                     and the record
- *   bench_true engine DIR N WEFT      the same run; value: CPU time of the engine's own process (all its threads, from
- *                                     /proc/PID/stat once it has ended) for a task: keeper, workers and programs are
- *                                     not in it
+ *   bench_true data DIR N          write DIR/experiment.yaml, DIR/build.ninja, DIR/Makefile
+ *   bench_true weft DIR N WEFT     run it in a fresh store; value: wall time for a task, with the
+ *                                  worker, the program and the record
+ *   bench_true engine DIR N WEFT   the same run; value: CPU time for a task of the engine's process
+ *                                  alone, as /proc/PID/stat has it at its end
  *   bench_true ninja|make|parallel DIR N
  *
  * One JSON line a run. */
-#include "base/clock.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include <fcntl.h>
@@ -20,7 +19,8 @@
 
 extern char **environ;
 
-static bool write_file(const char *dir, const char *name, const char *head, const char *row, const char *tail, int n)
+static bool write_file(const char *dir, const char *name, const char *head, const char *row, const char *tail,
+                       int n)
 {
     AUTO(mem) char *path = xprintf("%s/%s", dir, name);
     AUTO(file) FILE *f = fopen(path, "w");
@@ -42,18 +42,21 @@ static int make_data(const char *dir, int n)
 {
     struct error err = {0};
     return fs_mkdirs(dir, &err) &&
-                   write_file(dir, "experiment.yaml", "experiment: truth\nstages:\n  t:\n    foreach: [", "#, ",
+                   write_file(dir, "experiment.yaml", "experiment: truth\nstages:\n  t:\n    foreach: [",
+                              "#, ",
                               "x]\n    uses: command\n    outputs: { o: files }\n"
                               "    with: { argv: [touch, '{out:o}/${item}'] }\n"
                               "    resources: { cores: 1 }\n",
                               n - 1) &&
-                   write_file(dir, "build.ninja", "rule t\n  command = touch $out\n", "build out/#: t\n", "", n) &&
+                   write_file(dir, "build.ninja", "rule t\n  command = touch $out\n", "build out/#: t\n", "",
+                              n) &&
                    write_file(dir, "Makefile", "all:", " out/#", "\nout/%:\n\ttouch $@\n", n)
                ? 0
                : 1;
 }
 
-/* Wall seconds of argv with its output thrown away, and CPU seconds of its own process; below 0: it failed. */
+/* Wall seconds of argv with its output thrown away, and CPU seconds of its own process; below 0: it failed.
+ */
 static double time_run(char *const *argv, double *ret_own)
 {
     posix_spawn_file_actions_t files;
@@ -81,7 +84,8 @@ static double time_run(char *const *argv, double *ret_own)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: bench_true data DIR N | weft|engine DIR N WEFT | ninja|make|parallel DIR N\n");
+        fprintf(stderr,
+                "usage: bench_true data DIR N | weft|engine DIR N WEFT | ninja|make|parallel DIR N\n");
         return 2;
     }
     const char *what = argv[1], *dir = argv[2];
@@ -90,10 +94,13 @@ int main(int argc, char **argv)
         return make_data(dir, n);
     AUTO(mem) char *store = xprintf("%s/store", dir);
     AUTO(mem) char *out = xprintf("%s/out", dir);
-    AUTO(mem) char *weft = xprintf("exec %s run %s/experiment.yaml -q --cores 2 --store %s", argc > 4 ? argv[4] : "",
-                                   dir, store);
-    AUTO(mem) char *peer = strcmp(what, "parallel") == 0 ? xprintf("cd %s && seq %d | parallel -j2 touch out/{}", dir, n)
-                                                         : xprintf("exec %s -j2 -C %s", what, dir);
+    AUTO(mem)
+    char *weft = xprintf("exec %s run %s/experiment.yaml -q --cores 2 --store %s", argc > 4 ? argv[4] : "",
+                         dir, store);
+    AUTO(mem)
+    char *peer = strcmp(what, "parallel") == 0
+                     ? xprintf("cd %s && seq %d | parallel -j2 touch out/{}", dir, n)
+                     : xprintf("exec %s -j2 -C %s", what, dir);
     bool ours = argc > 4;
     char *const run[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", ours ? weft : peer, NULL};
     fs_remove_tree(store, NULL);
@@ -104,8 +111,8 @@ int main(int argc, char **argv)
         return 1;
     }
     bool engine = strcmp(what, "engine") == 0;
-    printf("{\"name\": \"%s, %d tasks\", \"value\": %.2f, \"unit\": \"us\"}\n", engine ? "true: engine's CPU" : "true", n,
-           1e6 * (engine ? own : seconds) / n);
+    printf("{\"name\": \"%s, %d tasks\", \"value\": %.2f, \"unit\": \"us\"}\n",
+           engine ? "true: engine's CPU" : "true", n, 1e6 * (engine ? own : seconds) / n);
     fs_remove_tree(store, NULL);
     fs_remove_tree(out, NULL);
     return 0;
