@@ -17,6 +17,7 @@
     X(run)                                                                                                   \
     X(sweep)                                                                                                 \
     X(plan)                                                                                                  \
+    X(simulate)                                                                                              \
     X(graph)                                                                                                 \
     X(check)                                                                                                 \
     X(fetch)                                                                                                 \
