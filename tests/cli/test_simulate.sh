@@ -87,6 +87,21 @@ assert near(max(b["ts"] + b["dur"] for b in bars), 40e6)
 assert len(xml.dom.minidom.parse("t.svg").getElementsByTagName("g")) >= 6
 P
 
+# -- what changed runs, the rest is a hit
+sed 's/echo sum/echo total/' shape.yaml >warm.yaml
+try simulate warm.yaml --topology core:2; exits "warm" 0; prints "warm" '^shape on 2 cores (core:2): 5 hit, 1 to run$'
+prints "warm" '^predicted 10.0 s, 100 % of the cores busy'; prints "warm" '^longest chain, 10.0 s: sum$'
+
+# -- two tasks with one key run once; a result that is there is a hit
+cat >twins.yaml <<'Y'
+experiment: twins
+stages:
+  a: { uses: synthetic, with: { domain: rings, split: train, per_class: 1, size: 16 } }
+  b: { uses: synthetic, with: { domain: rings, split: train, per_class: 1, size: 16 } }
+Y
+try simulate twins.yaml --topology core:4; exits "twins" 0; prints "twins" '^twins on 4 cores (core:4): 1 hit, 1 to run, 1 of them without a history$'
+try simulate shape.yaml --topology core:2 --set x=1; exits "no such variable" 2
+
 # -- what cannot be
 try simulate shape.yaml --topology 'pack:zwei'; exits "topology" 2; says "topology" "'pack:zwei' is no topology"
 try simulate shape.yaml --topology nowhere.xml; exits "no file" 2
