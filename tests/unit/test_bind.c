@@ -7,11 +7,14 @@
 #include "tests/test.h"
 #include <dirent.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/mempolicy.h>
+#include <linux/seccomp.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -242,6 +245,45 @@ static int prefer(int cpu)
     return (mode == MPOL_PREFERRED_MANY || mode == MPOL_PREFERRED) && nodes[0] == 1 ? 0 : 5;
 }
 
+/* From now on set_mempolicy fails with an errno: for one mode, or for all (-1). */
+static bool deny(int mode, unsigned why)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_mempolicy, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)), /* its low half */
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, mode < 0 ? 0 : (unsigned)mode, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | why),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* A kernel before 5.15: one node is preferred, of several none is, and what there is not is an error still.
+ */
+static int prefer_on_old_kernel(int cpu)
+{
+    char list[16];
+    unsigned long nodes[16];
+    snprintf(list, sizeof list, "%d", cpu);
+    if (!deny(MPOL_PREFERRED_MANY, EINVAL))
+        return 0; /* not to be tried here */
+    if (!topo_bind_self(list, "0", NULL) || policy(nodes) != MPOL_PREFERRED || nodes[0] != 1)
+        return 1;
+    if (!topo_bind_self(list, "0-1", NULL) || policy(nodes) != MPOL_DEFAULT)
+        return 2;
+    return topo_bind_self(list, "1000", NULL) ? 3 : 0;
+}
+
+/* Where none may be set the task runs all the same, on its CPU. */
+static int prefer_forbidden(int cpu)
+{
+    char list[16];
+    snprintf(list, sizeof list, "%d", cpu);
+    return !deny(-1, EPERM) || (topo_bind_self(list, "0", NULL) && bound_to(cpu)) ? 0 : 1;
+}
+
 static void memory(void **state)
 {
     int cpu[2];
@@ -251,6 +293,8 @@ static void memory(void **state)
         skip();
     }
     IN_CHILD(prefer(cpu[1]));
+    IN_CHILD(prefer_on_old_kernel(cpu[1]));
+    IN_CHILD(prefer_forbidden(cpu[1]));
 }
 
 static void bad_lists(void **state)
