@@ -116,33 +116,30 @@ try simulate shape.yaml --cold -o /nowhere/x; exits "output" 2
 [ "$(nproc)" -ge 2 ] || { echo "one core only: a run that decides alike is not tested"; [ $bad = 0 ]; exit; }
 cat >naps.yaml <<'Y'
 experiment: naps
-vars: { nap: "true" }
+vars: { nap: "true", attempt: 0 }
 stages:
   one:
     foreach: [0.3, 0.9, 1.6]
     uses: command
     outputs: { made: files }
-    with: { argv: [sh, -c, '${nap} $0; echo $0 >$1/x', "${item}", "{out:made}"] }
+    with: { argv: [sh, -c, '${nap} $0; echo $0 >$1/x', "${item}", "{out:made}", "${attempt}"] }
     resources: { cores: 1 }
   both:
     uses: command
     in: { one: "one[0.9]" }
     outputs: { made: files }
-    with: { argv: [sh, -c, '${nap} 0.3; echo 1 >$0/x', "{out:made}"] }
+    with: { argv: [sh, -c, '${nap} 0.3; echo 1 >$0/x', "{out:made}", "${attempt}"] }
     resources: { cores: 2 }
   tail:
     foreach: [0.4, 0.7]
     uses: command
     in: { both: both }
     outputs: { made: files }
-    with: { argv: [sh, -c, '${nap} $0; echo $0 >$1/x', "${item}", "{out:made}"] }
+    with: { argv: [sh, -c, '${nap} $0; echo $0 >$1/x', "${item}", "{out:made}", "${attempt}"] }
     resources: { cores: 1 }
 Y
 "$WEFT" run naps.yaml -q || exit 1
-plant store 'one[0.3]=0.3' 'one[0.9]=0.9' 'one[1.6]=1.6' both=0.3x2 'tail[0.4]=0.4' 'tail[0.7]=0.7'
-try simulate naps.yaml --set nap=sleep --cores 2 --json; exits "naps" 0; cp out naps.json
-"$WEFT" run naps.yaml -q --set nap=sleep --cores 2 || exit 1
-check "decides alike" <<'P'
+cat >alike.py <<'P'
 import glob, json
 foretold = sorted((t for t in json.load(open("naps.json"))["tasks"]), key=lambda t: (t["start"], t["task"]))
 events = [json.loads(l) for l in open(sorted(glob.glob("store/runs/*/events.jsonl"))[-1])]
@@ -166,10 +163,18 @@ assert all(abs(p["start"] - f["start"]) + abs(p["end"] - f["end"]) < 1e-3 for p,
 assert abs(kept["seconds"] - max(t["end"] for t in foretold)) < 1e-3 and kept["cores"] == 2 and kept["bound_by"] and kept["longest_path"]
 assert all(t["source"] == "history of this task" and t["node"] for t in plan), plan
 P
-try simulate naps.yaml --set nap=sleep --against last; exits "against" 0
+# where the machine is so busy that a wake-up comes 0.3 s late the order may be another one, but not three times
+for attempt in 1 2 3; do
+    plant store 'one[0.3]=0.3' 'one[0.9]=0.9' 'one[1.6]=1.6' both=0.3x2 'tail[0.4]=0.4' 'tail[0.7]=0.7'
+    try simulate naps.yaml --set nap=sleep --set attempt=$attempt --cores 2 --json; exits "naps" 0; cp out naps.json
+    "$WEFT" run naps.yaml -q --set nap=sleep --set attempt=$attempt --cores 2 || exit 1
+    python3 alike.py >out 2>err && break
+    [ $attempt = 3 ] && wrong "decides alike" "another order, other cores or cpusets"
+done
+try simulate naps.yaml --set nap=sleep --set attempt=$attempt --against last; exits "against" 0
 prints "against" '^run [0-9TZ-]*: predicted [0-9.]* s, was [0-9.]* s: [+-][0-9]* %$'; prints "against" '^one  *3  *[0-9.]* s  *[0-9.]* s  *[+-][0-9]* %$'
 prints "against" '^naps on 2 cores: 0 hit, 6 to run$'
-try simulate naps.yaml --set nap=sleep --against last --json; exits "against, JSON" 0; cp out against.json
+try simulate naps.yaml --set nap=sleep --set attempt=$attempt --against last --json; exits "against, JSON" 0; cp out against.json
 check "against" <<'P'
 import json
 a = json.load(open("against.json"))["against"]
@@ -178,7 +183,7 @@ for x in [a] + a["stages"]:
     assert x["was"] / 2 < x["predicted"] < x["was"] * 2, x
 P
 sed 's/  tail:/  rest:/' naps.yaml >other.yaml
-try simulate other.yaml --set nap=sleep --against last; exits "other" 0; prints "other" '^2 of the 6 tasks that ran then are no longer in the experiment$'
-"$WEFT" run naps.yaml -q --set nap=sleep || exit 1
+try simulate other.yaml --set nap=sleep --set attempt=$attempt --against last; exits "other" 0; prints "other" '^2 of the 6 tasks that ran then are no longer in the experiment$'
+"$WEFT" run naps.yaml -q --set nap=sleep --set attempt=$attempt || exit 1
 try simulate naps.yaml --against last; exits "against hits" 2; says "against hits" "ran no task of experiment 'naps'"
 [ $bad = 0 ]
