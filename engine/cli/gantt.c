@@ -7,9 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t gantt_stage_length(const char *task)
+{
+    return strcspn(task, "[@");
+}
+
 static int stage_of(struct gantt *g, json_t *index, size_t *cap, const char *task)
 {
-    AUTO(mem) char *name = xstrndup(task, strcspn(task, "["));
+    AUTO(mem) char *name = xstrndup(task, gantt_stage_length(task));
     const json_t *known = json_object_get(index, name);
     if (known)
         return (int)json_integer_value(known);

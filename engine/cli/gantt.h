@@ -4,7 +4,7 @@
 #define ENGINE_CLI_GANTT_H
 #include "engine/exec/trace.h"
 
-struct gantt_stage {  /* of the experiment: what stands before the "[" of its tasks' names */
+struct gantt_stage {  /* of the experiment: gantt_stage_length of its tasks' names */
     const char *name; /* malloc'd */
     int bars;
     double core_seconds;
@@ -27,6 +27,8 @@ static inline void gantt_auto(struct gantt *g)
 void gantt_svg(const struct gantt *g, const char *title, struct buf *out);
 /* Rows of at most so many columns: in each column the part of all cores that the stage holds then. */
 void gantt_text(const struct gantt *g, int cores, int columns, struct buf *out);
+/* How much of a task's name is that of its stage: up to the "[" of foreach or the "@" of a sweep. */
+size_t gantt_stage_length(const char *task);
 /* About n round times from 0 to the end: how far apart. */
 double gantt_step(double end, int n);
 #endif

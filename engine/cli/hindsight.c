@@ -1,6 +1,7 @@
 #include "engine/cli/hindsight.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/cli/gantt.h"
 #include "engine/cli/runname.h"
 #include <math.h>
 #include <string.h>
@@ -40,7 +41,7 @@ bool hindsight_read(struct hindsight *h, const struct spec *s, const char *store
 
 static struct hindsight_stage *stage_of(struct hindsight *h, size_t *cap, const char *task)
 {
-    size_t n = strcspn(task, "[");
+    size_t n = gantt_stage_length(task);
     for (int i = h->n - 1; i >= 0; i--)
         if (strlen(h->stage[i].name) == n && strncmp(h->stage[i].name, task, n) == 0)
             return &h->stage[i];

@@ -136,8 +136,10 @@ static void text(void **state)
     AUTO(buf) struct buf out = {0};
     trace_init(&t, "r");
     trace_add(&t, &(struct trace_bar){.task = "x[1]", .cpuset = "0-3", .cores = 4, .start = 0, .end = 10});
-    trace_add(&t, &(struct trace_bar){.task = "y", .cpuset = "0-1", .cores = 2, .start = 10, .end = 20});
-    trace_add(&t, &(struct trace_bar){.task = "x[2]", .cpuset = "2", .cores = 1, .start = 10, .end = 15});
+    trace_add(&t,
+              &(struct trace_bar){.task = "y@seed=1", .cpuset = "0-1", .cores = 2, .start = 10, .end = 20});
+    trace_add(&t,
+              &(struct trace_bar){.task = "x[2]@seed=1", .cpuset = "2", .cores = 1, .start = 10, .end = 15});
     gantt_init(&g, &t);
     gantt_text(&g, 4, 38, &out); /* 20 columns of a second each */
     assert_string_equal(buf_str(&out), "stage      tasks  0         10.0 s\n"
