@@ -33,28 +33,27 @@ static void find_same(struct forecast *f, const struct resolver *r, size_t *cap)
 }
 
 /* What is wanted, and a hit. That data which is not here has no key does not matter to a cold forecast. */
-static bool look_up(struct forecast *f, const struct forecast_options *o, size_t *cap, struct error *err)
+static bool look_up(struct forecast *f, const struct forecast_options *o, struct resolver *r, size_t *cap,
+                    struct error *err)
 {
     int n = f->spec->n;
     AUTO(mem) enum resolution *state = xcalloc((size_t)n + 1, sizeof *state);
     AUTO(mem) bool *wanted = xcalloc((size_t)n + 1, sizeof *wanted);
     AUTO(mem) bool *named = xcalloc((size_t)n + 1, sizeof *named);
-    struct resolver r;
     if (!targets_find(f->spec, o->targets, o->n_targets, named, err) ||
         !targets_choose(f->spec, o->targets, o->n_targets, wanted, err))
         return false;
-    resolver_init(&r, f->spec, o->store);
-    bool ok = resolve_all(&r, f->spec, state, o->cold ? NULL : err) || o->cold;
-    if (ok && !o->cold)
+    if (!resolve_all(r, f->spec, state, o->cold ? NULL : err) && !o->cold)
+        return false;
+    if (!o->cold)
         resolve_needed(f->spec, wanted, named, state);
-    for (int i = 0; ok && i < n; i++) {
+    for (int i = 0; i < n; i++) {
         f->task[i].wanted = o->runs || wanted[i];
         f->task[i].hit = o->runs ? !o->runs[i] : !o->cold && wanted[i] && state[i] == RESOLVE_HIT;
     }
-    if (ok && !o->runs)
-        find_same(f, &r, cap);
-    resolver_done(&r, f->spec);
-    return ok;
+    if (!o->runs)
+        find_same(f, r, cap);
+    return true;
 }
 
 static bool ask(struct forecast *f, struct store *store, struct error *err)
@@ -88,10 +87,13 @@ bool forecast_make(struct forecast *f, const struct spec *s, const struct foreca
     for (int i = 0; i < s->n; i++)
         for (int k = 0; (ref = task_input_at(s->task[i], k)); k++)
             add_edge(f, &cap, ref->task->index, i);
-    if (!look_up(f, o, &cap, err) || !ask(f, o->history, err))
-        return false;
-    simulate(f->task, s->n, f->edge, f->n_edges, f->machine, &f->found);
-    return true;
+    struct resolver r;
+    resolver_init(&r, s, o->store);
+    bool ok = look_up(f, o, &r, &cap, err) && ask(f, o->history, err);
+    resolver_done(&r, s);
+    if (ok)
+        simulate(f->task, s->n, f->edge, f->n_edges, f->machine, &f->found);
+    return ok;
 }
 
 void forecast_done(struct forecast *f)
