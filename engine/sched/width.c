@@ -11,7 +11,8 @@
 
 #define TRY_TASKS 3000    /* open ones, at most, for which rules are tried */
 #define TRY_STEPS 4000000 /* of tasks and edges that widening may look at */
-#define TRY_PART  0.01 /* of the time that is planned, at most, for improving on the best rule's widths ...  \
+#define TRY_PART                                                                                             \
+    0.01               /* of the time that is planned, at most, for improving on the best rule's widths ...  \
                         */
 #define TRY_COST 2e-6  /* seconds for each task that is driven again ... */
 #define TRY_MOST 400   /* times */
