@@ -89,6 +89,7 @@ static void forecast(struct planview *v, struct store *store)
     int n = v->spec->n, n_edges;
     struct history *h;
     history_open(store, &h);
+    history_look(h, &v->resolver);
     AUTO(mem) struct predict_edge *edge = edges(v, &n_edges);
     AUTO(mem) struct predict_task *p = xcalloc((size_t)n + 1, sizeof *p);
     for (int i = 0; i < n; i++) {
