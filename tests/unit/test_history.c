@@ -182,6 +182,13 @@ static void no_flops(void **state)
     const struct task x = task_of(&moves, "x", NULL), z = task_of(&moves, "z", NULL);
     is(&x, HISTORY_TASK, 4, 0);
     is(&z, HISTORY_STAGE, 6, 0); /* of inputs like those before */
+    /* where most tell their FLOPs these count; what one that does not took stands as it is */
+    int64_t work = 3;
+    const struct task fresh = task_of(&fake, "new", &work);
+    put(&(struct plant){"fake", "x", 1, .seconds = 1, .samples = 1000, .flops = 1e9});
+    put(&(struct plant){"fake", "y", 1, .seconds = 2, .samples = 1000, .flops = 1e9});
+    put(&(struct plant){"fake", "z", 1, .seconds = 50});
+    is(&fresh, HISTORY_STAGE, 6, 0); /* of 3, 6 and 50 */
     history_close(NULL);
 }
 
@@ -314,6 +321,13 @@ static void errors(void **state)
     near(ask(&b).error, 25 / 8. - 1, "of the stage");
     near(ask(&a).error, 0.25, "of the tasks that ran more than once");
     near(ask(&c).error, 0.25, "of such predictions, whichever task it is");
+    /* what is left out teaches nothing of widths either: the other one is taken to be as serial as any */
+    const struct stage wide = {.name = "wide", .cost = cost};
+    const struct task w = task_of(&wide, "a", &work);
+    put(&(struct plant){"wide", "a", 1, .seconds = 10});
+    put(&(struct plant){"wide", "a", 2, .seconds = 6, .threads = 2});
+    near(ask(&w).work.serial, 2, "serial");
+    near(ask(&w).error, 10 / (6 / (FIT_SERIAL + (1 - FIT_SERIAL) / 2)) - 1, "of either width by the other");
 }
 
 /* Records of other hosts, alone, beside ours, and where a common stage tells how fast that host is. */
@@ -350,6 +364,7 @@ static void estimates(void **state)
     near(ask(&t).core_seconds, 0.05 + 2 * 2, "as slow as the one stage");
     assert_true(ask(&t).error == 0);
     put(&(struct plant){"short", "a", 1, .seconds = 0.1, .flops = 1000e9});
+    near(ask(&t).error, 400 - 1, "either of two by the other");
     put(&(struct plant){"middle", "a", 1, .seconds = 5, .flops = 50e9});
     struct history_cost c = ask(&t);
     near(c.core_seconds, 0.05 + 2 * 2, "short ones say little");
