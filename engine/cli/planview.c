@@ -1,9 +1,9 @@
 #include "engine/cli/planview.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
-#include "engine/topo/topo.h"
 #include <jansson.h>
 
 static bool look_up(struct planview *v, const struct planview_options *o, struct error *err)
@@ -56,63 +56,123 @@ static void find_same(struct planview *v)
     json_decref(first);
 }
 
-static bool find_cores(struct planview *v, int cores, struct error *err)
+/* More cores than this machine has are those of a described one. */
+static bool open_machine(struct planview *v, int cores, struct error *err)
 {
-    struct topo *topo;
-    v->cores = cores;
-    if (cores > 0)
-        return true;
-    if (!topo_open(NULL, &topo, err))
+    AUTO(mem) char *described = xprintf("core:%d", cores);
+    struct machine_options o = {.cores = 0};
+    if (!machine_open(&o, &v->machine, err))
         return false;
-    v->cores = topo_cores(topo);
-    topo_close(topo);
+    if (cores > machine_cores(&v->machine)) {
+        machine_done(&v->machine);
+        o.topo.source = described;
+        if (!machine_open(&o, &v->machine, err))
+            return false;
+    }
+    if (cores > 0)
+        v->machine.node[0].cores = cores;
+    v->cores = machine_cores(&v->machine);
     return true;
 }
 
-static struct predict_edge *edges(const struct planview *v, int *ret_n)
+static struct simulate_edge *edges(const struct planview *v, int *ret_n)
 {
     size_t n = 0, cap = 0;
-    struct predict_edge *edge = NULL;
+    struct simulate_edge *edge = NULL;
     const struct task_ref *ref;
     for (int i = 0; i < v->spec->n; i++)
         for (int k = 0; (ref = task_input_at(v->spec->task[i], k)); k++) {
             edge = xgrow(edge, &cap, n + 1, sizeof *edge);
-            edge[n++] = (struct predict_edge){ref->task->index, i};
+            edge[n++] = (struct simulate_edge){ref->task->index, i};
         }
     *ret_n = (int)n;
     return edge;
 }
 
-/* What would run or waits is taken as run: a task that waits may turn out to be a hit. */
-static void forecast(struct planview *v, struct store *store)
+/* ---- what it will take ---- */
+
+struct forecast {
+    struct simulate_task *task; /* by task index */
+    double *error;              /* of their times, as factors less 1 */
+    int n;
+    struct simulate_edge *edge;
+    int n_edges;
+};
+
+/* The makespan when every task is off by its error, in the one direction or in the other. */
+static double makespan_off(struct planview *v, const struct forecast *f, bool longer)
 {
-    int n = v->spec->n, n_edges;
+    AUTO(mem) struct simulate_task *p = xcalloc((size_t)f->n + 1, sizeof *p);
+    for (int i = 0; i < f->n; i++) {
+        double by = longer ? 1 + f->error[i] : 1 / (1 + f->error[i]);
+        struct work *w = &p[i].ask.work;
+        p[i] =
+            (struct simulate_task){.ask = f->task[i].ask, .wanted = f->task[i].wanted, .hit = f->task[i].hit};
+        w->serial *= by;
+        w->parallel *= by;
+    }
+    struct simulate s;
+    simulate(p, f->n, f->edge, f->n_edges, &v->machine, &s);
+    double makespan = s.makespan;
+    simulate_done(p, f->n, &s);
+    return makespan;
+}
+
+/* As if all were off in the same direction: what slows one task down, another load say, slows others too. */
+static void find_error(struct planview *v, const struct forecast *f)
+{
+    double low = makespan_off(v, f, false), high = makespan_off(v, f, true), is = v->run.makespan;
+    if (is > 0 && low > 0)
+        v->error = (high / is > is / low ? high / is : is / low) - 1;
+}
+
+static bool ask_for(struct planview *v, struct history *h, int i, const struct forecast *f, struct error *err)
+{
+    const struct task *t = v->spec->task[i];
+    struct planview_task *row = &v->task[i];
+    struct history_cost c = history_predict(h, t);
+    if (!ask_make(t, &v->machine, &c, &v->arena, &f->task[i].ask, err))
+        return false;
+    f->error[i] = c.error;
+    row->memory = f->task[i].ask.memory;
+    row->source = c.source;
+    v->known += c.source != HISTORY_ESTIMATE;
+    v->sure += c.source != HISTORY_ESTIMATE && c.error > 0;
+    v->guessed += c.source == HISTORY_ESTIMATE;
+    return true;
+}
+
+/* What would run or waits is taken as run: a task that waits may turn out to be a hit. */
+static bool forecast(struct planview *v, struct store *store, struct error *err)
+{
+    int n = v->spec->n;
     struct history *h;
+    bool ok = true;
     history_open(store, &h);
     history_look(h, &v->resolver);
-    AUTO(mem) struct predict_edge *edge = edges(v, &n_edges);
-    AUTO(mem) struct predict_task *p = xcalloc((size_t)n + 1, sizeof *p);
-    for (int i = 0; i < n; i++) {
-        const struct task *t = v->spec->task[i];
-        struct planview_task *row = &v->task[i];
-        p[i] = (struct predict_task){.cores_min = t->cores_min,
-                                     .cores_max = t->cores_max,
-                                     .wanted = row->wanted,
-                                     .hit = row->state == RESOLVE_HIT || row->same};
-        if (!row->wanted || p[i].hit)
-            continue;
-        struct history_cost c = history_predict(h, t);
-        p[i].core_seconds = c.core_seconds;
-        p[i].memory = row->memory = c.memory ? c.memory : t->memory;
-        row->source = c.source;
+    AUTO(mem) struct simulate_task *p = xcalloc((size_t)n + 1, sizeof *p);
+    AUTO(mem) double *error = xcalloc((size_t)n + 1, sizeof *error);
+    struct forecast f = {.task = p, .error = error, .n = n};
+    AUTO(mem) struct simulate_edge *edge = f.edge = edges(v, &f.n_edges);
+    for (int i = 0; ok && i < n; i++) {
+        p[i].wanted = v->task[i].wanted;
+        p[i].hit = v->task[i].state == RESOLVE_HIT || v->task[i].same;
+        if (p[i].wanted && !p[i].hit)
+            ok = ask_for(v, h, i, &f, err);
     }
-    predict(p, n, edge, n_edges, v->cores, &v->run);
+    history_close(h);
+    if (!ok)
+        return false;
+    simulate(p, n, edge, f.n_edges, &v->machine, &v->run);
     for (int i = 0; i < n; i++)
         if (p[i].cores) {
             v->task[i].cores = p[i].cores;
             v->task[i].seconds = p[i].end - p[i].start;
+            free(p[i].cpuset);
         }
-    history_close(h);
+    if (v->sure)
+        find_error(v, &f);
+    return true;
 }
 
 /* Compare misses with what was made before, all of them in one reading of the records. */
@@ -157,16 +217,14 @@ bool planview_make(struct planview *v, const struct spec *s, struct store *store
     if (v->miss + v->fetch == 0)
         return true;
     find_same(v);
-    if (!find_cores(v, o->cores, err) || !ask(v, store, o->all, err))
-        return false;
-    forecast(v, store);
-    return true;
+    return open_machine(v, o->cores, err) && ask(v, store, o->all, err) && forecast(v, store, err);
 }
 
 void planview_done(struct planview *v)
 {
     resolver_done(&v->resolver, v->spec);
     arena_done(&v->arena);
-    free(v->run.path);
+    simulate_done(NULL, 0, &v->run);
+    machine_done(&v->machine);
     free(v->task);
 }

@@ -1,4 +1,5 @@
 /* One task from plan to record: folders, worker, outputs. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -61,25 +62,44 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
     return true;
 }
 
-bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err)
+/* The devices it has; of units that are counted alone there is nothing to tell. */
+static void tell_units(const struct build *b, const struct task *t, struct arena *mem, struct job *job)
+{
+    struct job_unit *unit = arena_alloc(mem, (size_t)(t->n_units + 1) * sizeof *unit);
+    for (int u = 0; u < b->machine.n_units; u++) {
+        const struct machine_unit *m = &b->machine.unit[u];
+        const int *at;
+        AUTO(buf) struct buf ids = {0};
+        int n = plan_units(b->plan, t->index, u, &at);
+        for (int i = 0; i < n; i++)
+            buf_printf(&ids, "%s%d", i ? "," : "", m->id ? m->id[at[i]] : at[i]);
+        if (n > 0 && m->per_node)
+            unit[job->n_units++] = (struct job_unit){m->name, arena_strdup(mem, buf_str(&ids))};
+    }
+    job->unit = unit;
+}
+
+bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c, struct error *err)
 {
     AUTO(arena) struct arena mem;
     arena_init(&mem);
     struct attempt *a = xcalloc(1, sizeof *a);
     *a = (struct attempt){.task = t,
                           .build = b,
+                          .node = c->node,
+                          .cores = c->cores,
+                          .place = c->place,
                           .process = {.pidfd = -1, .events = -1},
                           .since = artifacts_spoilt(b->artifacts)};
     a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
-    struct job job = {.task = t->name, .stage = t->stage, .threads = cores, .parent = getpid()};
+    struct job job = {.task = t->name, .stage = t->stage, .threads = c->cores, .parent = getpid()};
     AUTO(mem) char *log = runlog_task_log(b->log, t->name);
     bool ok = fetched_params(b->store, t, &mem, &job.params, err) && lay_inputs(b, a, &mem, &job, err) &&
               make_folders(a, &mem, &job, err);
-    if (ok && !(a->place = topo_reserve(b->topo, cores, TOPO_COMPACT, NULL)))
-        ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
-        job.cpuset = place_cpuset(a->place);
+        tell_units(b, t, &mem, &job);
+        job.cpuset = a->place ? place_cpuset(a->place) : "";
         AUTO(mem) char *text = job_write(&job);
         const char *const argv[] = {b->opt.self, "worker", NULL};
         ok = process_start(&a->process, argv, NULL, text, log, err);
@@ -103,8 +123,6 @@ void attempt_free(struct build *b, struct attempt *a)
         process_kill(&a->process);
         process_end(&a->process);
     }
-    if (a->place)
-        topo_release(b->topo, a->place);
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
@@ -153,7 +171,7 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
     r->samples = json_int_or(a->said, "samples", 0);
     r->cost = cost_of(t, &(struct cost_input){.samples = r->samples, .bytes = r->read});
     r->node = xstrdup(json_string_or(a->said, "node", ""));
-    r->cpuset = xstrdup(place_cpuset(a->place));
+    r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
     for (size_t i = 0; i < r->n; i++)
         r->output[i].samples = json_int_or(json_object_get(a->said, "made"), r->output[i].port, 0);
 }
@@ -172,7 +190,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->task = xstrdup(t->name);
     r->resumed = a->checkpoints.resumed;
     r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
-    r->threads = place_cores(a->place);
+    r->threads = a->cores;
     r->peak_rss = a->peak_rss;
     r->when = xstrdup(when);
     r->host = xstrdup(host);

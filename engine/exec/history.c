@@ -24,8 +24,11 @@ const char *history_source_name(enum history_source s)
 void history_open(struct store *store, struct history **ret)
 {
     struct history *h = xcalloc(1, sizeof *h);
-    *h = (struct history){
-        .store = store, .stages = json_object(), .tasks = json_object(), .hosts = json_object()};
+    *h = (struct history){.store = store,
+                          .stages = json_object(),
+                          .tasks = json_object(),
+                          .hosts = json_object(),
+                          .typical = {-1, -1}};
     *ret = h;
 }
 
@@ -225,6 +228,27 @@ static double factor(struct history *h, int host)
     return o->factor;
 }
 
+/* Of a stage that ran but once: what such predictions are off by in the middle one of the other stages. */
+static double typical_error(struct history *h, bool own)
+{
+    AUTO(mem) double *x = xcalloc(h->n_stages + 1, sizeof *x);
+    int n = 0;
+    if (h->typical[own] >= 0)
+        return h->typical[own];
+    for (size_t i = 0; i < h->n_stages; i++) {
+        struct of_stage *g = &h->stage[i];
+        prepare(h, g);
+        if (g->n_use > 1)
+            x[n++] = own ? g->own_error : g->error;
+    }
+    return h->typical[own] = fit_median(x, n);
+}
+
+static double error_of(struct history *h, const struct of_stage *g, bool own)
+{
+    return g->n_use < 2 ? typical_error(h, own) : own ? g->own_error : g->error;
+}
+
 /* ---- what never ran ---- */
 
 /* The stage at which half of all the time is behind: long ones count for more. `without` may be NULL. */
@@ -336,7 +360,7 @@ static struct history_cost predict(struct history *h, const struct task *t)
     return (struct history_cost){
         .core_seconds = seconds,
         .work = {.serial = g->fit.serial * seconds, .parallel = (1 - g->fit.serial) * seconds},
-        .error = own ? g->own_error : g->error,
+        .error = error_of(h, g, own != NULL),
         .memory = memory_by(run, n, &a),
         .runs = n,
         .source = own ? HISTORY_TASK : HISTORY_STAGE};

@@ -48,6 +48,7 @@ struct history {
     struct of_task *task;
     struct of_host *host;
     size_t n_stages, cap_stages, n_tasks, cap_tasks, n_hosts, cap_hosts;
+    double typical[2];              /* error of stages' and of tasks' predictions; below 0: not found yet */
     bool corrected;                 /* the next two are known */
     double correction, guess_error; /* of estimates */
 };

@@ -321,6 +321,11 @@ static void errors(void **state)
     near(ask(&b).error, 25 / 8. - 1, "of the stage");
     near(ask(&a).error, 0.25, "of the tasks that ran more than once");
     near(ask(&c).error, 0.25, "of such predictions, whichever task it is");
+    static const struct stage once = {.name = "once", .cost = cost};
+    const struct task o = task_of(&once, "a", &work), p = task_of(&once, "b", &work);
+    put(&(struct plant){"once", "a", 3, .seconds = 4});
+    near(ask(&o).error, 0.25, "of a stage that ran once, as with other stages: of its task");
+    near(ask(&p).error, 25 / 8. - 1, "and of others of the stage");
     /* what is left out teaches nothing of widths either: the other one is taken to be as serial as any */
     const struct stage wide = {.name = "wide", .cost = cost};
     const struct task w = task_of(&wide, "a", &work);
