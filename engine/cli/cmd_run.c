@@ -20,6 +20,7 @@ static const struct opt opts[] = {
     OPT_ROW_REMOTE,
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
+    OPT_ROW_THREADS,
     OPT_ROW_UNIT,
     {"checkpoint-every", 0, OPT_INT, "N",
      "let tasks keep their state at most every N seconds; default 5, 0: after every pass"},
@@ -170,6 +171,7 @@ bool run_setup(const struct cmd_args *a, struct store *store, struct run_setup *
     ret->progress = progress_new(cmd_opt(a, "quiet")->set);
     ret->opt =
         (struct build_options){.cores = (int)cores->number,
+                               .threads = cmd_opt(a, "threads")->set,
                                .checkpoint_every = every->set && !every->number ? -1 : (double)every->number,
                                .keep_going = cmd_opt(a, "keep-going")->set,
                                .targets = targets->list,

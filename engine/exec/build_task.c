@@ -100,6 +100,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         checkpoint_begin(b, a, &mem, &job);
         tell_units(b, t, &mem, &job);
         job.cpuset = a->place ? place_cpuset(a->place) : "";
+        job.nodes = a->place ? place_nodes(a->place) : "";
         AUTO(mem) char *text = job_write(&job);
         const char *const argv[] = {b->opt.self, "worker", NULL};
         ok = process_start(&a->process, argv, NULL, text, log, err);
