@@ -101,7 +101,8 @@ void record_summary_of(const struct index_entry *e, struct record_summary *ret)
                                    .samples = e->samples,
                                    .cost = e->cost,
                                    .threads = e->threads,
-                                   .freed = e->flags & INDEX_FREED};
+                                   .freed = e->flags & INDEX_FREED,
+                                   .told = e->flags & INDEX_TOLD};
 }
 
 /* Number of the output with that port; `outputs` when there is none. */
@@ -189,7 +190,7 @@ static void make_entry(const struct record *r, const struct stat *st, uint64_t s
                             .cost = r->cost,
                             .threads = r->threads,
                             .outputs = (uint32_t)r->n,
-                            .flags = r->freed ? INDEX_FREED : 0,
+                            .flags = (r->freed ? INDEX_FREED : 0) | (r->node && *r->node ? INDEX_TOLD : 0),
                             .sum = sum};
     buf_add(out, &e, sizeof e);
     for (size_t i = 0; i < r->n; i++) {

@@ -31,7 +31,7 @@ struct index_entry { /* as in the file; after it: digests of outputs, objects, i
     uint32_t unused;
     uint64_t sum; /* of the text of the record's file: index_sum */
 };
-enum { INDEX_FREED = 1 };
+enum { INDEX_FREED = 1, INDEX_TOLD = 2 };
 struct index_content { /* of an output */
     int64_t bytes, samples;
 };
@@ -47,6 +47,7 @@ struct record_summary { /* an entry spelled out; what it points to lives as long
     struct record_cost cost;
     int threads;
     bool freed;
+    bool told; /* it is of a version that says what the work was: a cost of 0 is none */
 };
 void record_summary_of(const struct index_entry *e, struct record_summary *ret);
 /* Tree digest of an output by its port's name; NULL when there is none. */

@@ -38,14 +38,13 @@ static bool read_params(const struct stage *s, const char *text, void *params, s
 static void find_cost(struct history *h, struct run *r)
 {
     const struct stage *s = stage_find(r->record.stage);
-    const struct record_cost *c = &r->record.cost;
     AUTO(arena) struct arena a;
     struct record *whole;
     arena_init(&a);
     if (r->asked)
         return;
     r->asked = true;
-    if (c->flops > 0 || c->bytes || c->peak || !s || !s->cost || !s->params)
+    if (r->record.told || !s || !s->cost || !s->params)
         return;
     r->nominal = true;
     if (!store_get_record(h->store, r->record.key, &whole, NULL) || !whole)

@@ -103,6 +103,7 @@ static int look(struct store *s, int i)
     assert_true(m.seconds == r->seconds && m.threads == r->threads && m.peak_rss == r->peak_rss);
     assert_true(m.read == r->read && m.samples == r->samples && !memcmp(&m.cost, &r->cost, sizeof m.cost));
     assert_string_equal(m.node, *r->node ? r->node : r->host);
+    assert_true(m.told == (*r->node != '\0') && !m.freed);
     assert_int_equal(m.outputs, r->n);
     for (size_t k = 0; k < r->n; k++) {
         const struct record_output *o = &r->output[k];

@@ -37,7 +37,7 @@ struct plant { /* one record; seconds 1 and here unless said otherwise */
     int64_t memory, samples, read, out; /* out: samples and bytes of its output */
     double flops;
     int64_t bytes, peak;
-    const char *node, *text;
+    const char *node, *text; /* text: of an old record, with these parameters */
 };
 
 static void put(const struct plant *p)
@@ -52,7 +52,10 @@ static void put(const struct plant *p)
                        .stage = (char *)(uintptr_t)p->stage,
                        .task = (char *)(uintptr_t)p->task,
                        .when = when,
-                       .node = (char *)(uintptr_t)(p->node ? p->node : here),
+                       .node = (char *)(uintptr_t)(p->text   ? NULL
+                                                   : p->node ? p->node
+                                                             : here),
+                       .host = here,
                        .seconds = p->seconds,
                        .threads = p->threads ? p->threads : 1,
                        .peak_rss = p->memory,
