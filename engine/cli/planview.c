@@ -91,7 +91,7 @@ static struct simulate_edge *edges(const struct planview *v, int *ret_n)
 
 /* ---- what it will take ---- */
 
-struct forecast {
+struct to_run {
     struct simulate_task *task; /* by task index */
     double *error;              /* of their times, as factors less 1 */
     int n;
@@ -100,7 +100,7 @@ struct forecast {
 };
 
 /* The makespan when every task is off by its error, in the one direction or in the other. */
-static double makespan_off(struct planview *v, const struct forecast *f, bool longer)
+static double makespan_off(struct planview *v, const struct to_run *f, bool longer)
 {
     AUTO(mem) struct simulate_task *p = xcalloc((size_t)f->n + 1, sizeof *p);
     for (int i = 0; i < f->n; i++) {
@@ -119,14 +119,14 @@ static double makespan_off(struct planview *v, const struct forecast *f, bool lo
 }
 
 /* As if all were off in the same direction: what slows one task down, another load say, slows others too. */
-static void find_error(struct planview *v, const struct forecast *f)
+static void find_error(struct planview *v, const struct to_run *f)
 {
     double low = makespan_off(v, f, false), high = makespan_off(v, f, true), is = v->run.makespan;
     if (is > 0 && low > 0)
         v->error = (high / is > is / low ? high / is : is / low) - 1;
 }
 
-static bool ask_for(struct planview *v, struct history *h, int i, const struct forecast *f, struct error *err)
+static bool ask_for(struct planview *v, struct history *h, int i, const struct to_run *f, struct error *err)
 {
     const struct task *t = v->spec->task[i];
     struct planview_task *row = &v->task[i];
@@ -152,7 +152,7 @@ static bool forecast(struct planview *v, struct store *store, struct error *err)
     history_look(h, &v->resolver);
     AUTO(mem) struct simulate_task *p = xcalloc((size_t)n + 1, sizeof *p);
     AUTO(mem) double *error = xcalloc((size_t)n + 1, sizeof *error);
-    struct forecast f = {.task = p, .error = error, .n = n};
+    struct to_run f = {.task = p, .error = error, .n = n};
     AUTO(mem) struct simulate_edge *edge = f.edge = edges(v, &f.n_edges);
     for (int i = 0; ok && i < n; i++) {
         p[i].wanted = v->task[i].wanted;

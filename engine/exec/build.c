@@ -463,6 +463,7 @@ void build_free(struct build *b)
     resolver_done(&b->resolver, b->spec);
     json_decref(b->pending);
     history_close(b->history);
+    trace_done(&b->facts.trace);
     free(b->cost);
     free(b->running);
     free(b->parked);

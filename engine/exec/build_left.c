@@ -38,6 +38,7 @@ void left_predict(struct build *b)
         if (is_open(b, i))
             left_add(b, i);
     plan_prioritize(b->plan);
+    facts_plan(b);
 }
 
 void left_start(struct build *b, struct attempt *a)
