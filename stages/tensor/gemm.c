@@ -15,12 +15,13 @@ static int64_t unit_rows, unit_cols; /* BLIS' register tile on a row-major C */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* BLIS tells Xeons with two AVX-512 units from those with one by the model's name, and takes the AVX2 kernels
- * when the name says nothing, as in most virtual machines: half the speed. So the AVX-512 kernels are asked
- * for, unless the user chose, in the only way BLIS has: its environment, read once, here. */
+ * when the name says nothing, as in most virtual machines: half the speed. Of processors younger than itself
+ * it knows nothing, and takes plain C: a fifth (BLIS 0.9 on Zen 5). So the AVX-512 kernels are asked for
+ * wherever they run, unless the user chose, in the only way BLIS has: its environment, read once, here. */
 static bool asks_for_avx512(void)
 {
 #if defined __x86_64__ && defined BLIS_CONFIG_SKX
-    return !getenv("BLIS_ARCH_TYPE") && __builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f") &&
+    return !getenv("BLIS_ARCH_TYPE") && __builtin_cpu_supports("avx512f") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl");
 #else
