@@ -56,11 +56,12 @@ static bool look_up(struct forecast *f, const struct forecast_options *o, struct
     return true;
 }
 
-static bool ask(struct forecast *f, struct store *store, struct error *err)
+static bool ask(struct forecast *f, struct store *store, const struct resolver *r, struct error *err)
 {
     struct history *h;
     bool ok = true;
     history_open(store, &h);
+    history_look(h, r);
     for (int i = 0; ok && i < f->spec->n; i++) {
         f->hit += f->task[i].wanted && f->task[i].hit;
         if (!forecast_runs(f, i))
@@ -89,7 +90,7 @@ bool forecast_make(struct forecast *f, const struct spec *s, const struct foreca
             add_edge(f, &cap, ref->task->index, i);
     struct resolver r;
     resolver_init(&r, s, o->store);
-    bool ok = look_up(f, o, &r, &cap, err) && ask(f, o->history, err);
+    bool ok = look_up(f, o, &r, &cap, err) && ask(f, o->history, &r, err);
     resolver_done(&r, s);
     if (ok)
         simulate(f->task, s->n, f->edge, f->n_edges, f->machine, &f->found);

@@ -259,6 +259,8 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->done = true;
         a->seconds = json_real_or(o, "seconds", 0);
         a->peak_rss = json_int_or(o, "peak_rss", 0);
+        json_decref(a->said);
+        a->said = json_incref((json_t *)(uintptr_t)o);
     } else {
         take_checkpoint_event(b, a, name, o);
     }

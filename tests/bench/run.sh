@@ -44,6 +44,7 @@ ROWS
     echo "none|$bench/bench_hit run $work/noop1000 $obj/weft|true"
     echo "none|$bench/bench_hit put $shm|true"
     echo "none|$bench/bench_sweep 1|true"
+    for what in read predict; do echo "none|$bench/bench_history $what $shm|true"; done
     echo "none|$bench/bench_pick core:2|true"
     echo "none|$bench/bench_pick pack:2 numa:4 l3:2 core:8|true"
     echo "none|$bench/bench_pick pack:4 numa:4 l3:4 core:16|true"
