@@ -3,10 +3,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
+#include "engine/exec/sizes.h"
 #include "engine/exec/workdirs.h"
 #include "engine/exec/workers.h"
 #include <string.h>
@@ -142,8 +144,24 @@ void attempt_free(struct build *b, struct attempt *a)
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
+    json_decref(a->said);
     workdirs_give(b->workdirs, a->dir);
     free(a);
+}
+
+/* What it was given to do, and where: for the predictions of others (engine/exec/history.h). */
+static void describe_work(const struct build *b, const struct attempt *a, struct record *r)
+{
+    const struct task *t = a->task;
+    struct sizes s;
+    sizes_of_inputs(&b->resolver, t, NULL, &s);
+    r->read = s.in.bytes;
+    r->samples = json_int_or(a->said, "samples", 0);
+    r->cost = cost_of(t, &(struct cost_input){.samples = r->samples, .bytes = r->read});
+    r->node = xstrdup(json_string_or(a->said, "node", ""));
+    r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
+    for (size_t i = 0; i < r->n; i++)
+        r->output[i].samples = json_int_or(json_object_get(a->said, "made"), r->output[i].port, 0);
 }
 
 static void describe(const struct build *b, const struct attempt *a, struct record *r)
@@ -180,6 +198,7 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
     }
     if (!resolve_unchanged(&b->resolver, a->task, &r->text, err))
         return false;
+    describe_work(b, a, r);
     return store_put_record_soon(b->store, r, err) || error_context(err, "cannot store the result");
 }
 
