@@ -65,9 +65,15 @@ struct build {
     /* core-seconds of the tasks that were not started, of which history tells and of which it does not; what
      * the latter took as far as they ended, and what was guessed of them */
     double waiting, guessed, guess_took, guess_said;
-    double began; /* seconds of the monotonic clock */
+    struct left_kin *kin; /* by task index: tasks of one stage; NULL: not needed yet */
+    double began;         /* seconds of the monotonic clock */
     struct build_facts facts;
     struct error failure; /* the first */
+};
+struct left_kin {
+    int group; /* its stage: the least index of a task of it */
+    int first; /* of a group: the last of its tasks that was guessed, -1: none */
+    int next;  /* the one that was guessed before it */
 };
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
