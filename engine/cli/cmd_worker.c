@@ -1,14 +1,48 @@
+#include "base/cleanup.h"
+#include "base/mem.h"
 #include "engine/cli/cmd.h"
+#include "engine/exec/carrier.h"
+#include "engine/exec/slurm_keeper.h"
 #include "engine/exec/worker.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const struct opt opts[] = {
+    {"near", 0, OPT_INT, "PID",
+     "carry a worker to another node by the command behind --, for the engine PID"},
+    {"far", 0, OPT_FLAG, NULL, "be the other end of that"},
+    {"keeper", 0, OPT_STRING, "FILE",
+     "keep the jobs of Slurm in FILE for the engine, whose number is the argument"},
+    {"probe", 0, OPT_FLAG, NULL, "print what this node has"},
+    {0}};
 
 static int run(const struct cmd_args *a)
 {
-    return worker_main();
+    const struct opt_value *near = cmd_opt(a, "near");
+    struct error err = {0};
+    if (cmd_opt(a, "probe")->set)
+        return carrier_probe();
+    if (cmd_opt(a, "far")->set)
+        return carrier_far();
+    if (cmd_opt(a, "keeper")->set && a->n == 1)
+        return slurm_keeper_main(cmd_opt(a, "keeper")->string, (pid_t)strtol(a->arg[0], NULL, 10));
+    if (!near->set)
+        return worker_main();
+    if (a->n == 0) {
+        error_set(&err, NULL, ERROR_INPUT, "--near takes a command behind --");
+        return cmd_fail(&err);
+    }
+    AUTO(mem) const char **argv = xcalloc((size_t)a->n + 1, sizeof *argv);
+    memcpy(argv, a->arg, (size_t)a->n * sizeof *argv);
+    return carrier_near(argv, (pid_t)near->number);
 }
 
 const struct cmd cmd_worker = {
     .name = "worker",
     .doc = "Run one task: a job as JSON on stdin, events on stdout (used by 'weft run').",
-    .args = (const struct arg[]){{0}},
+    .args =
+        (const struct arg[]){{.name = "COMMAND", .doc = "what carries it", .optional = true, .many = true},
+                             {0}},
+    .opts = opts,
     .run = run,
     .hidden = true};
