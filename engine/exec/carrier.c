@@ -23,18 +23,18 @@
 struct relay {
     pid_t child;
     int pidfd;
-    int out;          /* of the child; -1 at its end */
-    int in;           /* the child's stdin, of the near end; else -1 */
+    int out;           /* of the child; -1 at its end */
+    int in;            /* the child's stdin, of the near end; else -1 */
     struct buf unsent; /* for it: the job, at first */
-    int peer;         /* stdin, of the far end: beats, and its end; else -1 */
-    double beaten;    /* when we sent the last one */
-    double heard;     /* when the other end was heard last; 0: not yet */
+    int peer;          /* stdin, of the far end: beats, and its end; else -1 */
+    double beaten;     /* when we sent the last one */
+    double heard;      /* when the other end was heard last; 0: not yet */
     double terminated; /* when the child was asked to end; 0: not */
-    bool between;     /* no line has begun on our stdout */
+    bool between;      /* no line has begun on our stdout */
 };
 
-/* The worker has a file for its stdin, the carrying command a pipe that stays open. Our group's signals are not
- * for it: the near end's is killed as a whole. */
+/* The worker has a file for its stdin, the carrying command a pipe that stays open. Our group's signals are
+ * not for it: the near end's is killed as a whole. */
 static bool start(struct relay *r, const char *const *argv, int in, int death_signal)
 {
     int ends[2];
@@ -117,9 +117,10 @@ static void judge(struct relay *r, bool near, bool hung_up, double now)
     if (!gone && r->terminated == 0)
         return;
     if (r->terminated == 0) {
-        fprintf(stderr, near ? "no word from the worker's node for %g s: it is given up\n"
-                             : hung_up ? "the connection to the engine is gone: the worker ends\n"
-                                       : "no word from the engine for %g s: the worker ends\n",
+        fprintf(stderr,
+                near      ? "no word from the worker's node for %g s: it is given up\n"
+                : hung_up ? "the connection to the engine is gone: the worker ends\n"
+                          : "no word from the engine for %g s: the worker ends\n",
                 PATIENCE);
         r->terminated = now;
         kill(-r->child, near ? SIGTERM : SIGKILL);
@@ -220,13 +221,14 @@ static bool read_line(struct buf *line)
     }
 }
 
-/* The engine's folder, for relative names, then the job, for a worker whose parent we are: in a file; -1 with a
- * message in the log. */
+/* The engine's folder, for relative names, then the job, for a worker whose parent we are: in a file; -1 with
+ * a message in the log. */
 static int job_file(void)
 {
     AUTO(buf) struct buf line = {0};
     struct error err = {0};
-    if (!read_line(&line) || (chdir(buf_str(&line)) != 0 && errno != ENOENT && errno != EACCES) || !read_line(&line)) {
+    if (!read_line(&line) || (chdir(buf_str(&line)) != 0 && errno != ENOENT && errno != EACCES) ||
+        !read_line(&line)) {
         fprintf(stderr, "the job did not come\n");
         return -1;
     }

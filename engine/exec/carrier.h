@@ -3,10 +3,11 @@
  *
  *   engine -- near end -- srun, ssh, ... -- far end -- worker
  *
- * Both ends are hidden commands, `weft worker --near ...` and `weft worker --far`. The near end is what the engine
- * starts in a worker's place (engine/exec/process.h): the job on its stdin, events on its stdout. To the far end
- * it sends its working directory and the job, a line each, and then an empty line now and then; the far end answers with the worker's events
- * and empty lines between them. So each knows that the other is there, whatever became of the machines between:
+ * Both ends are hidden commands, `weft worker --near ...` and `weft worker --far`. The near end is what the
+ * engine starts in a worker's place (engine/exec/process.h): the job on its stdin, events on its stdout. To
+ * the far end it sends its working directory and the job, a line each, and then an empty line now and then;
+ * the far end answers with the worker's events and empty lines between them. So each knows that the other is
+ * there, whatever became of the machines between:
  *
  *   the engine is gone, or kills the near end -> the carrying command is asked to end (SIGTERM)
  *   the near end is silent, or its line ends  -> the far end kills the worker
@@ -18,8 +19,8 @@
 #define ENGINE_EXEC_CARRIER_H
 #include <sys/types.h>
 
-/* The job comes from our stdin; argv is the carrying command (NULL-ended), `parent` the engine, with which this
- * ends. The exit status of the command; 128 + N: signal N ended it. */
+/* The job comes from our stdin; argv is the carrying command (NULL-ended), `parent` the engine, with which
+ * this ends. The exit status of the command; 128 + N: signal N ended it. */
 int carrier_near(const char *const *argv, pid_t parent);
 /* The job is the second line of our stdin. Exit status 0 once the worker has ended, however. */
 int carrier_far(void);

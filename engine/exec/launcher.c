@@ -24,8 +24,8 @@ static const struct launcher_row *find(const char *text, struct error *err)
 }
 
 bool launcher_open(const struct launcher_options *o, const struct launcher_need *need, const char *self,
-                   const char *dir, void (*say)(void *arg, const char *text), void *arg, struct launcher **ret,
-                   struct error *err)
+                   const char *dir, void (*say)(void *arg, const char *text), void *arg,
+                   struct launcher **ret, struct error *err)
 {
     const struct launcher_row *row = find(o->launcher, err);
     if (!row)

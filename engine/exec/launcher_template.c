@@ -1,7 +1,8 @@
-/* The launcher for any command that runs another on a node: ssh, a container, a batch system of its own kind. */
+/* The launcher for any command that runs another on a node: ssh, a container, a batch system of its own kind.
+ */
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/exec/capture.h"
@@ -16,17 +17,19 @@
 #define ASK_LONGEST 60.0
 #define MIB         ((int64_t)1 << 20)
 
-struct template {
+struct template
+{
     const char *const *word;
     struct template_node {
         struct capture probe;
         bool asked;   /* the probe runs */
         double again; /* when it is to be asked; of the clock */
         double pause; /* before the next time */
-    } *node;
+    } * node;
 };
 
-/* One word with what stands for its {name}s; an unknown name is an error at open, when `s` is of a first node. */
+/* One word with what stands for its {name}s; an unknown name is an error at open, when `s` is of a first
+ * node. */
 static bool fill(const struct launcher *l, const struct launcher_step *s, const char *word,
                  const char *const *command, struct arena *a, char **ret, struct error *err)
 {
@@ -87,7 +90,7 @@ static bool ask(struct launcher *l, int node, struct error *err)
 {
     struct template_node *t = &((struct template *)l->own)->node[node];
     const struct launcher_step s = {.task = "probe", .node = node, .cores = 1};
-    const char *const command[] = {l->self, "worker", "--probe", NULL}, *const *argv;
+    const char *const command[] = {l->self, "worker", "--probe", NULL}, *const * argv;
     AUTO(arena) struct arena a;
     arena_init(&a);
     t->asked = fill_all(l, &s, command, &a, &argv, err) && capture_start(&t->probe, argv, NULL, NULL, err);

@@ -1,6 +1,7 @@
-/* The launcher for Slurm. Inside an allocation its nodes are ours, each worker a step of that job. Outside, one
- * allocation is asked for a node: they are granted one by one, they end one by one, and the loss of a node is the
- * loss of one allocation. Either way many workers run in one allocation, never one job for one task. */
+/* The launcher for Slurm. Inside an allocation its nodes are ours, each worker a step of that job. Outside,
+ * one allocation is asked for a node: they are granted one by one, they end one by one, and the loss of a
+ * node is the loss of one allocation. Either way many workers run in one allocation, never one job for one
+ * task. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -21,7 +22,7 @@ static int add_variables(const char **env, int n, const char *const *name, struc
 
 const char *const *slurm_env(const char *const *more, struct arena *a)
 {
-    static const char *const kept[] = {"PATH", "HOME",     "USER", "LOGNAME",         "SHELL",      "LANG",
+    static const char *const kept[] = {"PATH",   "HOME",     "USER", "LOGNAME",         "SHELL",      "LANG",
                                        "LC_ALL", "LC_CTYPE", "TZ",   "LD_LIBRARY_PATH", "SLURM_CONF", NULL};
     size_t n = sizeof kept / sizeof *kept;
     for (const char *const *name = more; name && *name; name++)
@@ -126,7 +127,8 @@ static bool fits(const struct slurm_node *n, const struct launcher_need *need)
 }
 
 /* No node holds a task: say which, and what there is. */
-static bool too_large(const struct slurm_node *node, int n, const struct launcher_need *need, struct error *err)
+static bool too_large(const struct slurm_node *node, int n, const struct launcher_need *need,
+                      struct error *err)
 {
     const struct slurm_node *widest = node, *largest = node;
     for (int i = 1; i < n; i++) {
@@ -134,8 +136,9 @@ static bool too_large(const struct slurm_node *node, int n, const struct launche
         largest = node[i].memory > largest->memory ? &node[i] : largest;
     }
     if (widest->cores < need->widest)
-        return error_set(err, NULL, ERROR_INPUT, "task '%s' asks for %d cores, and the largest node, %s, has %d",
-                         need->widest_task, need->widest, widest->name, widest->cores);
+        return error_set(err, NULL, ERROR_INPUT,
+                         "task '%s' asks for %d cores, and the largest node, %s, has %d", need->widest_task,
+                         need->widest, widest->name, widest->cores);
     if (largest->memory < need->memory)
         return error_set(err, NULL, ERROR_INPUT,
                          "task '%s' asks for %lld MiB of memory, and the largest node, %s, has %lld",
@@ -182,7 +185,8 @@ static bool open_outside(struct launcher *l, const struct launcher_need *need, s
     int n = slurm_nodes(out, s->wish.partition, &l->arena, &node);
     if (n == 0)
         return error_set(err, NULL, ERROR_INPUT, "Slurm has no %s%s",
-                         s->wish.partition ? "partition " : "default partition: name one, --slurm partition=...",
+                         s->wish.partition ? "partition "
+                                           : "default partition: name one, --slurm partition=...",
                          s->wish.partition ? s->wish.partition : "");
     bool any = false;
     for (int i = 0; i < n; i++)
@@ -205,8 +209,9 @@ static bool open_outside(struct launcher *l, const struct launcher_need *need, s
             l->node[i].memory = 0;
     }
     if (s->wish.cores && s->wish.cores < need->widest)
-        return error_set(err, NULL, ERROR_INPUT, "task '%s' asks for %d cores, and --slurm cores= for %d a node",
-                         need->widest_task, need->widest, s->wish.cores);
+        return error_set(err, NULL, ERROR_INPUT,
+                         "task '%s' asks for %d cores, and --slurm cores= for %d a node", need->widest_task,
+                         need->widest, s->wish.cores);
     l->hope = true;
     return slurm_keeper_start(l, err);
 }
@@ -223,7 +228,8 @@ static bool open_slurm(struct launcher *l, const struct launcher_options *o, con
     s->threads = 1;
     s->env = slurm_env(NULL, &l->arena);
     if (o->nodes)
-        return error_set(err, NULL, ERROR_INPUT, "--nodes is for a command; Slurm says which nodes there are");
+        return error_set(err, NULL, ERROR_INPUT,
+                         "--nodes is for a command; Slurm says which nodes there are");
     if (!slurm_wish_read(o->wish ? o->wish : "", &l->arena, &s->wish, err))
         return false;
     if (job && *job && o->wish)
@@ -235,29 +241,28 @@ static bool open_slurm(struct launcher *l, const struct launcher_options *o, con
     return true;
 }
 
-/* A step: no other task of the allocation gets its cores, and where Slurm binds, it is bound to them. Memory is
- * the plan's to share, but for what a task declares. */
+/* A step: no other task of the allocation gets its cores, and where Slurm binds, it is bound to them. Memory
+ * is the plan's to share, but for what a task declares. */
 static void command(struct launcher *l, const struct launcher_step *step, struct arena *a,
                     const char *const **ret_argv, const char *const **ret_env)
 {
     const struct slurm *s = l->own;
-    const char *const argv[] = {
-        "srun",
-        arena_printf(a, "--jobid=%s", s->slot[step->node].job),
-        arena_printf(a, "--nodelist=%s", l->node[step->node].name),
-        "--nodes=1",
-        "--ntasks=1",
-        "--exact",
-        arena_printf(a, "--cpus-per-task=%d", step->cores * s->threads),
-        arena_printf(a, "--mem=%lld", (long long)((step->memory + MIB - 1) / MIB)),
-        arena_printf(a, "--job-name=%.64s", step->task),
-        "--export=ALL", /* of what ret_env has */
-        "--mpi=none",
-        "--quiet",
-        l->self,
-        "worker",
-        "--far",
-        NULL};
+    const char *const argv[] = {"srun",
+                                arena_printf(a, "--jobid=%s", s->slot[step->node].job),
+                                arena_printf(a, "--nodelist=%s", l->node[step->node].name),
+                                "--nodes=1",
+                                "--ntasks=1",
+                                "--exact",
+                                arena_printf(a, "--cpus-per-task=%d", step->cores * s->threads),
+                                arena_printf(a, "--mem=%lld", (long long)((step->memory + MIB - 1) / MIB)),
+                                arena_printf(a, "--job-name=%.64s", step->task),
+                                "--export=ALL", /* of what ret_env has */
+                                "--mpi=none",
+                                "--quiet",
+                                l->self,
+                                "worker",
+                                "--far",
+                                NULL};
     const char **copy = arena_alloc(a, sizeof argv);
     memcpy(copy, argv, sizeof argv);
     *ret_argv = copy;

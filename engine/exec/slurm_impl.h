@@ -8,10 +8,10 @@
 #include "engine/exec/slurm_text.h"
 
 enum slurm_state {
-    SLURM_NONE,    /* no allocation, one may be asked for */
-    SLURM_WAITS,   /* asked for */
+    SLURM_NONE,  /* no allocation, one may be asked for */
+    SLURM_WAITS, /* asked for */
     SLURM_GRANTED,
-    SLURM_OVER     /* it has ended, and no other is asked for */
+    SLURM_OVER /* it has ended, and no other is asked for */
 };
 struct slurm_slot { /* of a node, by its index in the launcher */
     enum slurm_state state;
@@ -51,9 +51,10 @@ void slurm_lost(struct launcher *l, int node);
 
 /* slurm_keeper.c */
 bool slurm_keeper_start(struct launcher *l, struct error *err) MUST_CHECK;
-bool slurm_keeper_note(struct launcher *l, struct error *err) MUST_CHECK; /* the allocations that we have now */
-void slurm_keeper_end(struct launcher *l); /* all are cancelled */
-/* The script that holds an allocation while the file is touched: every `pause` seconds it looks, so many looks
- * without a change end it. Exit 3: the file is not there; 4: nor is the program. */
+bool slurm_keeper_note(struct launcher *l,
+                       struct error *err) MUST_CHECK; /* the allocations that we have now */
+void slurm_keeper_end(struct launcher *l);            /* all are cancelled */
+/* The script that holds an allocation while the file is touched: every `pause` seconds it looks, so many
+ * looks without a change end it. Exit 3: the file is not there; 4: nor is the program. */
 char *slurm_hold_script(const char *jobs, const char *program, double pause, int looks, struct arena *a);
 #endif

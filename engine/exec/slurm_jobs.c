@@ -33,9 +33,9 @@ static bool submit(struct launcher *l, int node, int minutes, struct error *err)
     AUTO(arena) struct arena a;
     arena_init(&a);
     char *out;
-    const char *argv[24] = {"sbatch",    "--parsable",         "--export=NONE",       "--no-requeue",
-                            "--nodes=1", "--ntasks=1",         "--output=/dev/null",  "--error=/dev/null",
-                            "--chdir=/", "--job-name=weft",    "--open-mode=append"};
+    const char *argv[24] = {"sbatch",    "--parsable",      "--export=NONE",      "--no-requeue",
+                            "--nodes=1", "--ntasks=1",      "--output=/dev/null", "--error=/dev/null",
+                            "--chdir=/", "--job-name=weft", "--open-mode=append"};
     const char **at = argv + 11;
     at = add(at, &a, "cpus-per-task", arena_printf(&a, "%d", n->cores * s->threads));
     at = add(at, &a, "mem", n->memory ? arena_printf(&a, "%lldM", (long long)(n->memory / MIB)) : NULL);
@@ -145,13 +145,15 @@ void slurm_want(struct launcher *l, int nodes, double seconds)
 /* ---- looking ---- */
 
 /* A failed script says what it did not find; nothing else does. */
-static const char *why_failed(const struct slurm *s, const struct launcher *l, const char *job, struct arena *a)
+static const char *why_failed(const struct slurm *s, const struct launcher *l, const char *job,
+                              struct arena *a)
 {
     const char *const argv[] = {"scontrol", "--oneliner", "show", "job", job, NULL};
     char *out;
     const char *code = slurm_run(s, argv, NULL, a, &out, NULL) ? slurm_field(out, "ExitCode", a) : NULL;
     if (code && strncmp(code, "3:", 2) == 0)
-        return arena_printf(a, "has a node that does not see %s: the store has to lie where all nodes see it", s->jobs);
+        return arena_printf(a, "has a node that does not see %s: the store has to lie where all nodes see it",
+                            s->jobs);
     if (code && strncmp(code, "4:", 2) == 0)
         return arena_printf(a, "has a node without %s: weft has to lie where all nodes see it", l->self);
     return "has failed";
@@ -227,8 +229,8 @@ static void look_at_jobs(struct launcher *l, struct arena *a)
             buf_printf(&ids, "%s%s", ids.len ? "," : "", s->slot[i].job);
     const char *list = arena_strdup(a, buf_str(&ids));
     buf_done(&ids);
-    const char *const argv[] = {"squeue", "--noheader", "--states=all", "--format=%A|%T|%N|%r",
-                                "--jobs", list,         NULL};
+    const char *const argv[] = {"squeue", "--noheader", "--states=all", "--format=%A|%T|%N|%r", "--jobs",
+                                list,     NULL};
     if (!*list || (!slurm_run(s, argv, NULL, a, &out, &err) && !strstr(err.text, "Invalid job id")))
         return;
     for (int i = 0; i < l->n; i++) {

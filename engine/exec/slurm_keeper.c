@@ -18,22 +18,23 @@
 /* Reading the file makes a network file system look whether it has changed. */
 char *slurm_hold_script(const char *jobs, const char *program, double pause, int looks, struct arena *a)
 {
-    return arena_printf(a,
-                        "#!/bin/sh\n"
-                        "# Holds an allocation for weft, which touches a file; without that it ends by itself.\n"
-                        "jobs=%s\n"
-                        "[ -e \"$jobs\" ] || exit 3\n"
-                        "[ -x %s ] || exit 4\n"
-                        "before= silent=0\n"
-                        "while [ $silent -lt %d ]; do\n"
-                        "    sleep %g\n"
-                        "    cat \"$jobs\" >/dev/null 2>&1\n"
-                        "    now=$(stat -c %%y \"$jobs\" 2>/dev/null) || exit 0\n"
-                        "    if [ \"$now\" = \"$before\" ]; then silent=$((silent + 1)); else silent=0; fi\n"
-                        "    before=$now\n"
-                        "done\n",
-                        words_quote((const char *const[]){jobs, NULL}, a),
-                        words_quote((const char *const[]){program, NULL}, a), looks, pause);
+    return arena_printf(
+        a,
+        "#!/bin/sh\n"
+        "# Holds an allocation for weft, which touches a file; without that it ends by itself.\n"
+        "jobs=%s\n"
+        "[ -e \"$jobs\" ] || exit 3\n"
+        "[ -x %s ] || exit 4\n"
+        "before= silent=0\n"
+        "while [ $silent -lt %d ]; do\n"
+        "    sleep %g\n"
+        "    cat \"$jobs\" >/dev/null 2>&1\n"
+        "    now=$(stat -c %%y \"$jobs\" 2>/dev/null) || exit 0\n"
+        "    if [ \"$now\" = \"$before\" ]; then silent=$((silent + 1)); else silent=0; fi\n"
+        "    before=$now\n"
+        "done\n",
+        words_quote((const char *const[]){jobs, NULL}, a),
+        words_quote((const char *const[]){program, NULL}, a), looks, pause);
 }
 
 /* ---- the engine's side ---- */

@@ -58,14 +58,14 @@ bool slurm_counts(const char *text, int *ret, int n)
 
 bool slurm_node_works(const char *state)
 {
-    static const char *const not[] = {"down",    "fail",        "error",       "unknown",
-                                      "future",  "powered_down", "powering_down", "reboot",
-                                      "no_respond", "not_responding", "inval"};
+    static const char *const not [] = {"down",       "fail",           "error",         "unknown",
+                                       "future",     "powered_down",   "powering_down", "reboot",
+                                       "no_respond", "not_responding", "inval"};
     size_t n = strcspn(state, "*~#!%$@^-");
     if (state[n] && strchr("*~!%", state[n])) /* silent, or without power, or losing it */
         return false;
-    for (size_t i = 0; i < sizeof not / sizeof *not; i++)
-        if (strcasestr(state, not[i]))
+    for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
+        if (strcasestr(state, not [i]))
             return false;
     return true;
 }

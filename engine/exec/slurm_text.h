@@ -1,4 +1,5 @@
-/* What Slurm's commands print and its variables hold, read; and what --slurm says. Text alone: no command runs. */
+/* What Slurm's commands print and its variables hold, read; and what --slurm says. Text alone: no command
+ * runs. */
 #ifndef ENGINE_EXEC_SLURM_TEXT_H
 #define ENGINE_EXEC_SLURM_TEXT_H
 #include "base/arena.h"

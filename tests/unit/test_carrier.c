@@ -1,5 +1,6 @@
-/* A worker carried to another node, which here is this one: whatever becomes of the engine, the carrying command
- * or the worker, nothing is left behind, and the engine can tell the end of a worker from the loss of a node. */
+/* A worker carried to another node, which here is this one: whatever becomes of the engine, the carrying
+ * command or the worker, nothing is left behind, and the engine can tell the end of a worker from the loss of
+ * a node. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -28,11 +29,12 @@ static char *job(const char *line)
 {
     AUTO(mem) char *out = at("out");
     AUTO(mem) char *scratch = at("scratch");
-    AUTO_JSON o = json_pack(
-        "{s:s, s:s, s:i, s:{s:i, s:[s, s, s], s:{}, s:[], s:{}, s:{s:s}, s:[]}, s:{}, s:{s:s}, s:s, s:i, s:s, s:i}",
-        "task", "t", "stage", "command", "version", 1, "params", "version", 1, "argv", "sh", "-c", line, "files", "env",
-        "set", "outputs", "x", "table", "inputs", "inputs", "outputs", "x", out, "scratch", scratch, "threads", 1,
-        "cpuset", "", "parent", 1);
+    AUTO_JSON o =
+        json_pack("{s:s, s:s, s:i, s:{s:i, s:[s, s, s], s:{}, s:[], s:{}, s:{s:s}, s:[]}, s:{}, s:{s:s}, "
+                  "s:s, s:i, s:s, s:i}",
+                  "task", "t", "stage", "command", "version", 1, "params", "version", 1, "argv", "sh", "-c",
+                  line, "files", "env", "set", "outputs", "x", "table", "inputs", "inputs", "outputs", "x",
+                  out, "scratch", scratch, "threads", 1, "cpuset", "", "parent", 1);
     assert_non_null(o);
     return json_text(o, false);
 }
@@ -169,9 +171,11 @@ static void loses(void **state)
     assert_string_equal(buf_str(&s.names), "");
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 127);
 
-    AUTO(mem) char *line = xprintf("echo $$ >%s/program.part; mv %s/program.part %s/program; kill -9 $(cat %s/carrying); "
-                                   "sleep 100",
-                                   dir, dir, dir, dir);
+    AUTO(mem)
+    char *line =
+        xprintf("echo $$ >%s/program.part; mv %s/program.part %s/program; kill -9 $(cat %s/carrying); "
+                "sleep 100",
+                dir, dir, dir, dir);
     AUTO(mem) char *carry = xprintf("echo $$ >%s/carrying; %s worker --far", dir, weft);
     s = play((const char *const[]){"sh", "-c", carry, NULL}, line, &status);
     assert_string_equal(buf_str(&s.names), "");
@@ -185,7 +189,10 @@ static void killed(void **state)
 {
     struct process p;
     AUTO(mem) char *line = xprintf("echo $$ >%s/program; sleep 100", dir);
-    AUTO(mem) char *carry = xprintf("trap 'echo 1 >%s/asked; exit' TERM; exec 3<&0; %s worker --far <&3 & while :; do wait; done", dir, weft);
+    AUTO(mem)
+    char *carry =
+        xprintf("trap 'echo 1 >%s/asked; exit' TERM; exec 3<&0; %s worker --far <&3 & while :; do wait; done",
+                dir, weft);
     begin(&p, (const char *const[]){"sh", "-c", carry, NULL}, line);
     pid_t program = number_in("program");
     assert_true(alive(program));
@@ -200,8 +207,9 @@ static void orphaned(void **state)
 {
     AUTO(mem) char *text = job("echo $$ >$HOME/program; sleep 100");
     AUTO(mem) char *path = at("job");
-    AUTO(mem) char *line = xprintf("echo $$ >%s/engine; HOME=%s %s worker --near $$ -- %s worker --far <%s; true", dir, dir,
-                                   weft, weft, path);
+    AUTO(mem)
+    char *line = xprintf("echo $$ >%s/engine; HOME=%s %s worker --near $$ -- %s worker --far <%s; true", dir,
+                         dir, weft, weft, path);
     struct error err = {0};
     AUTO(mem) char *log = at("log");
     struct process p;
@@ -237,7 +245,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ends), cmocka_unit_test(loses), cmocka_unit_test(killed),
-                                       cmocka_unit_test(orphaned)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ends), cmocka_unit_test(loses),
+                                       cmocka_unit_test(killed), cmocka_unit_test(orphaned)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

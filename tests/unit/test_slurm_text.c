@@ -1,4 +1,5 @@
-/* What Slurm prints and what --slurm says, read: lines as Slurm 22.05 wrote them, and what is none of these. */
+/* What Slurm prints and what --slurm says, read: lines as Slurm 22.05 wrote them, and what is none of these.
+ */
 #include "base/cleanup.h"
 #include "engine/exec/slurm_text.h"
 #include "engine/exec/words.h"
@@ -7,7 +8,8 @@
 
 static const char node[] =
     "NodeName=n1 Arch=x86_64 CoresPerSocket=2  CPUAlloc=4 CPUEfctv=4 CPUTot=8 CPULoad=1.99 "
-    "NodeAddr=127.0.0.1 OS=Linux 6.18.44 #1 SMP @0  RealMemory=4000 AllocMem=2000 FreeMem=23324 Sockets=2 Boards=1 "
+    "NodeAddr=127.0.0.1 OS=Linux 6.18.44 #1 SMP @0  RealMemory=4000 AllocMem=2000 FreeMem=23324 Sockets=2 "
+    "Boards=1 "
     "State=MIXED+DRAIN ThreadsPerCore=2 Reason=a State=of mind\n";
 
 static void fields(void **state)
@@ -32,7 +34,7 @@ static void counts(void **state)
     assert_int_equal(n[0], 4);
     assert_true(slurm_counts("4(x2),8,1(x3)", n, 6));
     assert_memory_equal(n, ((int[]){4, 4, 8, 1, 1, 1}), sizeof n);
-    static const char *const bad[] = {"",      "4",      "4(x7)", "4(x5)",       "4(x6),1", "4(x2,8", "x",
+    static const char *const bad[] = {"",       "4",     "4(x7)", "4(x5)",           "4(x6),1", "4(x2,8", "x",
                                       "4(x-1)", "0(x6)", "4(x)",  "4(x99999999999)", "4;5",     "-4(x6)"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (slurm_counts(bad[i], n, 6))
@@ -41,16 +43,27 @@ static void counts(void **state)
 
 static void states(void **state)
 {
-    static const char *const works[] = {"idle", "mixed", "allocated", "ALLOCATED", "MIXED+DRAIN", "draining", "completing",
-                                        "reserved", "planned", "IDLE+COMPLETING"};
-    static const char *const not[] = {"down",  "down*", "idle*", "DOWN+NOT_RESPONDING", "ALLOCATED+NOT_RESPONDING",
-                                      "failing", "fail", "unknown", "powered_down", "idle~", "IDLE+POWERED_DOWN", "future"};
+    static const char *const works[] = {"idle",        "mixed",          "allocated",  "ALLOCATED",
+                                        "MIXED+DRAIN", "draining",       "completing", "reserved",
+                                        "planned",     "IDLE+COMPLETING"};
+    static const char *const not [] = {"down",
+                                       "down*",
+                                       "idle*",
+                                       "DOWN+NOT_RESPONDING",
+                                       "ALLOCATED+NOT_RESPONDING",
+                                       "failing",
+                                       "fail",
+                                       "unknown",
+                                       "powered_down",
+                                       "idle~",
+                                       "IDLE+POWERED_DOWN",
+                                       "future"};
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
         if (!slurm_node_works(works[i]))
             fail_msg("'%s' does not work", works[i]);
-    for (size_t i = 0; i < sizeof not / sizeof *not; i++)
-        if (slurm_node_works(not[i]))
-            fail_msg("'%s' works", not[i]);
+    for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
+        if (slurm_node_works(not [i]))
+            fail_msg("'%s' works", not [i]);
     assert_null(slurm_job_end("RUNNING"));
     assert_null(slurm_job_end("PENDING"));
     assert_null(slurm_job_end("CONFIGURING"));
@@ -67,7 +80,8 @@ static void minutes(void **state)
     assert_int_equal(slurm_minutes("2d1s"), 2 * 1440 + 1);
     assert_int_equal(slurm_minutes("1s"), 1);
     assert_int_equal(slurm_minutes("60s"), 1);
-    static const char *const bad[] = {"", "4", "h", "0h", "-1h", "1m1h", "1h1h", "1.5h", "4:00", "9999999999h", "1x"};
+    static const char *const bad[] = {"",     "4",    "h",    "0h",          "-1h", "1m1h",
+                                      "1h1h", "1.5h", "4:00", "9999999999h", "1x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (slurm_minutes(bad[i]))
             fail_msg("'%s' is %d minutes", bad[i], slurm_minutes(bad[i]));
@@ -106,7 +120,8 @@ static void wishes(void **state)
     assert_true(slurm_wish_read("", &a, &w, &err));
     assert_null(w.partition);
     assert_true(w.nodes > 0 && w.cores == 0 && w.minutes == 0 && w.memory == 0);
-    assert_true(slurm_wish_read(" partition=main\taccount=x=y time=4h nodes=2 cores=8 memory=4GiB qos=q ", &a, &w, &err));
+    assert_true(slurm_wish_read(" partition=main\taccount=x=y time=4h nodes=2 cores=8 memory=4GiB qos=q ", &a,
+                                &w, &err));
     assert_string_equal(w.partition, "main");
     assert_string_equal(w.account, "x=y");
     assert_string_equal(w.qos, "q");
@@ -116,14 +131,15 @@ static void wishes(void **state)
     assert_int_equal(w.memory, (int64_t)4 << 30);
     static const struct {
         const char *text, *says;
-    } bad[] = {{"main", "NAME=VALUE"},       {"partiton=x", "did you mean 'partition'"},
-               {"nodes=0", "nodes="},        {"nodes=1001", "1000 at most"},
-               {"nodes=2x", "nodes="},       {"time=4", "a time such as"},
-               {"memory=4", "memory="},      {"partition=", "a name"},
+    } bad[] = {{"main", "NAME=VALUE"},  {"partiton=x", "did you mean 'partition'"},
+               {"nodes=0", "nodes="},   {"nodes=1001", "1000 at most"},
+               {"nodes=2x", "nodes="},  {"time=4", "a time such as"},
+               {"memory=4", "memory="}, {"partition=", "a name"},
                {"cores=-1", "not '-1'"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err = (struct error){0};
-        if (slurm_wish_read(bad[i].text, &a, &w, &err) || !strstr(err.text, bad[i].says) || err.code != ERROR_INPUT)
+        if (slurm_wish_read(bad[i].text, &a, &w, &err) || !strstr(err.text, bad[i].says) ||
+            err.code != ERROR_INPUT)
             fail_msg("'%s': '%s' does not say '%s'", bad[i].text, err.text, bad[i].says);
     }
 }
@@ -133,9 +149,14 @@ static void words(void **state)
 {
     static const struct {
         const char *text, *words; /* each in [] */
-    } rows[] = {{"ssh n1 x", "[ssh][n1][x]"},       {"  a\t'b c'\n", "[a][b c]"},  {"a\"b 'c\"d", "[ab 'cd]"},
-                {"'a\\b' \"c\\\"d\"", "[a\\b][c\"d]"}, {"'' a\\ b", "[][a b]"},       {"$HOME * {x}", "[$HOME][*][{x}]"},
-                {"a\\", "[a\\]"},                   {"it\"'\"s", "[it's]"}};
+    } rows[] = {{"ssh n1 x", "[ssh][n1][x]"},
+                {"  a\t'b c'\n", "[a][b c]"},
+                {"a\"b 'c\"d", "[ab 'cd]"},
+                {"'a\\b' \"c\\\"d\"", "[a\\b][c\"d]"},
+                {"'' a\\ b", "[][a b]"},
+                {"$HOME * {x}", "[$HOME][*][{x}]"},
+                {"a\\", "[a\\]"},
+                {"it\"'\"s", "[it's]"}};
     AUTO(arena) struct arena a;
     struct error err = {0};
     const char *const *word;
@@ -159,8 +180,9 @@ static void words(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fields), cmocka_unit_test(counts), cmocka_unit_test(states),
-                                       cmocka_unit_test(minutes), cmocka_unit_test(nodes), cmocka_unit_test(wishes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fields), cmocka_unit_test(counts),
+                                       cmocka_unit_test(states), cmocka_unit_test(minutes),
+                                       cmocka_unit_test(nodes),  cmocka_unit_test(wishes),
                                        cmocka_unit_test(words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
