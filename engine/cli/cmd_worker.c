@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
 #include "engine/exec/carrier.h"
-#include "engine/exec/slurm_keeper.h"
+#include "engine/exec/slurm_hold.h"
 #include "engine/exec/worker.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,8 @@ static const struct opt opts[] = {
     {"near", 0, OPT_INT, "PID",
      "carry a worker to another node by the command behind --, for the engine PID"},
     {"far", 0, OPT_FLAG, NULL, "be the other end of that"},
-    {"keeper", 0, OPT_STRING, "FILE",
-     "keep the jobs of Slurm in FILE for the engine, whose number is the argument"},
+    {"hold", 0, OPT_STRING, "FILE",
+     "hold the jobs of Slurm in FILE for the engine, whose number is the argument"},
     {"probe", 0, OPT_FLAG, NULL, "print what this node has"},
     {0}};
 
@@ -24,8 +24,8 @@ static int run(const struct cmd_args *a)
         return carrier_probe();
     if (cmd_opt(a, "far")->set)
         return carrier_far();
-    if (cmd_opt(a, "keeper")->set && a->n == 1)
-        return slurm_keeper_main(cmd_opt(a, "keeper")->string, (pid_t)strtol(a->arg[0], NULL, 10));
+    if (cmd_opt(a, "hold")->set && a->n == 1)
+        return slurm_hold_main(cmd_opt(a, "hold")->string, (pid_t)strtol(a->arg[0], NULL, 10));
     if (!near->set)
         return worker_main();
     if (a->n == 0) {

@@ -15,9 +15,11 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define BEAT_EVERY 10.0  /* seconds between two empty lines */
+#define BEAT_EVERY 10.0  /* seconds between two signs of life */
 #define PATIENCE   100.0 /* of silence, after which the other end is gone */
-#define TERM_TIME  10.0  /* that the carrying command has for its end */
+#define TERM_TIME  10.0  /* that a child has for its end */
+
+static const char alive[] = "{\"event\": \"alive\"}\n";
 
 /* One end at work: a child whose stdout passes through to ours. */
 struct relay {
@@ -35,7 +37,7 @@ struct relay {
 
 /* The worker has a file for its stdin, the carrying command a pipe that stays open. Our group's signals are
  * not for it: the near end's is killed as a whole. */
-static bool start(struct relay *r, const char *const *argv, int in, int death_signal)
+static bool start(struct relay *r, const char *const *argv, int in)
 {
     int ends[2];
     pid_t self = getpid();
@@ -46,7 +48,7 @@ static bool start(struct relay *r, const char *const *argv, int in, int death_si
         sigset_t none;
         sigemptyset(&none);
         setpgid(0, 0);
-        prctl(PR_SET_PDEATHSIG, death_signal);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() == self && dup2(in, STDIN_FILENO) >= 0 && dup2(ends[1], STDOUT_FILENO) >= 0) {
             sigprocmask(SIG_SETMASK, &none, NULL);
             execvp(argv[0], (char *const *)(uintptr_t)argv);
@@ -65,9 +67,9 @@ static void beat(struct relay *r, double now)
         return;
     r->beaten = now;
     if (r->in >= 0 && r->unsent.len == 0)
-        buf_putc(&r->unsent, '\n');
+        buf_puts(&r->unsent, alive);
     if (r->peer >= 0 && r->between)
-        (void)!fs_write_all(STDOUT_FILENO, "\n", 1, "events", NULL);
+        (void)!fs_write_all(STDOUT_FILENO, alive, strlen(alive), "events", NULL);
 }
 
 /* False: the child's stdout has ended. */
@@ -110,7 +112,7 @@ static bool take_beat(struct relay *r)
     return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Is there still somebody at the other end? No: the child ends, a carrying command in good order first. */
+/* Is there still somebody at the other end? No: the child ends, in good order at first. */
 static void judge(struct relay *r, bool near, bool hung_up, double now)
 {
     bool gone = hung_up || (r->heard > 0 && now - r->heard > PATIENCE);
@@ -123,7 +125,7 @@ static void judge(struct relay *r, bool near, bool hung_up, double now)
                           : "no word from the engine for %g s: the worker ends\n",
                 PATIENCE);
         r->terminated = now;
-        kill(-r->child, near ? SIGTERM : SIGKILL);
+        kill(-r->child, SIGTERM);
     } else if (now - r->terminated > TERM_TIME) {
         kill(-r->child, SIGKILL);
     }
@@ -198,7 +200,7 @@ int carrier_near(const char *const *argv, pid_t parent)
     buf_putc(&r.unsent, '\n');
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     r.in = ends[1];
-    bool ok = start(&r, argv, ends[0], SIGTERM);
+    bool ok = start(&r, argv, ends[0]);
     close(ends[0]);
     int status = ok ? carry(&r, true) : 0;
     relay_done(&r);
@@ -252,12 +254,12 @@ int carrier_far(void)
     struct relay r = {.pidfd = -1, .out = -1, .in = -1, .peer = STDIN_FILENO, .between = true};
     char last[64];
     signal(SIGPIPE, SIG_IGN); /* whoever is gone is seen on stdin */
-    (void)!fs_write_all(STDOUT_FILENO, "\n", 1, "events", NULL);
+    (void)!fs_write_all(STDOUT_FILENO, alive, strlen(alive), "events", NULL);
     AUTO(fd) int job = job_file();
     if (job < 0)
         return 1;
     r.heard = r.beaten = clock_seconds();
-    if (!start(&r, (const char *const[]){"/proc/self/exe", "worker", NULL}, job, SIGKILL)) {
+    if (!start(&r, (const char *const[]){"/proc/self/exe", "worker", NULL}, job)) {
         relay_done(&r);
         return trouble("cannot start a worker");
     }

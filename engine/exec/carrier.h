@@ -5,8 +5,8 @@
  *
  * Both ends are hidden commands, `weft worker --near ...` and `weft worker --far`. The near end is what the
  * engine starts in a worker's place (engine/exec/process.h): the job on its stdin, events on its stdout. To
- * the far end it sends its working directory and the job, a line each, and then an empty line now and then;
- * the far end answers with the worker's events and empty lines between them. So each knows that the other is
+ * the far end it sends its working directory and the job, a line each, and then a sign of life now and then;
+ * the far end answers with the worker's events and such signs between them. So each knows that the other is
  * there, whatever became of the machines between:
  *
  *   the engine is gone, or kills the near end -> the carrying command is asked to end (SIGTERM)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PATIENCE    20.0 /* seconds for a node's answer */
-#define ASK_FIRST   2.0  /* after a loss, then twice as long each time */
+#define ASK_FIRST   1.0  /* after a loss, then twice as long each time */
 #define ASK_LONGEST 60.0
 #define MIB         ((int64_t)1 << 20)
 

@@ -213,7 +213,7 @@ static bool open_outside(struct launcher *l, const struct launcher_need *need, s
                          "task '%s' asks for %d cores, and --slurm cores= for %d a node", need->widest_task,
                          need->widest, s->wish.cores);
     l->hope = true;
-    return slurm_keeper_start(l, err);
+    return slurm_hold_start(l, err);
 }
 
 /* ---- the row ---- */
@@ -224,7 +224,7 @@ static bool open_slurm(struct launcher *l, const struct launcher_options *o, con
     struct slurm *s = xcalloc(1, sizeof *s);
     const char *job = getenv("SLURM_JOB_ID");
     l->own = s;
-    s->keeper.pidfd = -1;
+    s->holder = (struct capture)CAPTURE_NONE;
     s->threads = 1;
     s->env = slurm_env(NULL, &l->arena);
     if (o->nodes)
@@ -272,7 +272,7 @@ static void command(struct launcher *l, const struct launcher_step *step, struct
 static void close_slurm(struct launcher *l)
 {
     struct slurm *s = l->own;
-    slurm_keeper_end(l);
+    slurm_hold_end(l);
     free(s);
 }
 

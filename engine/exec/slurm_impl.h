@@ -1,10 +1,9 @@
 /* Private to the launcher slurm: slurm.c is its row, slurm_jobs.c asks for allocations and looks after them,
- * slurm_keeper.c lets them go with the engine. */
+ * slurm_hold.c lets them go with the engine. */
 #ifndef ENGINE_EXEC_SLURM_IMPL_H
 #define ENGINE_EXEC_SLURM_IMPL_H
 #include "engine/exec/capture.h"
 #include "engine/exec/launcher.h"
-#include "engine/exec/process.h"
 #include "engine/exec/slurm_text.h"
 
 enum slurm_state {
@@ -21,7 +20,7 @@ struct slurm_slot { /* of a node, by its index in the launcher */
     double pause;    /* the next time so long */
     double idle;     /* since when it is not busy; 0: it is */
     int fruitless;   /* allocations in a row in which no task ended */
-    int done;        /* launcher_node.done when it was granted */
+    int done, well;  /* launcher_node.done when it was asked for; when its node was last in doubt */
 };
 struct slurm {
     struct slurm_wish wish;
@@ -29,8 +28,8 @@ struct slurm {
     bool inside; /* an allocation that is there already: all slots have its job */
     int threads; /* Slurm's CPUs to a core */
     const char *const *env;
-    char *jobs;            /* path of the file that names our allocations, which the keeper touches */
-    struct process keeper; /* pid 0: none */
+    char *jobs;            /* path of the file that names our allocations, which the holder touches */
+    struct capture holder; /* pid 0: none */
     double asked;          /* since when something waits; of the clock */
 };
 
@@ -49,11 +48,10 @@ void slurm_want(struct launcher *l, int nodes, double seconds);
 void slurm_look(struct launcher *l);
 void slurm_lost(struct launcher *l, int node);
 
-/* slurm_keeper.c */
-bool slurm_keeper_start(struct launcher *l, struct error *err) MUST_CHECK;
-bool slurm_keeper_note(struct launcher *l,
-                       struct error *err) MUST_CHECK; /* the allocations that we have now */
-void slurm_keeper_end(struct launcher *l);            /* all are cancelled */
+/* slurm_hold.c */
+bool slurm_hold_start(struct launcher *l, struct error *err) MUST_CHECK;
+bool slurm_hold_note(struct launcher *l, struct error *err) MUST_CHECK; /* the allocations that we have now */
+void slurm_hold_end(struct launcher *l);                                /* all are cancelled */
 /* The script that holds an allocation while the file is touched: every `pause` seconds it looks, so many
  * looks without a change end it. Exit 3: the file is not there; 4: nor is the program. */
 char *slurm_hold_script(const char *jobs, const char *program, double pause, int looks, struct arena *a);

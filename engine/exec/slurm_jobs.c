@@ -48,14 +48,17 @@ static bool submit(struct launcher *l, int node, int minutes, struct error *err)
     char *script = slurm_hold_script(s->jobs, l->self, HOLD_LOOK, HOLD_LOOKS, &a);
     if (!slurm_run(s, argv, script, &a, &out, err))
         return error_context(err, "Slurm takes no job");
-    *slot = (struct slurm_slot){
-        .state = SLURM_WAITS, .pause = PAUSE_FIRST, .fruitless = slot->fruitless, .done = n->done};
+    *slot = (struct slurm_slot){.state = SLURM_WAITS,
+                                .pause = PAUSE_FIRST,
+                                .fruitless = slot->fruitless,
+                                .done = n->done,
+                                .well = n->done};
     snprintf(slot->job, sizeof slot->job, "%.*s", (int)strspn(out, "0123456789"), out);
     if (!*slot->job) {
         slot->state = SLURM_NONE;
         return error_set(err, NULL, ERROR_SYSTEM, "sbatch printed no number of a job but '%s'", out);
     }
-    return slurm_keeper_note(l, err);
+    return slurm_hold_note(l, err);
 }
 
 /* More than predicted, as predictions are; never more than what the user allows. */
@@ -96,11 +99,11 @@ static void let_go(struct launcher *l, int node)
     char *out;
     const char *const argv[] = {"scancel", "--quiet", slot->job, NULL};
     if (!slurm_run(s, argv, NULL, &a, &out, NULL))
-        return; /* the next time, or by the keeper at the end */
+        return; /* the next time, or by the holder at the end */
     launcher_say(l, "Slurm job %s is not needed any more", slot->job);
     l->node[node].there = false;
     *slot = (struct slurm_slot){.state = SLURM_NONE};
-    (void)!slurm_keeper_note(l, NULL);
+    (void)!slurm_hold_note(l, NULL);
 }
 
 static void settle(struct launcher *l)
@@ -171,6 +174,8 @@ static void job_ended(struct launcher *l, int node, const char *state, const cha
     n->there = false;
     snprintf(n->trouble, sizeof n->trouble, "Slurm job %s %s", slot->job, why);
     slot->state = once_more && slot->fruitless < FRUITLESS_MOST ? SLURM_NONE : SLURM_OVER;
+    if (!s->inside)
+        (void)!slurm_hold_note(l, NULL);
     if (!s->inside || node == 0)
         launcher_say(l, "%s", n->trouble);
 }
@@ -299,9 +304,9 @@ void slurm_lost(struct launcher *l, int node)
     struct launcher_node *n = &l->node[node];
     if (slot->state != SLURM_GRANTED || !n->there)
         return; /* that is known */
-    if (n->done > slot->done)
+    if (n->done > slot->well)
         slot->pause = PAUSE_FIRST;
-    slot->done = n->done;
+    slot->well = n->done;
     slot->again = clock_seconds() + slot->pause;
     slot->pause = fmin(2 * slot->pause, PAUSE_LONGEST);
     n->there = false;

@@ -49,7 +49,8 @@ static void note(void *arg, const json_t *event)
 {
     struct seen *s = arg;
     const char *name = json_string_or(event, "event", "?");
-    buf_printf(&s->names, "%s ", name);
+    if (strcmp(name, "alive") != 0)
+        buf_printf(&s->names, "%s ", name);
     if (strcmp(name, "ended") == 0)
         s->status = (int)json_int_or(event, "status", -1);
 }

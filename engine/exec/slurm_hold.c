@@ -1,4 +1,4 @@
-#include "engine/exec/slurm_keeper.h"
+#include "engine/exec/slurm_hold.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -10,10 +10,9 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 
 #define TOUCH_EVERY 10 /* seconds */
-#define END_TIME    30 /* seconds for the keeper to cancel what is left */
+#define END_TIME    30 /* seconds for the holder to cancel what is left */
 
 /* Reading the file makes a network file system look whether it has changed. */
 char *slurm_hold_script(const char *jobs, const char *program, double pause, int looks, struct arena *a)
@@ -39,7 +38,7 @@ char *slurm_hold_script(const char *jobs, const char *program, double pause, int
 
 /* ---- the engine's side ---- */
 
-bool slurm_keeper_note(struct launcher *l, struct error *err)
+bool slurm_hold_note(struct launcher *l, struct error *err)
 {
     const struct slurm *s = l->own;
     AUTO(buf) struct buf text = {0};
@@ -49,31 +48,28 @@ bool slurm_keeper_note(struct launcher *l, struct error *err)
     return fs_publish(s->jobs, buf_str(&text), text.len, false, err);
 }
 
-bool slurm_keeper_start(struct launcher *l, struct error *err)
+bool slurm_hold_start(struct launcher *l, struct error *err)
 {
     struct slurm *s = l->own;
-    AUTO(mem) char *log = xprintf("%s/slurm.log", l->dir);
-    AUTO(mem) char *pid = xprintf("%ld", (long)getpid());
-    s->jobs = xprintf("%s/slurm.jobs", l->dir);
-    const char *const argv[] = {l->self, "worker", "--keeper", s->jobs, pid, NULL};
-    return slurm_keeper_note(l, err) && process_start(&s->keeper, argv, s->env, "", log, err);
+    s->jobs = arena_printf(&l->arena, "%s/slurm.jobs", l->dir);
+    const char *const argv[] = {
+        l->self, "worker", "--hold", s->jobs, arena_printf(&l->arena, "%ld", (long)getpid()), NULL};
+    return slurm_hold_note(l, err) && capture_start(&s->holder, argv, s->env, NULL, err);
 }
 
-void slurm_keeper_end(struct launcher *l)
+void slurm_hold_end(struct launcher *l)
 {
     struct slurm *s = l->own;
-    struct pollfd p = {.fd = s->keeper.pidfd, .events = POLLIN};
-    if (s->keeper.pid > 0) {
-        kill(s->keeper.pid, SIGTERM);
-        (void)!poll(&p, 1, END_TIME * 1000);
-        process_kill(&s->keeper);
-        process_end(&s->keeper);
-        fs->unlink(s->jobs);
-    }
-    free(s->jobs);
+    if (s->holder.pid == 0)
+        return;
+    kill(s->holder.pid, SIGTERM);
+    if (capture_end(&s->holder, END_TIME, NULL) && *s->holder.complaint)
+        launcher_say(l, "%s", s->holder.complaint);
+    capture_done(&s->holder);
+    fs->unlink(s->jobs);
 }
 
-/* ---- the keeper ---- */
+/* ---- the holder ---- */
 
 static int cancel(const char *path)
 {
@@ -109,7 +105,7 @@ static int cancel(const char *path)
     }
 }
 
-int slurm_keeper_main(const char *path, pid_t parent)
+int slurm_hold_main(const char *path, pid_t parent)
 {
     static const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
     sigset_t set;
