@@ -18,8 +18,8 @@ for f in "$dir"/slurmd.*.id "$dir/slurmctld.id" "$dir/munged.id"; do
 done
 # steps whose slurmd was killed live on; they name the cluster's configuration nowhere, but its folder is theirs
 for p in /proc/[0-9]*; do
-    case $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) in slurmstepd:*)
-        tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qx "SLURM_CONF=$SLURM_CONF" && kill -9 "${p#/proc/}" ;;
+    case $(cat "$p/comm" 2>/dev/null) in slurmstepd)
+        tr '\0' '\n' 2>/dev/null <"$p/environ" | grep -qx "SLURM_CONF=$SLURM_CONF" && kill -9 "${p#/proc/}" ;;
     esac
-done
+done 2>/dev/null
 exit 0
