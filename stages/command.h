@@ -54,6 +54,11 @@ struct command_word {                                    /* what a program may b
     const char *name, *doc;
 };
 extern const struct command_word command_placeholders[], command_variables[]; /* {0}-ended */
+/* Devices that a task has (resources.units), in the environment: WEFT_UNIT_GPU=0,2; and what the libraries of
+ * GPUs read. */
+#define COMMAND_UNIT     "WEFT_UNIT_"
+#define COMMAND_UNIT_GPU COMMAND_UNIT "GPU"
+extern const char *const command_gpu_variables[]; /* NULL-ended */
 
 /* -- words of argv and set: text and placeholders -- */
 enum command_place { COMMAND_TEXT, COMMAND_IN, COMMAND_OUT, COMMAND_FILE, COMMAND_THREADS, COMMAND_SCRATCH };

@@ -36,8 +36,14 @@ const struct command_word command_variables[] = {
     {"WEFT_OUT_NAME", "folder of the output"},
     {"WEFT_THREADS", "cores of this task; so does OMP_NUM_THREADS, unless set"},
     {"WEFT_SCRATCH", "the folder {scratch}; so do HOME and TMPDIR, unless set or passed on"},
+    {"WEFT_UNIT_NAME",
+     "devices of this task by number, 0,2, where resources.units asks for some and they have "
+     "numbers; of gpu CUDA_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES say the same"},
     {"PATH, LANG", "/usr/local/bin:/usr/bin:/bin and C.UTF-8, unless set or passed on"},
     {0}};
+
+/* Not ROCR_VISIBLE_DEVICES: ROCm would count the others' numbers among what it leaves. */
+const char *const command_gpu_variables[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", NULL};
 
 static const struct place *find_place(const char *at, size_t n)
 {

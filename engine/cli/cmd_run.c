@@ -20,6 +20,7 @@ static const struct opt opts[] = {
     OPT_ROW_REMOTE,
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
+    OPT_ROW_UNIT,
     {"checkpoint-every", 0, OPT_INT, "N",
      "let tasks keep their state at most every N seconds; default 5, 0: after every pass"},
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
@@ -141,6 +142,18 @@ static bool open_remote(const struct cmd_args *a, struct store *store, struct ru
     return true;
 }
 
+/* --unit, and what this node has. */
+static bool read_units(const struct cmd_args *a, struct run_setup *ret, struct error *err)
+{
+    const struct opt_value *o = cmd_opt(a, "unit");
+    if (!unitlist_read(o->list, o->n, &ret->units, err) ||
+        !unitlist_find_gpus(&ret->units, "/dev", getenv("CUDA_VISIBLE_DEVICES"), err))
+        return false;
+    ret->opt.units = ret->units.unit;
+    ret->opt.n_units = ret->units.n;
+    return true;
+}
+
 bool run_setup(const struct cmd_args *a, struct store *store, struct run_setup *ret, struct error *err)
 {
     const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target"),
@@ -170,7 +183,7 @@ bool run_setup(const struct cmd_args *a, struct store *store, struct run_setup *
                                .tick = progress_is_live(ret->progress) ? 200 : 0,
                                .see = progress_see,
                                .arg = ret->progress};
-    bool ok = open_remote(a, store, ret, err);
+    bool ok = read_units(a, ret, err) && open_remote(a, store, ret, err);
     if (!ok)
         run_setup_done(ret);
     return ok;
@@ -193,6 +206,7 @@ void run_setup_done(struct run_setup *s)
         close(s->interrupts);
     free(s->self);
     free(s->remote_url);
+    unitlist_done(&s->units);
     *s = (struct run_setup){.interrupts = -1};
 }
 

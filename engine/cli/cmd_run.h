@@ -3,14 +3,16 @@
 #define ENGINE_CLI_CMD_RUN_H
 #include "engine/cli/cmd.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/unitlist.h"
 
-/* From --set, --vars, --cores, --keep-going, --remote and --target; Ctrl-C and termination arrive through a
- * descriptor. False: an option is wrong. */
+/* From --set, --vars, --cores, --unit, --keep-going, --remote and --target; Ctrl-C and termination arrive
+ * through a descriptor. False: an option is wrong. */
 struct run_setup {
     struct build_options opt;   /* its remote is the setup's */
     struct remote_stats remote; /* after run_setup_done */
     char *remote_url;           /* without credentials; NULL: none */
     char *self;
+    struct unitlist units;
     int interrupts;
     struct progress *progress;
 };

@@ -2,6 +2,7 @@
  * no schema can say (does a reference name a task, do private labels stay apart) is left to `weft check`. */
 #include "engine/cli/cmd.h"
 #include "engine/cli/manual.h"
+#include "engine/cli/schema_resources.h"
 #include "engine/cli/schema_sweep.h"
 #include "stages/command.h"
 #include <stdio.h>
@@ -195,28 +196,6 @@ static json_t *series(void)
                      "object", "minProperties", 1, DEF("variable"));
 }
 
-#define NUMBER "[0-9]+(\\.[0-9]+)?"
-static json_t *resources(void)
-{
-    json_t *cores = json_pack("{s:[{s:s, s:i, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "integer", "minimum",
-                              1, "maximum", 100000, "type", "string", "pattern",
-                              "^[1-9][0-9]*(\\.\\.([1-9][0-9]*)?)?$", DEF("variable"));
-    json_t *memory =
-        json_pack("{s:[{s:s, s:i}, {s:s, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum", 0, "type",
-                  "string", "pattern", "^[0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B)?$", DEF("variable"));
-    json_t *timeout =
-        json_pack("{s:[{s:s, s:i, s:f}, {s:s, s:i, s:s}, o]}", "anyOf", "type", "number", "exclusiveMinimum",
-                  0, "maximum", 1e9, "type", "string", "minLength", 1, "pattern",
-                  "^(" NUMBER "|(" NUMBER "d)?(" NUMBER "h)?(" NUMBER "m)?(" NUMBER "s)?)$", DEF("variable"));
-    json_t *retries = json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 100);
-    json_t *properties =
-        json_pack("{s:o, s:o, s:o, s:o}", "cores", described(cores, "a number, \"2..8\" or \"4..\""),
-                  "memory", described(memory, "a size such as 6GiB"), "timeout",
-                  described(timeout, "how long it may run: 90s, 30m, 1h30m or seconds"), "retries",
-                  described(or_variable(retries), "more attempts after one that failed"));
-    return or_variable(map_of(properties, NULL));
-}
-
 static json_t *stage_names(void)
 {
     json_t *names = json_array();
@@ -232,7 +211,7 @@ static json_t *defaults(void)
     for (const struct stage *const *s = stage_registry; *s; s++)
         json_object_set_new(
             properties, (*s)->name,
-            map_of(json_pack("{s:o, s:o}", "with", def_of("with", (*s)->name), "resources", resources()),
+            map_of(json_pack("{s:o, s:o}", "with", def_of("with", (*s)->name), "resources", DEF("resources")),
                    NULL));
     return map_of(properties, NULL);
 }
@@ -275,7 +254,7 @@ static json_t *stage_properties(void)
     json_object_set_new(p, "temp",
                         described(or_variable(json_pack("{s:s}", "type", "boolean")),
                                   "let its content go once all that needs it is done"));
-    json_object_set_new(p, "resources", described(resources(), "what the task needs of the machine"));
+    json_object_set_new(p, "resources", described(DEF("resources"), "what the task needs of the machine"));
     json_object_set_new(p, "tags", described(list_of(scalar()), "words for people"));
     json_object_set_new(p, "description", described(scalar(), "text for people"));
     return p;
@@ -303,6 +282,7 @@ static json_t *definitions(void)
     json_object_set_new(stage, "allOf", rules);
     json_object_set_new(defs, "stage", stage);
     json_object_set_new(defs, "whole", json_pack("{s:s, s:o}", "type", "object", "allOf", wholes));
+    json_object_set_new(defs, "resources", schema_resources());
     json_object_set_new(defs, "variable",
                         json_pack("{s:s, s:s, s:s}", "type", "string", "pattern", "\\$\\{", "description",
                                   "${...}: a variable"));

@@ -44,6 +44,13 @@ static const struct {
      "duplicate keys and tabs are errors.\n\n"
      "defaults gives all stages that use a stage values for with and resources, below what they say "
      "themselves."},
+    {"RESOURCES",
+     "They never change a key. Of each, what a stage says replaces what defaults say, as a whole. units are "
+     "named resources; what there is of them weft run --unit says, and GPUs are found. A task that has "
+     "devices is told which: WEFT_UNIT_GPU=0,2, and for gpu CUDA_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES.\n\n"
+     "timeout bounds each attempt. retries counts attempts after the first; as a map, { times: 3, backoff: "
+     "10s, memory: x2 }, they wait 10, 20 and 40 seconds, and each asks for twice the memory of the one "
+     "before."},
     {"REFERENCES", "name, name[item], name[x,y]; * stands for all: name[*], name[0,*], in the order of the "
                    "file. Of a matrix, name[y=b] are all tasks with that coordinate. A port that takes "
                    "many accepts a list. Which output of the named task is meant follows from the port's "

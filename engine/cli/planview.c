@@ -1,9 +1,9 @@
 #include "engine/cli/planview.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
-#include "engine/topo/topo.h"
 #include <jansson.h>
 
 static bool look_up(struct planview *v, const struct planview_options *o, struct error *err)
@@ -56,62 +56,70 @@ static void find_same(struct planview *v)
     json_decref(first);
 }
 
-static bool find_cores(struct planview *v, int cores, struct error *err)
+/* More cores than this machine has are those of a described one. */
+static bool open_machine(struct planview *v, int cores, struct error *err)
 {
-    struct topo *topo;
-    v->cores = cores;
-    if (cores > 0)
-        return true;
-    if (!topo_open(NULL, &topo, err))
+    AUTO(mem) char *described = xprintf("core:%d", cores);
+    struct machine_options o = {.cores = 0};
+    if (!machine_open(&o, &v->machine, err))
         return false;
-    v->cores = topo_cores(topo);
-    topo_close(topo);
+    if (cores > machine_cores(&v->machine)) {
+        machine_done(&v->machine);
+        o.topo.source = described;
+        if (!machine_open(&o, &v->machine, err))
+            return false;
+    }
+    if (cores > 0)
+        v->machine.node[0].cores = cores;
+    v->cores = machine_cores(&v->machine);
     return true;
 }
 
-static struct predict_edge *edges(const struct planview *v, int *ret_n)
+static struct simulate_edge *edges(const struct planview *v, int *ret_n)
 {
     size_t n = 0, cap = 0;
-    struct predict_edge *edge = NULL;
+    struct simulate_edge *edge = NULL;
     const struct task_ref *ref;
     for (int i = 0; i < v->spec->n; i++)
         for (int k = 0; (ref = task_input_at(v->spec->task[i], k)); k++) {
             edge = xgrow(edge, &cap, n + 1, sizeof *edge);
-            edge[n++] = (struct predict_edge){ref->task->index, i};
+            edge[n++] = (struct simulate_edge){ref->task->index, i};
         }
     *ret_n = (int)n;
     return edge;
 }
 
 /* What would run or waits is taken as run: a task that waits may turn out to be a hit. */
-static void forecast(struct planview *v, struct store *store)
+static bool forecast(struct planview *v, struct store *store, struct error *err)
 {
     int n = v->spec->n, n_edges;
     struct history *h;
+    bool ok = true;
     history_open(store, &h);
-    AUTO(mem) struct predict_edge *edge = edges(v, &n_edges);
-    AUTO(mem) struct predict_task *p = xcalloc((size_t)n + 1, sizeof *p);
-    for (int i = 0; i < n; i++) {
+    AUTO(mem) struct simulate_edge *edge = edges(v, &n_edges);
+    AUTO(mem) struct simulate_task *p = xcalloc((size_t)n + 1, sizeof *p);
+    for (int i = 0; ok && i < n; i++) {
         const struct task *t = v->spec->task[i];
         struct planview_task *row = &v->task[i];
-        p[i] = (struct predict_task){.cores_min = t->cores_min,
-                                     .cores_max = t->cores_max,
-                                     .wanted = row->wanted,
-                                     .hit = row->state == RESOLVE_HIT || row->same};
+        p[i].wanted = row->wanted;
+        p[i].hit = row->state == RESOLVE_HIT || row->same;
         if (!row->wanted || p[i].hit)
             continue;
         struct history_cost c = history_predict(h, t);
-        p[i].core_seconds = c.core_seconds;
-        p[i].memory = row->memory = c.memory ? c.memory : t->memory;
+        ok = ask_make(t, &v->machine, &c, &v->arena, &p[i].ask, err);
+        row->memory = p[i].ask.memory;
         row->source = c.source;
     }
-    predict(p, n, edge, n_edges, v->cores, &v->run);
-    for (int i = 0; i < n; i++)
+    if (ok)
+        simulate(p, n, edge, n_edges, &v->machine, &v->run);
+    for (int i = 0; ok && i < n; i++)
         if (p[i].cores) {
             v->task[i].cores = p[i].cores;
             v->task[i].seconds = p[i].end - p[i].start;
+            free(p[i].cpuset);
         }
     history_close(h);
+    return ok;
 }
 
 /* Compare misses with what was made before, all of them in one reading of the records. */
@@ -156,16 +164,14 @@ bool planview_make(struct planview *v, const struct spec *s, struct store *store
     if (v->miss + v->fetch == 0)
         return true;
     find_same(v);
-    if (!find_cores(v, o->cores, err) || !ask(v, store, o->all, err))
-        return false;
-    forecast(v, store);
-    return true;
+    return open_machine(v, o->cores, err) && ask(v, store, o->all, err) && forecast(v, store, err);
 }
 
 void planview_done(struct planview *v)
 {
     resolver_done(&v->resolver, v->spec);
     arena_done(&v->arena);
-    free(v->run.path);
+    simulate_done(NULL, 0, &v->run);
+    machine_done(&v->machine);
     free(v->task);
 }

@@ -5,7 +5,7 @@
 #include "engine/cli/keydiff.h"
 #include "engine/exec/history.h"
 #include "engine/exec/resolve.h"
-#include "engine/sched/predict.h"
+#include "engine/sched/simulate.h"
 
 #define PLANVIEW_REASONS 50 /* misses that are compared with earlier records unless all are asked for */
 
@@ -32,11 +32,12 @@ struct planview {
     const struct spec *spec;
     struct planview_task *task; /* by task index */
     int hit, miss, wait;
-    int fetch;          /* of those that wait: for data that is not fetched yet */
-    double saved;       /* seconds that the hits took */
-    int cores;          /* predicted for; 0: nothing has to run */
-    struct predict run; /* all zero then */
-    int unasked;        /* misses that were not compared */
+    int fetch;    /* of those that wait: for data that is not fetched yet */
+    double saved; /* seconds that the hits took */
+    int cores;    /* predicted for; 0: nothing has to run */
+    struct machine machine;
+    struct simulate run; /* all zero then */
+    int unasked;         /* misses that were not compared */
     struct resolver resolver;
     struct arena arena;
 };

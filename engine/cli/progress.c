@@ -19,7 +19,7 @@
 #define NAME_COLUMNS 32   /* at most */
 #define BAR          20
 
-struct work { /* a running task */
+struct shown_work { /* a running task */
     const struct task *task;
     double start, told, done, total;
     double from; /* done when it went on where an earlier run had stopped; below 0: about to be known */
@@ -29,7 +29,7 @@ struct progress {
     bool live, quiet;
     double began, last_draw, left, seconds; /* seconds: that the tasks took which ran */
     struct screen screen;
-    struct work *work; /* in the order of their starts */
+    struct shown_work *work; /* in the order of their starts */
     size_t running, cap;
     int finished, count, hits, ran, failed;
     char **board; /* lines below them */
@@ -66,7 +66,7 @@ void progress_free(struct progress *p)
 /* ---- the block ---- */
 
 /* " 41%  1200/3000 samples, 412/s, 0:44 left", or how long it is at work where it says nothing of its way. */
-static void describe(const struct work *w, double t, struct buf *out)
+static void describe(const struct shown_work *w, double t, struct buf *out)
 {
     char rate[UNITS_MAX], left[UNITS_MAX];
     double spent = t - w->start;
@@ -81,7 +81,7 @@ static void describe(const struct work *w, double t, struct buf *out)
                    seconds_text(spent * (w->total - w->done) / made, left));
 }
 
-static void draw_bar(const struct work *w, struct buf *out)
+static void draw_bar(const struct shown_work *w, struct buf *out)
 {
     double share = w->total > 0 ? w->done / w->total : 0;
     int full = (int)(BAR * (share < 0 ? 0 : share > 1 ? 1 : share));
@@ -93,7 +93,7 @@ static void draw_bar(const struct work *w, struct buf *out)
 }
 
 /* "  expert[rings]  [########............]  41% 1200/3000 samples, 412/s, 0:44 left  cores 0-1" */
-static char *task_line(const struct progress *p, const struct work *w, int name_columns, double t)
+static char *task_line(const struct progress *p, const struct shown_work *w, int name_columns, double t)
 {
     AUTO(buf) struct buf line = {0};
     buf_puts(&line, "  ");
@@ -115,7 +115,7 @@ static double estimate(const struct progress *p, double t)
     double longest = 0, rest = 0, all = p->seconds;
     int known = p->ran, waiting = p->count - p->finished - (int)p->running;
     for (size_t i = 0; i < p->running; i++) {
-        const struct work *w = &p->work[i];
+        const struct shown_work *w = &p->work[i];
         double spent = t - w->start;
         if (w->total <= 0 || w->done <= 0 || spent <= 0.5)
             continue;
@@ -244,7 +244,7 @@ static void show_log_end(const char *path, struct buf *out)
     buf_printf(out, "    log: %s\n", path);
 }
 
-static struct work *find_work(struct progress *p, const struct task *t)
+static struct shown_work *find_work(struct progress *p, const struct task *t)
 {
     for (size_t i = 0; i < p->running; i++)
         if (p->work[i].task == t)
@@ -254,7 +254,7 @@ static struct work *find_work(struct progress *p, const struct task *t)
 
 static void see_progress(struct progress *p, const struct build_event *e, struct buf *out)
 {
-    struct work *w = find_work(p, e->task);
+    struct shown_work *w = find_work(p, e->task);
     double t = clock_seconds();
     if (!w)
         return;
@@ -277,21 +277,21 @@ static void begin_work(struct progress *p, const struct build_event *e)
 {
     double t = clock_seconds();
     p->work = xgrow(p->work, &p->cap, p->running + 1, sizeof *p->work);
-    struct work *w = &p->work[p->running++];
-    *w = (struct work){.task = e->task, .start = t, .told = t};
+    struct shown_work *w = &p->work[p->running++];
+    *w = (struct shown_work){.task = e->task, .start = t, .told = t};
     snprintf(w->cores, sizeof w->cores, "%s", e->text);
 }
 
 static void go_on(struct progress *p, const struct task *t)
 {
-    struct work *w = find_work(p, t);
+    struct shown_work *w = find_work(p, t);
     if (w)
         w->from = -1;
 }
 
 static void end_work(struct progress *p, const struct task *t)
 {
-    struct work *w = find_work(p, t); /* none where it failed before it started */
+    struct shown_work *w = find_work(p, t); /* none where it failed before it started */
     if (w)
         memmove(w, w + 1, (size_t)(&p->work[p->running--] - (w + 1)) * sizeof *w);
 }

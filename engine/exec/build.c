@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
@@ -32,13 +33,13 @@ static bool choose_wanted(struct build *b, struct error *err)
 static void make_plan(struct build *b)
 {
     plan_free(b->plan);
-    b->plan = plan_new(b->spec->n, b->cores);
+    b->plan = plan_new(b->spec->n, &b->machine);
     b->finished = 0;
     for (int i = 0; i < b->spec->n; i++) {
         const struct task *t = b->spec->task[i];
         const struct task_ref *ref;
         b->result[i].record = NULL;
-        plan_task(b->plan, i, history_estimate(t).core_seconds, t->cores_min, t->cores_max);
+        plan_task(b->plan, i, &b->ask[i]);
         for (int k = 0; (ref = task_input_at(t, k)); k++)
             plan_edge(b->plan, ref->task->index, i);
         if (!b->result[i].wanted)
@@ -123,7 +124,9 @@ static bool try_again(struct build *b, const struct task *t, const struct error 
     char *text = xprintf("attempt %d of %d failed: %s; trying again", r->attempts, t->retries + 1, why->text);
     report(b, BUILD_RETRY, t, text);
     json_object_set_new(b->pending, digest_hex(&b->resolver.task[t->index].key, hex), json_true());
-    plan_retry(b->plan, t->index);
+    if (t->memory_growth > 0)
+        plan_remember(b->plan, t->index, ask_memory(t, r->attempts));
+    plan_retry(b->plan, t->index, clock_seconds() + ask_backoff(t, r->attempts));
     return true;
 }
 
@@ -185,14 +188,15 @@ static void heal(struct build *b, const struct error *why)
     report(b, BUILD_HEAL, NULL, why->text);
 }
 
-static void start(struct build *b, int task, int cores)
+static void start(struct build *b, const struct plan_choice *c)
 {
+    int task = c->task;
     struct error err = {0};
     const struct task *t = b->spec->task[task];
     bool ours = flight_begin(b, t, &err);
     if (!ours && err.code == ERROR_NONE)
         return;
-    if (!ours || !attempt_start(b, t, cores, &err)) {
+    if (!ours || !attempt_start(b, t, c, &err)) {
         char hex[DIGEST_HEX];
         store_unclaim(b->store, &b->resolver.task[task].key);
         json_object_del(b->pending, digest_hex(&b->resolver.task[task].key, hex));
@@ -202,11 +206,11 @@ static void start(struct build *b, int task, int cores)
             fail_task(b, t, &err);
         return;
     }
-    if (cores < t->cores_min) {
+    if (c->cores < t->cores_min) {
         AUTO(mem) char *text = xprintf("asks for %d cores; this run has %d", t->cores_min, b->cores);
         report(b, BUILD_WARN, t, text);
     }
-    report(b, BUILD_START, t, place_cpuset(b->running[b->n_running - 1]->place));
+    report(b, BUILD_START, t, c->place ? place_cpuset(c->place) : "");
 }
 
 static void end(struct build *b, int slot)
@@ -276,6 +280,13 @@ static int enforce_timeouts(struct build *b)
     return isinf(next) ? -1 : (int)fmin(ceil(1000 * next), INT_MAX);
 }
 
+/* Milliseconds until a task that failed starts again; -1: none waits for that. */
+static int retry_due(const struct build *b)
+{
+    double left = plan_due(b->plan) - clock_seconds();
+    return isinf(left) ? -1 : left > 0 ? (int)fmin(ceil(1000 * left), INT_MAX) : 0;
+}
+
 /* The lesser of two waits in milliseconds, -1 for ever. */
 static int sooner(int a, int b)
 {
@@ -294,7 +305,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = tier_fd(b), .events = POLLIN};
     runlog_flush(b->log);
-    int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), flight_due(b));
+    int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), sooner(flight_due(b), retry_due(b)));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
     if (ready < 0)
@@ -318,7 +329,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
 
 static bool pass(struct build *b, struct pollfd *fds, struct error *err)
 {
-    int task, cores;
+    struct plan_choice c;
     b->again = false;
     b->stopping = b->interrupts > 0;
     b->n_parked = 0;
@@ -328,10 +339,10 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
         if (!b->stopping)
             look_up_ready(b);
         bool picked = false;
-        for (; !b->stopping && plan_pick(b->plan, &task, &cores); picked = true)
-            start(b, task, cores);
-        bool waits = (b->n_elsewhere > 0 || b->n_asked > 0) && !b->stopping && !picked &&
-                     !plan_finished(b->plan); /* what is waited for may have been skipped */
+        for (; !b->stopping && plan_pick(b->plan, clock_seconds(), &c); picked = true)
+            start(b, &c);
+        bool waits = (b->n_elsewhere > 0 || b->n_asked > 0 || isfinite(plan_due(b->plan))) && !b->stopping &&
+                     !picked && !plan_finished(b->plan); /* what is waited for may have been skipped */
         if (b->n_running > 0 || waits) {
             if (!wait_for_workers(b, fds, err))
                 return false;
@@ -369,14 +380,16 @@ static bool run_passes(struct build *b, struct error *err)
 
 static bool open_machine(struct build *b, struct error *err)
 {
-    if (!topo_open(NULL, &b->topo, err))
+    const struct machine_options o = {
+        .cores = b->opt.cores, .units = b->opt.units, .n_units = b->opt.n_units};
+    if (!machine_open(&o, &b->machine, err))
         return false;
-    b->cores = topo_cores(b->topo);
-    if (b->opt.cores > b->cores)
-        return error_set(err, NULL, ERROR_INPUT, "%d cores asked for, but this process may use %d",
-                         b->opt.cores, b->cores);
-    if (b->opt.cores > 0)
-        b->cores = b->opt.cores;
+    b->cores = machine_cores(&b->machine);
+    for (int i = 0; i < b->spec->n; i++) {
+        const struct history_cost c = history_estimate(b->spec->task[i]);
+        if (b->result[i].wanted && !ask_make(b->spec->task[i], &b->machine, &c, &b->mem, &b->ask[i], err))
+            return false;
+    }
     return true;
 }
 
@@ -390,6 +403,8 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     b->elsewhere = xcalloc((size_t)spec->n + 1, sizeof *b->elsewhere);
     b->pending = json_object();
     b->cost = xcalloc((size_t)spec->n + 1, sizeof *b->cost);
+    b->ask = xcalloc((size_t)spec->n + 1, sizeof *b->ask);
+    arena_init(&b->mem);
     resolver_init(&b->resolver, spec, store);
     b->resolver.use = true;
     history_open(store, &b->history);
@@ -434,7 +449,9 @@ void build_free(struct build *b)
     for (int i = 0; i < b->n_running; i++)
         attempt_free(b, b->running[i]);
     plan_free(b->plan);
-    topo_close(b->topo);
+    machine_done(&b->machine);
+    arena_done(&b->mem);
+    free(b->ask);
     artifacts_free(b->artifacts);
     runlog_close(b->log);
     resolver_done(&b->resolver, b->spec);

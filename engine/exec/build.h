@@ -3,6 +3,7 @@
 #define ENGINE_EXEC_BUILD_H
 #include "cache/remote.h"
 #include "cache/store.h"
+#include "engine/sched/machine.h"
 #include "engine/sched/plan.h"
 #include "engine/spec/spec.h"
 
@@ -56,6 +57,8 @@ struct build_options {
     int n_set;
     const char *const *vars; /* --vars files, likewise */
     int n_vars;
+    const struct machine_unit *units; /* named resources that this run has */
+    int n_units;
     const char *self;        /* path of the weft program, for `weft worker` */
     double checkpoint_every; /* seconds, at least, between two states that a task keeps; 0: the build's
                                 choice, below 0: one after every pass */

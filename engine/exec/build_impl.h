@@ -3,46 +3,14 @@
 #ifndef ENGINE_EXEC_BUILD_IMPL_H
 #define ENGINE_EXEC_BUILD_IMPL_H
 #include "engine/exec/artifacts.h"
+#include "engine/exec/attempt.h"
 #include "engine/exec/build.h"
 #include "engine/exec/history.h"
 #include "engine/exec/job.h"
-#include "engine/exec/process.h"
 #include "engine/exec/resolve.h"
 #include "engine/exec/runlog.h"
-#include "engine/topo/topo.h"
+#include "engine/sched/machine.h"
 
-struct attempt { /* one running worker */
-    const struct task *task;
-    struct process process;
-    struct place *place;
-    char *dir;            /* private: out.PORT and scratch */
-    bool done;            /* it said so */
-    double deadline;      /* of the monotonic clock; 0: none */
-    bool timed_out;       /* past it, killed */
-    struct digest *input; /* artifacts in use */
-    size_t n_input, cap_input;
-    size_t since; /* artifacts_spoilt when it started */
-    bool spoilt;  /* an input was changed by someone else while it ran: what it made is not to be trusted */
-    double seconds;
-    int64_t peak_rss;
-    double began;           /* seconds of the monotonic clock */
-    double progress, total; /* as it said last */
-    double progressed;      /* when; 0: never */
-    char unit[24];
-    double predicted;   /* core-seconds */
-    bool guessed;       /* by nothing but the stage's cost function */
-    struct error error; /* what it said was wrong */
-    struct attempt_checkpoints {
-        int64_t passes;   /* in all; 0: the stage keeps no states */
-        struct digest id; /* of its states */
-        int64_t last;     /* the one it stands on: found, then the newest of its own; 0: none */
-        double before;    /* seconds behind the one found */
-        int64_t resumed;  /* it goes on after this pass; 0: from the beginning */
-        int64_t stopped;  /* after this pass; 0: not */
-        bool failed;      /* one could not be stored, which was said */
-    } checkpoints;
-    struct build *build;
-};
 struct build_labelled {
     int task;
     struct digest work; /* what it does, whatever its inputs */
@@ -59,7 +27,8 @@ struct build {
     struct build_result *result;
     struct resolver resolver;
     struct plan *plan; /* of the current pass */
-    struct topo *topo;
+    struct machine machine;
+    struct arena mem; /* what asks refer to */
     struct artifacts *artifacts;
     struct runlog *log;
     char *dir; /* temporary folder of this run */
@@ -88,6 +57,7 @@ struct build {
     struct history *history;
     bool predicted;            /* cost and waiting hold, for the current pass */
     struct history_cost *cost; /* by task index */
+    struct ask *ask;           /* likewise, before history is asked */
     bool told, untold;         /* build_status.c: the file is there; it is not what is true now */
     double told_at;            /* seconds of the monotonic clock */
     /* core-seconds of the tasks that were not started, of which history tells and of which it does not; what
@@ -101,7 +71,8 @@ struct build {
  * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store;
  * a->spoilt after the end: it has to run again.
  */
-bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err) MUST_CHECK;
+bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c,
+                   struct error *err) MUST_CHECK;
 bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
 

@@ -1,6 +1,7 @@
 /* The time left: work that was not started, as predicted, and that of the running tasks, which their own
  * progress corrects, over the cores; no less than the longest of those that run. */
 #include "base/clock.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
 
 #define SURE 0.02 /* of a task's progress, before which its rate says little */
@@ -22,7 +23,9 @@ void left_add(struct build *b, int task)
         return;
     b->cost[task] = history_predict(b->history, b->spec->task[task]);
     *bucket(b, task) += b->cost[task].core_seconds;
-    plan_estimate(b->plan, task, b->cost[task].core_seconds);
+    plan_estimate(b->plan, task, &b->cost[task].work);
+    if (!b->spec->task[task]->memory)
+        plan_remember(b->plan, task, ask_guess(&b->machine, b->cost[task].memory));
 }
 
 void left_predict(struct build *b)
@@ -60,7 +63,7 @@ void left_learn(struct build *b, const struct attempt *a)
 {
     if (!b->predicted || !a->guessed || !(a->predicted > 0))
         return;
-    double took = a->seconds * place_cores(a->place), ratio = took / a->predicted;
+    double took = a->seconds * a->cores, ratio = took / a->predicted;
     b->guess_took += took;
     b->guess_said += a->predicted;
     for (int i = 0; i < b->spec->n; i++) {
@@ -69,10 +72,13 @@ void left_learn(struct build *b, const struct attempt *a)
             continue;
         double before = b->cost[i].core_seconds;
         left_finish(b, i);
-        b->cost[i] = (struct history_cost){.core_seconds = before * ratio, .source = HISTORY_STAGE};
+        struct work w = {b->cost[i].work.serial * ratio, b->cost[i].work.parallel * ratio};
+        b->cost[i].core_seconds = before * ratio;
+        b->cost[i].work = w;
+        b->cost[i].source = HISTORY_STAGE;
         b->waiting += b->cost[i].core_seconds;
         if (before > 0)
-            plan_estimate(b->plan, i, b->cost[i].core_seconds);
+            plan_estimate(b->plan, i, &w);
     }
 }
 
@@ -83,7 +89,7 @@ static double left_of(const struct attempt *a)
     double spent = clock_seconds() - a->began, done = a->total > 0 ? a->progress / a->total : 0;
     if (done > SURE)
         return done < 1 ? spent * (1 - done) / done : 0;
-    double whole = a->predicted / place_cores(a->place);
+    double whole = a->predicted / a->cores;
     return whole > spent ? whole - spent : 0;
 }
 
@@ -100,7 +106,7 @@ double left_seconds(const struct build *b)
     double work = b->waiting > 0 ? b->waiting : 0, longest = 0, guessed = left_guessed(b);
     for (int i = 0; i < b->n_running; i++) {
         double left = left_of(b->running[i]);
-        work += left * place_cores(b->running[i]->place);
+        work += left * b->running[i]->cores;
         longest = left > longest ? left : longest;
     }
     if (!b->predicted || guessed < 0 || guessed > work) /* guesses alone are no forecast */

@@ -23,7 +23,7 @@ static json_t *task_json(const struct attempt *a, double now)
 {
     json_t *o =
         json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name, "cpuset",
-                  place_cpuset(a->place), "cores", place_cores(a->place), "seconds", now - a->began);
+                  a->place ? place_cpuset(a->place) : "", "cores", a->cores, "seconds", now - a->began);
     if (a->progressed > 0)
         json_object_update_new(o, json_pack("{s:f, s:f, s:s, s:f}", "done", a->progress, "total", a->total,
                                             "unit", a->unit, "silent", now - a->progressed));

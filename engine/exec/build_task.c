@@ -59,25 +59,26 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
     return true;
 }
 
-bool attempt_start(struct build *b, const struct task *t, int cores, struct error *err)
+bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c, struct error *err)
 {
     AUTO(arena) struct arena mem;
     arena_init(&mem);
     struct attempt *a = xcalloc(1, sizeof *a);
     *a = (struct attempt){.task = t,
                           .build = b,
+                          .node = c->node,
+                          .cores = c->cores,
+                          .place = c->place,
                           .process = {.pidfd = -1, .events = -1},
                           .since = artifacts_spoilt(b->artifacts)};
     a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
-    struct job job = {.task = t->name, .stage = t->stage, .threads = cores, .parent = getpid()};
+    struct job job = {.task = t->name, .stage = t->stage, .threads = c->cores, .parent = getpid()};
     AUTO(mem) char *log = runlog_task_log(b->log, t->name);
     bool ok = fetched_params(b->store, t, &mem, &job.params, err) && lay_inputs(b, a, &mem, &job, err) &&
               make_folders(a, &mem, &job, err);
-    if (ok && !(a->place = topo_reserve(b->topo, cores, TOPO_COMPACT, NULL)))
-        ok = error_set(err, NULL, ERROR_SYSTEM, "no %d cores are free", cores);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
-        job.cpuset = place_cpuset(a->place);
+        job.cpuset = a->place ? place_cpuset(a->place) : "";
         AUTO(mem) char *text = job_write(&job);
         const char *const argv[] = {b->opt.self, "worker", NULL};
         ok = process_start(&a->process, argv, NULL, text, log, err);
@@ -101,8 +102,6 @@ void attempt_free(struct build *b, struct attempt *a)
         process_kill(&a->process);
         process_end(&a->process);
     }
-    if (a->place)
-        topo_release(b->topo, a->place);
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
@@ -154,7 +153,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->task = xstrdup(t->name);
     r->resumed = a->checkpoints.resumed;
     r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
-    r->threads = place_cores(a->place);
+    r->threads = a->cores;
     r->peak_rss = a->peak_rss;
     r->when = xstrdup(when);
     r->host = xstrdup(host);

@@ -1,7 +1,9 @@
 #include "engine/exec/job.h"
 #include "base/json.h"
+#include "base/varname.h"
 #include "stages/command.h"
 #include <limits.h>
+#include <string.h>
 
 static json_t *inputs_json(const struct job *j)
 {
@@ -25,6 +27,14 @@ static json_t *params_json(const struct job *j)
     return j->stage->command ? command_json(j->stage->command) : param_json(j->stage->params, j->params);
 }
 
+static json_t *units_json(const struct job *j)
+{
+    json_t *all = json_object();
+    for (int i = 0; i < j->n_units; i++)
+        json_object_set_new(all, j->unit[i].name, json_string(j->unit[i].ids));
+    return all;
+}
+
 char *job_write(const struct job *j)
 {
     json_t *outputs = json_object();
@@ -34,6 +44,8 @@ char *job_write(const struct job *j)
                             j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
                             inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads,
                             "cpuset", j->cpuset, "parent", (json_int_t)j->parent);
+    if (j->n_units)
+        json_object_set_new(o, "units", units_json(j));
     if (j->stop)
         json_object_set_new(o, "checkpoint", json_pack("{s:s, s:f}", "stop", j->stop, "every", j->every));
     if (j->resume)
@@ -133,6 +145,28 @@ static bool read_outputs(const json_t *o, struct arena *a, struct job *ret, stru
     return true;
 }
 
+/* Absent: none. They become variables of the environment. */
+static bool read_units(const json_t *o, struct arena *a, struct job *ret, struct error *err)
+{
+    const json_t *all =
+        json_object_get(o, "units") ? member(o, "units", JSON_OBJECT, "an object", err) : NULL;
+    const char *name;
+    json_t *ids;
+    if (!all)
+        return !json_object_get(o, "units");
+    struct job_unit *unit = arena_alloc(a, (json_object_size(all) + 1) * sizeof *unit);
+    json_object_foreach((json_t *)(uintptr_t)all, name, ids)
+    {
+        const char *text = json_is_string(ids) ? json_string_value(ids) : "";
+        if (!varname_ok(name) || !*text || strspn(text, "0123456789,") != strlen(text))
+            return error_set(err, NULL, ERROR_INPUT, "units: '%.100s' must be numbers of devices, \"0,2\"",
+                             name);
+        unit[ret->n_units++] = (struct job_unit){arena_strdup(a, name), arena_strdup(a, text)};
+    }
+    ret->unit = unit;
+    return true;
+}
+
 /* Both may be absent. */
 static bool read_checkpoints(const json_t *o, struct arena *a, struct job *ret, struct error *err)
 {
@@ -187,7 +221,8 @@ static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct e
     ret->cpuset = arena_strdup(a, cpuset);
     ret->threads = (int)threads;
     return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
-           read_outputs(outputs, a, ret, err) && read_checkpoints(o, a, ret, err);
+           read_outputs(outputs, a, ret, err) && read_units(o, a, ret, err) &&
+           read_checkpoints(o, a, ret, err);
 }
 
 bool job_read(const char *text, size_t n, struct arena *a, struct job *ret, struct error *err)

@@ -13,6 +13,10 @@ struct job {
     const char **outputs;        /* folders, by index in stage->outputs */
     const char *scratch, *cpuset;
     int threads;
+    const struct job_unit {     /* named resources that are devices, as the program is told */
+        const char *name, *ids; /* "gpu", "0,2" */
+    } * unit;
+    int n_units;
     int64_t parent; /* the engine's pid: the worker ends with it */
     /* Checkpoints, for a stage that keeps states. */
     const char *stop;   /* a file that appears when the run is to stop after a pass; NULL: keep no states */

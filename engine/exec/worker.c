@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "engine/exec/job.h"
+#include "engine/exec/unitenv.h"
 #include "engine/topo/topo.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -122,6 +123,7 @@ static bool run_job(const struct job *j, struct arena *a, struct reporter *r, st
 {
     if ((j->parent && !end_with(j->parent, err)) || (*j->cpuset && !topo_bind_self(j->cpuset, err)))
         return false;
+    unitenv_set(j->unit, j->n_units, a);
     omp_set_dynamic(0);
     omp_set_num_threads(j->threads);
     struct stage_context ctx = {.stage = j->stage,

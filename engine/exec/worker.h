@@ -4,7 +4,8 @@
  * (params of a user's program are its declaration: stages/command.h)
  *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]},
  *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "parent"
- *            [, "checkpoint": {"stop", "every"}][, "resume": {"file", "step"}]}
+ *            [, "units": {NAME: "0,2"}][, "checkpoint": {"stop", "every"}][, "resume": {"file", "step"}]}
+ *   units are devices: the worker's environment, and a program's, says which (engine/exec/unitenv.h)
  *   events  {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}
  *           {"event": "warn", "text"}

@@ -2,30 +2,38 @@
 #include "base/mem.h"
 #include <stdlib.h>
 
-void heap_init(struct heap *h, int capacity, const double *priority)
+void heap_init(struct heap *h, const double *priority)
 {
-    *h = (struct heap){.item = xcalloc((size_t)capacity, sizeof *h->item), .priority = priority};
+    *h = (struct heap){.priority = priority};
 }
 
-static bool before(const struct heap *h, int a, int b)
+bool heap_before(const struct heap *h, int a, int b)
 {
     return h->priority[a] != h->priority[b] ? h->priority[a] > h->priority[b] : a < b;
 }
 
-void heap_push(struct heap *h, int task)
+static void sift_up(struct heap *h, int i, int task)
 {
-    int i = h->n++;
-    for (; i > 0 && before(h, task, h->item[(i - 1) / 2]); i = (i - 1) / 2)
+    for (; i > 0 && heap_before(h, task, h->item[(i - 1) / 2]); i = (i - 1) / 2)
         h->item[i] = h->item[(i - 1) / 2];
     h->item[i] = task;
 }
 
+void heap_push(struct heap *h, int task)
+{
+    h->item = xgrow(h->item, &h->cap, (size_t)h->n + 1, sizeof *h->item);
+    sift_up(h, h->n++, task);
+}
+
 void heap_order(struct heap *h)
 {
-    int n = h->n;
-    h->n = 0;
-    for (int i = 0; i < n; i++) /* a push writes at or before the place it read */
-        heap_push(h, h->item[i]);
+    for (int i = 1; i < h->n; i++)
+        sift_up(h, i, h->item[i]);
+}
+
+int heap_top(const struct heap *h)
+{
+    return h->n ? h->item[0] : -1;
 }
 
 int heap_pop(struct heap *h)
@@ -37,9 +45,9 @@ int heap_pop(struct heap *h)
         int child = 2 * i + 1;
         if (child >= h->n)
             break;
-        if (child + 1 < h->n && before(h, h->item[child + 1], h->item[child]))
+        if (child + 1 < h->n && heap_before(h, h->item[child + 1], h->item[child]))
             child++;
-        if (!before(h, h->item[child], last))
+        if (!heap_before(h, h->item[child], last))
             break;
         h->item[i] = h->item[child];
         i = child;

@@ -2,6 +2,8 @@
  * file, so that tests drive it with fakes and `weft simulate` with a virtual clock. */
 #ifndef ENGINE_SCHED_PLAN_H
 #define ENGINE_SCHED_PLAN_H
+#include "engine/sched/ask.h"
+#include "engine/sched/machine.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -9,15 +11,18 @@ enum task_state { TASK_WAIT, TASK_READY, TASK_RUN, TASK_HIT, TASK_DONE, TASK_FAI
 const char *task_state_name(enum task_state s); /* "wait" ... "hit", "ran", "failed", "skipped" */
 
 struct plan;
-/* n tasks; edges by plan_edge before plan_start. */
-struct plan *plan_new(int n, int cores);
+/* n tasks on a machine, which is borrowed: places are reserved in its topologies (a node without one gives no
+ * places), and released with the plan. Asks by plan_task, edges by plan_edge before plan_start. */
+struct plan *plan_new(int n, struct machine *m);
 void plan_free(struct plan *p);
 void plan_edge(struct plan *p, int from, int to); /* `to` needs `from`; duplicates allowed */
-void plan_task(struct plan *p, int task, double seconds, int cores_min,
-               int cores_max); /* estimate on one core; 0,0: any */
-/* Another estimate after plan_start, of a task that was not started; priorities follow it at plan_prioritize,
- * which comes before the first plan_miss. */
-void plan_estimate(struct plan *p, int task, double seconds);
+void plan_task(struct plan *p, int task, const struct ask *ask);
+/* Could the task ever start, were all nodes idle and there? */
+bool plan_fits(const struct plan *p, int task);
+/* Another estimate after plan_start, of a task that was not started; priorities and widths follow it at
+ * plan_prioritize. */
+void plan_estimate(struct plan *p, int task, const struct work *w);
+void plan_remember(struct plan *p, int task, int64_t memory); /* likewise: it asks for so much now */
 void plan_prioritize(struct plan *p);
 void plan_exclude(struct plan *p,
                   int task); /* not wanted by the targets: starts as SKIPPED without failing anything */
@@ -32,14 +37,24 @@ void plan_start(struct plan *p);
 int plan_next_ready(struct plan *p);
 void plan_hit(struct plan *p, int task);
 void plan_miss(struct plan *p, int task);
-/* A missed task that fits into the free cores with its width, highest priority first; marks it running. */
-bool plan_pick(struct plan *p, int *ret_task, int *ret_cores);
-/* The task that the last plan_pick held back for want of cores, to start it wide when what runs now is done;
- * -1: none. Only while something runs. */
+struct plan_choice {
+    int task, node, cores;
+    struct place *place; /* the plan's, until the task ends */
+};
+/* A missed task that fits into what is free, highest priority first, marked as running from `now` on: seconds
+ * of any clock that does not go back. One that does not fit is passed by those that cannot delay it: they end
+ * before it can start, by what is known of them, or leave it what it needs; and not for ever (plan_held). */
+bool plan_pick(struct plan *p, double now, struct plan_choice *ret);
+/* The task that the last plan_pick kept room for; -1: none. Only while something runs. */
 int plan_held(const struct plan *p);
+/* Which units of a named resource a running task has: ids, in machine.unit's terms; how many. */
+int plan_units(const struct plan *p, int task, int unit, const int **ret_id);
 void plan_done(struct plan *p, int task);
-/* A running task's attempt came to nothing: it is a missed one again. */
-void plan_retry(struct plan *p, int task);
+/* A running task's attempt came to nothing: it is a missed one again, which is not picked before `at`. */
+void plan_retry(struct plan *p, int task, double at);
+double plan_due(const struct plan *p); /* when the next such time comes; infinite: none waits for one */
+/* A node went away, or (back) came. What runs there is the caller's to end. */
+void plan_node(struct plan *p, int node, bool there);
 /* A running task waits for something outside after all: it is READY, and not picked before plan_retry; or
  * plan_hit. */
 void plan_postpone(struct plan *p, int task);

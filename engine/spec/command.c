@@ -6,13 +6,12 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/varname.h"
 #include "engine/spec/spec_impl.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NAME_MAX_ 100
 
 struct reader { /* of one task */
     struct experiment *e;
@@ -26,14 +25,6 @@ static bool is_variable(const char *s)
     bool ok = isalpha((unsigned char)*s) || *s == '_';
     for (const char *c = s; *c; c++)
         ok = ok && (isalnum((unsigned char)*c) || *c == '_');
-    return ok;
-}
-
-static bool is_port(const char *s)
-{
-    bool ok = isalpha((unsigned char)*s) && strlen(s) <= NAME_MAX_;
-    for (const char *c = s; *c; c++)
-        ok = ok && (isalnum((unsigned char)*c) || *c == '_' || *c == '-');
     return ok;
 }
 
@@ -190,17 +181,10 @@ static void read_with(struct reader *r, const struct yaml_node *with)
 static bool check_port(struct reader *r, enum command_part part, const char *what,
                        const struct yaml_node *key)
 {
-    if (!is_port(key->text))
-        return diag_add(
-            r->e->diag, &key->pos,
-            "%s '%.100s' of a command: a name has letters, digits, - and _ and begins with a letter", what,
-            key->text);
+    if (!varname_ok(key->text))
+        return diag_add(r->e->diag, &key->pos, "%s '%.100s' of a command: " VARNAME_HELP, what, key->text);
     for (int i = 0; i < r->command->part[part].n; i++) {
-        const char *x = key->text, *y = r->command->part[part].item[i].name;
-        while (*x && (toupper((unsigned char)*x) == toupper((unsigned char)*y) ||
-                      ((*x == '-' || *x == '_') && (*y == '-' || *y == '_'))))
-            x++, y++;
-        if (!*x && !*y)
+        if (varname_same(key->text, r->command->part[part].item[i].name))
             return diag_add(r->e->diag, &key->pos, "%s '%s' of a command: '%s' has the same variable", what,
                             key->text, r->command->part[part].item[i].name);
     }

@@ -133,14 +133,10 @@ static void set_temp(struct experiment *e, struct instance *in, const struct yam
 
 void params_set(struct experiment *e, const struct decl *d, struct instance *in)
 {
-    const struct yaml_node *r = yaml_get(d->node, "resources"), *label = yaml_get(d->node, "private"),
-                           *below = yaml_get(d->defaults, "resources"), *temp = yaml_get(d->node, "temp");
+    const struct yaml_node *label = yaml_get(d->node, "private"), *temp = yaml_get(d->node, "temp");
     if (!in->task->stage->command)
         set_with(e, d, in);
-    if (below) /* what the stage says itself replaces it */
-        resources_set(e, in, below);
-    if (r)
-        resources_set(e, in, r);
+    resources_set(e, in, yaml_get(d->node, "resources"), yaml_get(d->defaults, "resources"));
     if (label)
         set_label(e, in, label);
     if (temp)

@@ -33,8 +33,18 @@ struct task {
     int64_t memory;           /* resources.memory in bytes, 0: unknown */
     double timeout;           /* resources.timeout in seconds, 0: none */
     int retries;              /* resources.retries: more attempts after one that failed */
-    bool temp;                /* its outputs go once all that needs them is done */
-    int index;                /* position in spec->task, topological order */
+    double backoff;           /* seconds before the first of these, doubled for each further one; 0: none */
+    double memory_growth;     /* each asks for so many times the memory of the one before; 0: as much */
+    bool exclusive;           /* resources.exclusive: a node to itself */
+    bool spread;              /* resources.place: cores far apart, not close together */
+    struct task_unit {        /* resources.units: named resources */
+        const char *name;     /* in the order of names */
+        int count;
+        struct pos pos;
+    } * unit;
+    int n_units;
+    bool temp; /* its outputs go once all that needs them is done */
+    int index; /* position in spec->task, topological order */
 };
 struct reference { /* numbers to show beside the measured ones; percentages, as a table has them */
     const char *name, *source; /* source "" when not given */

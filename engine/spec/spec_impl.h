@@ -133,7 +133,9 @@ void number_explain(struct error *err, const struct param *row, const struct yam
                     const struct yaml_node *v);
 void params_set(struct experiment *e, const struct decl *d,
                 struct instance *in); /* with:, resources:, private: */
-void resources_set(struct experiment *e, struct instance *in, const struct yaml_node *resources);
+/* resources: what the stage says itself, over what its defaults say; either may be NULL. */
+void resources_set(struct experiment *e, struct instance *in, const struct yaml_node *own,
+                   const struct yaml_node *below);
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in); /* in: */
 struct selector { /* which instances a reference means */
     const char *coord;

@@ -6,6 +6,7 @@
 #include <hwloc.h>
 #include <sched.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The free cores are counted in the topology itself: each object's userdata is the number of free cores below
  * it (of a core: 1 when free). Memory nodes need no case of their own, as hwloc hangs each under an object of
@@ -54,6 +55,15 @@ static bool restrict_to_affinity(hwloc_topology_t h, struct error *err)
     return ok;
 }
 
+/* hwloc wants the level of the hardware threads; a description that leaves it out means one for each core. */
+static bool set_synthetic(hwloc_topology_t h, const char *text)
+{
+    if (hwloc_topology_set_synthetic(h, text) == 0)
+        return true;
+    AUTO(mem) char *whole = xprintf("%s pu:1", text);
+    return text[strspn(text, " ")] && hwloc_topology_set_synthetic(h, whole) == 0;
+}
+
 static bool load(struct topo *t, const char *synthetic, struct error *err)
 {
     hwloc_topology_t h = t->hwloc;
@@ -61,7 +71,7 @@ static bool load(struct topo *t, const char *synthetic, struct error *err)
      * never ask. */
     hwloc_topology_set_flags(h, HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING | HWLOC_TOPOLOGY_FLAG_NO_DISTANCES |
                                     HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS | HWLOC_TOPOLOGY_FLAG_NO_CPUKINDS);
-    if (synthetic && hwloc_topology_set_synthetic(h, synthetic))
+    if (synthetic && !set_synthetic(h, synthetic))
         return error_set(err, NULL, ERROR_INPUT,
                          "'%s' is no topology: write type:count from the outermost level down to pu, such as "
                          "'pack:2 l3:4 core:8 pu:2'",

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/varname.h"
 #include "stages/job/artifact_check.h"
 #include "stages/job/program.h"
 #include <ctype.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define BASE_PATH "/usr/local/bin:/usr/bin:/bin"
 #define TEXT_MAX  (128 << 10) /* of one variable with its NUL: the kernel's limit (MAX_ARG_STRLEN) */
@@ -107,20 +109,11 @@ static void put(struct texts *env, struct arena *a, const char *name, const char
     texts_add(env, a, text);
 }
 
-/* "WEFT_IN_TEST_SET" for input test-set. */
-static const char *port_variable(struct arena *a, const char *prefix, const char *port)
-{
-    char *name = arena_printf(a, "%s%s", prefix, port);
-    for (char *c = name; *c; c++)
-        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-    return name;
-}
-
 static void put_ports(struct stage_context *ctx, struct texts *env)
 {
     for (int p = 0; p < stage_port_count(ctx->stage->inputs); p++) {
         AUTO(buf) struct buf all = {0};
-        const char *name = port_variable(ctx->arena, "WEFT_IN_", ctx->stage->inputs[p].name);
+        const char *name = varname_variable(ctx->arena, "WEFT_IN_", ctx->stage->inputs[p].name);
         for (int i = 0; i < ctx->inputs[p].n; i++)
             buf_printf(&all, "%s%s", i ? "\n" : "", ctx->inputs[p].item[i].dir);
         if (strlen(name) + all.len + 2 <= TEXT_MAX)
@@ -129,8 +122,21 @@ static void put_ports(struct stage_context *ctx, struct texts *env)
             stage_warn(ctx, "%s is not set: %d folders are too long for a variable", name, ctx->inputs[p].n);
     }
     for (int p = 0; p < stage_port_count(ctx->stage->outputs); p++)
-        put(env, ctx->arena, port_variable(ctx->arena, "WEFT_OUT_", ctx->stage->outputs[p].name),
+        put(env, ctx->arena, varname_variable(ctx->arena, "WEFT_OUT_", ctx->stage->outputs[p].name),
             ctx->outputs[p]);
+}
+
+/* The devices of the task, as the worker's own environment has them. */
+static void put_units(struct stage_context *ctx, struct texts *env)
+{
+    for (char **v = environ; *v; v++) {
+        size_t name = strcspn(*v, "=");
+        if (strncmp(*v, COMMAND_UNIT, strlen(COMMAND_UNIT)) == 0 && (*v)[name])
+            put(env, ctx->arena, arena_printf(ctx->arena, "%.*s", (int)name, *v), *v + name + 1);
+    }
+    for (const char *const *name = command_gpu_variables; getenv(COMMAND_UNIT_GPU) && *name; name++)
+        if (getenv(*name))
+            put(env, ctx->arena, *name, getenv(*name));
 }
 
 static bool put_set(struct stage_context *ctx, struct texts *env, struct error *err)
@@ -170,6 +176,7 @@ static bool make_env(struct stage_context *ctx, struct texts *env, struct error 
     put(env, a, "WEFT_THREADS", threads);
     put(env, a, "WEFT_SCRATCH", ctx->scratch);
     put_ports(ctx, env);
+    put_units(ctx, env);
     return true;
 }
 

@@ -38,7 +38,7 @@ for s in json.load(open("stages.json")):
     for p in s["inputs"] + s["outputs"]: print(" %s " % p["name"])
 schema = json.load(open("schema.json"))
 for key in list(schema["properties"]) + list(schema["$defs"]["stage"]["properties"]): print(" %s " % key)
-for key in "privacy.allow", "resources.cores", "resources.memory", "matrix.exclude": print(" %s " % key)
+for key in "privacy.allow", "resources.cores", "resources.memory", "resources.units", "resources.retries.backoff", "matrix.exclude": print(" %s " % key)
 P
 [ "$(wc -l <words)" -ge 50 ] || fail "words"
 while IFS= read -r word; do

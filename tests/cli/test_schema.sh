@@ -43,7 +43,7 @@ for f in files:
     case(f, open(f).read(), True, weft=False)
 
 def one(stage, more=""): # a file with one more stage, over stages that the checks need
-    return ("experiment: e\nvars: { n: 4, list: [a, b] }\n%sstages:\n"
+    return ("experiment: e\nvars: { n: 4, list: [a, b], t: true, p: spread, u: { gpu: 1 }, r: { cores: 2 } }\n%sstages:\n"
             "  public: { uses: synthetic, with: { domain: public } }\n"
             "  seed: { uses: pretrain, in: { public: public } }\n"
             "  features: { uses: embedding, in: { model: seed, data: public } }\n"
@@ -69,6 +69,13 @@ for name, stage in {
         "timeout with a unit": synthetic % ("", ', resources: { timeout: 1.5h }'),
         "cores": synthetic % ("", ", resources: { cores: 4, memory: 1000000 }"),
         "cores from": synthetic % ("", ', resources: { cores: "4.." }'),
+        "cores by weft": synthetic % ("", ", resources: { cores: auto }"),
+        "all resources": synthetic % ("", ", resources: { cores: 2, memory: 1GiB, exclusive: true, place: spread, units: { gpu: 1, "
+                                      "a-b: '${n}' }, timeout: 1h, retries: { times: 3, backoff: 1m30s, memory: x1.5 } }"),
+        "resources of variables": synthetic % ("", ", resources: { exclusive: '${t}', place: '${p}', units: '${u}', retries: { times: "
+                                               "'${n}', backoff: '${n}', memory: 'x${n}' }, memory: 1 }"),
+        "nothing of units": synthetic % ("", ", resources: { units: {}, place: compact, exclusive: false }"),
+        "resources in a variable": synthetic % ("", ", resources: '${r}'"),
         "resources variable": synthetic % ("", ', resources: { cores: "${n}" }'),
         "command": "{ uses: command, in: { a: features, b: [seed, 'public'] }, outputs: { m: metrics, o: { type: files } }, with: "
                    "{ argv: [sh, -c, 1, '{in:a}'], env: [PATH], set: { A: 1, B: x }, version: 2 } }",
@@ -124,6 +131,17 @@ for name, stage in {
         "no timeout": synthetic % ("", ", resources: { timeout: 0 }"),
         "retries": synthetic % ("", ", resources: { retries: -1 }"),
         "many retries": synthetic % ("", ", resources: { retries: 101 }"),
+        "exclusive of text": synthetic % ("", ", resources: { exclusive: yes }"),
+        "place": synthetic % ("", ", resources: { place: near }"),
+        "units of text": synthetic % ("", ", resources: { units: gpu }"),
+        "no units": synthetic % ("", ", resources: { units: { gpu: 0 } }"),
+        "many units": synthetic % ("", ", resources: { units: { gpu: 10001 } }"),
+        "units of a wrong name": synthetic % ("", ", resources: { units: { 1x: 1 } }"),
+        "map of retries without times": synthetic % ("", ", resources: { retries: { backoff: 1s } }"),
+        "map of many retries": synthetic % ("", ", resources: { retries: { times: 101 } }"),
+        "backoff of text": synthetic % ("", ", resources: { retries: { times: 1, backoff: later } }"),
+        "growth": synthetic % ("", ", resources: { memory: 1GiB, retries: { times: 1, memory: 2 } }"),
+        "unknown key of retries": synthetic % ("", ", resources: { retries: { times: 1, wait: 1s } }"),
         "unknown resource": synthetic % ("", ", resources: { gpus: 1 }"),
         "tags of text": synthetic % ("", ", tags: a"),
         "command without argv": "{ uses: command, outputs: { m: files }, with: { set: { A: 1 } } }",

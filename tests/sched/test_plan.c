@@ -6,6 +6,39 @@
 #include "tests/test.h"
 #include <stdlib.h>
 
+/* A node of so many cores; the plan borrows it. */
+static struct machine_node one;
+static struct machine alone = {.node = &one, .n = 1};
+
+static struct plan *new_plan(int n, int cores)
+{
+    one = (struct machine_node){.cores = cores};
+    return plan_new(n, &alone);
+}
+
+static void task_is(struct plan *p, int task, double seconds, int cores_min, int cores_max)
+{
+    plan_task(p, task,
+              &(struct ask){.work = {.parallel = seconds}, .cores_min = cores_min, .cores_max = cores_max});
+}
+
+static void estimate_is(struct plan *p, int task, double seconds)
+{
+    plan_estimate(p, task, &(struct work){.parallel = seconds});
+}
+
+static bool pick(struct plan *p, double now, int *task, int *cores)
+{
+    struct plan_choice c;
+    if (!plan_pick(p, now, &c))
+        return false;
+    assert_int_equal(c.node, 0);
+    assert_null(c.place);
+    *task = c.task;
+    *cores = c.cores;
+    return true;
+}
+
 struct world {
     int n, cores, free;
     bool edge[40][40]; /* [from][to], from < to */
@@ -19,12 +52,12 @@ static void make(struct world *w, struct rng *r)
     memset(w, 0, sizeof *w);
     w->n = 1 + (int)rng_below(r, 40);
     w->cores = w->free = 1 + (int)rng_below(r, 16);
-    w->plan = plan_new(w->n, w->cores);
+    w->plan = new_plan(w->n, w->cores);
     for (int i = 0; i < w->n; i++) {
         w->length[i] = 1 + (double)rng_below(r, 20);
         w->min[i] = (int)rng_below(r, 6);
         w->max[i] = w->min[i] ? w->min[i] + (int)rng_below(r, 6) : 0;
-        plan_task(w->plan, i, w->length[i], w->min[i], w->max[i]);
+        task_is(w->plan, i, w->length[i], w->min[i], w->max[i]);
         for (int k = 0; k < i; k++)
             if (rng_below(r, 8) == 0) {
                 w->edge[k][i] = true;
@@ -57,7 +90,7 @@ static void start_tasks(struct world *w, struct rng *r, double now)
         else
             plan_miss(w->plan, task);
     }
-    while (plan_pick(w->plan, &task, &cores)) {
+    while (pick(w->plan, now, &task, &cores)) {
         check_dependencies(w, task);
         int least = w->min[task] < w->cores ? w->min[task] : w->cores;
         assert_true(cores >= 1 && cores >= least && cores <= w->free);
@@ -86,7 +119,7 @@ static void learn(struct world *w, struct rng *r)
     for (int i = 0; i < w->n; i++) {
         enum task_state s = plan_state(w->plan, i);
         if ((s == TASK_WAIT || s == TASK_READY) && rng_below(r, 3) == 0)
-            plan_estimate(w->plan, i, w->length[i] * (rng_below(r, 2) ? 100 : 0.01));
+            estimate_is(w->plan, i, w->length[i] * (rng_below(r, 2) ? 100 : 0.01));
     }
 }
 
@@ -118,7 +151,7 @@ static void simulate(struct rng *r, bool failures, bool keep_going)
             plan_failed(w.plan, task, keep_going);
             failed = true;
         } else if (!(failed && !keep_going) && rng_below(r, 10) == 0) {
-            plan_retry(w.plan, task);
+            plan_retry(w.plan, task, now);
         } else {
             plan_done(w.plan, task);
         }
@@ -149,10 +182,10 @@ static void random_graphs(void **state)
 
 static void critical_path_first(void **state)
 {
-    struct plan *p = plan_new(4, 1); /* 0 -> 1, and 2, 3 alone */
+    struct plan *p = new_plan(4, 1); /* 0 -> 1, and 2, 3 alone */
     static const double seconds[] = {1, 5, 4, 2};
     for (int i = 0; i < 4; i++)
-        plan_task(p, i, seconds[i], 1, 1);
+        task_is(p, i, seconds[i], 1, 1);
     plan_edge(p, 0, 1);
     plan_start(p);
     assert_true(plan_priority(p, 0) == 6);
@@ -161,9 +194,9 @@ static void critical_path_first(void **state)
         int task, cores;
         while ((task = plan_next_ready(p)) >= 0)
             plan_miss(p, task);
-        assert_true(plan_pick(p, &task, &cores));
+        assert_true(pick(p, 0, &task, &cores));
         assert_int_equal(task, want[i]);
-        assert_false(plan_pick(p, &task, &cores));
+        assert_false(pick(p, 0, &task, &cores));
         plan_done(p, want[i]);
     }
     plan_free(p);
@@ -171,15 +204,15 @@ static void critical_path_first(void **state)
 
 static void widths(void **state)
 {
-    struct plan *p = plan_new(4, 8);
+    struct plan *p = new_plan(4, 8);
     for (int i = 0; i < 4; i++)
-        plan_task(p, i, 1, 0, i == 3 ? 1 : 0);
+        task_is(p, i, 1, 0, i == 3 ? 1 : 0);
     plan_exclude(p, 2);
     plan_start(p);
     int task, cores, sum = 0, n = 0;
     while ((task = plan_next_ready(p)) >= 0)
         plan_miss(p, task);
-    while (plan_pick(p, &task, &cores)) {
+    while (pick(p, 0, &task, &cores)) {
         assert_int_not_equal(task, 2);
         sum += cores;
         n++;
@@ -199,14 +232,14 @@ static void width_follows_work(void **state)
         int cores, want[2];
     } cases[] = {{{100, 1}, 2, {2, 0}}, {{10, 10}, 8, {4, 4}}, {{30, 10}, 8, {6, 2}}, {{3, 2}, 2, {1, 1}}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        struct plan *p = plan_new(2, cases[c].cores);
+        struct plan *p = new_plan(2, cases[c].cores);
         int task, cores, got[2] = {0, 0};
         for (int i = 0; i < 2; i++)
-            plan_task(p, i, cases[c].seconds[i], 0, 0);
+            task_is(p, i, cases[c].seconds[i], 0, 0);
         plan_start(p);
         while ((task = plan_next_ready(p)) >= 0)
             plan_miss(p, task);
-        while (plan_pick(p, &task, &cores))
+        while (pick(p, 0, &task, &cores))
             got[task] = cores;
         assert_int_equal(got[0], cases[c].want[0]);
         assert_int_equal(got[1], cases[c].want[1]);
@@ -224,22 +257,22 @@ static void waits_for_width(void **state)
         bool waits, slips;
     } cases[] = {{100, 1, true, true}, {100, 5, true, false}, {3, 50, false, false}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        struct plan *p = plan_new(4, 2);
+        struct plan *p = new_plan(4, 2);
         int task, cores;
-        plan_task(p, 0, 1, 1, 1); /* the source */
-        plan_task(p, 1, cases[c].seconds, 0, 0);
-        plan_task(p, 2, 2, 1, 1); /* runs beside the source, longer */
-        plan_task(p, 3, cases[c].other, 1, 1);
+        task_is(p, 0, 1, 1, 1); /* the source */
+        task_is(p, 1, cases[c].seconds, 0, 0);
+        task_is(p, 2, 2, 1, 1); /* runs beside the source, longer */
+        task_is(p, 3, cases[c].other, 1, 1);
         plan_edge(p, 0, 1);
         plan_edge(p, 0, 3);
         plan_start(p);
         while ((task = plan_next_ready(p)) >= 0)
             plan_miss(p, task);
-        assert_true(plan_pick(p, &task, &cores) && plan_pick(p, &task, &cores));
+        assert_true(pick(p, 0, &task, &cores) && pick(p, 0, &task, &cores));
         plan_done(p, 0);
         while ((task = plan_next_ready(p)) >= 0)
             plan_miss(p, task);
-        bool picked = plan_pick(p, &task, &cores);
+        bool picked = pick(p, 0, &task, &cores);
         assert_int_equal(plan_held(p), cases[c].waits ? 1 : -1);
         assert_int_equal(picked, !cases[c].waits || cases[c].slips);
         if (picked)
@@ -247,7 +280,7 @@ static void waits_for_width(void **state)
         plan_done(p, 2);
         if (picked)
             plan_done(p, 3);
-        assert_true(plan_pick(p, &task, &cores));
+        assert_true(pick(p, 0, &task, &cores));
         assert_int_equal(task, 1);
         assert_int_equal(cores, 2);
         plan_free(p);
@@ -258,19 +291,19 @@ static void waits_for_width(void **state)
 static void estimates_later(void **state)
 {
     static const int asked[] = {2, 3, 1, 4}, picked[] = {2, 5, 3, 1, 4};
-    struct plan *p = plan_new(6, 1);
+    struct plan *p = new_plan(6, 1);
     int task, cores;
     for (int i = 0; i < 6; i++)
-        plan_task(p, i, 10 - i, 0, 0);
+        task_is(p, i, 10 - i, 0, 0);
     plan_edge(p, 0, 1); /* 0 -> 1, 0 -> 2 -> 5; 3 and 4 alone */
     plan_edge(p, 0, 2);
     plan_edge(p, 2, 5);
     plan_start(p);
     assert_int_equal(plan_next_ready(p), 0);
     plan_hit(p, 0);
-    plan_estimate(p, 3, 50);
-    plan_estimate(p, 4, 1);
-    plan_estimate(p, 5, 100);
+    estimate_is(p, 3, 50);
+    estimate_is(p, 4, 1);
+    estimate_is(p, 5, 100);
     plan_prioritize(p);
     assert_int_equal((int)plan_priority(p, 2), 108);
     assert_int_equal((int)plan_priority(p, 1), 9);
@@ -280,7 +313,7 @@ static void estimates_later(void **state)
     }
     assert_int_equal(plan_next_ready(p), -1);
     for (int i = 0; i < 5; i++) {
-        assert_true(plan_pick(p, &task, &cores));
+        assert_true(pick(p, 0, &task, &cores));
         assert_int_equal(task, picked[i]);
         plan_done(p, task);
         while ((task = plan_next_ready(p)) >= 0)
@@ -300,10 +333,10 @@ static int look(struct plan *p)
 
 static void run_one(struct plan *p, int want)
 {
-    int task, cores;
+    int task = -1, cores;
     look(p);
     assert_false(plan_finished(p));
-    assert_true(plan_pick(p, &task, &cores));
+    assert_true(pick(p, 0, &task, &cores));
     assert_int_equal(task, want);
     assert_false(plan_finished(p));
     plan_done(p, task);
@@ -312,9 +345,9 @@ static void run_one(struct plan *p, int want)
 /* 0 -> 1 -> 2 -> 3 with holds on 1 (two of them) and 3, and 4 alone. */
 static void holds(void **state)
 {
-    struct plan *p = plan_new(5, 1);
+    struct plan *p = new_plan(5, 1);
     for (int i = 0; i < 5; i++)
-        plan_task(p, i, 10 - i, 1, 1);
+        task_is(p, i, 10 - i, 1, 1);
     for (int i = 0; i < 3; i++)
         plan_edge(p, i, i + 1);
     plan_hold(p, 0);
@@ -349,7 +382,7 @@ static void holds(void **state)
 /* A hold that goes while what the task needs still runs; and one on a task that a failure skips. */
 static void holds_and_edges(void **state)
 {
-    struct plan *p = plan_new(3, 1);
+    struct plan *p = new_plan(3, 1);
     int task, cores;
     plan_edge(p, 0, 1);
     plan_edge(p, 1, 2);
@@ -357,12 +390,12 @@ static void holds_and_edges(void **state)
     plan_hold(p, 2);
     plan_start(p);
     look(p);
-    assert_true(plan_pick(p, &task, &cores));
+    assert_true(pick(p, 0, &task, &cores));
     plan_release(p, 1);
     assert_int_equal(look(p), 0);
     plan_done(p, 0);
     assert_int_equal(look(p), 1);
-    assert_true(plan_pick(p, &task, &cores));
+    assert_true(pick(p, 0, &task, &cores));
     plan_failed(p, 1, true);
     plan_release(p, 2);
     assert_int_equal(look(p), 0);
@@ -375,9 +408,9 @@ static void holds_and_edges(void **state)
 static void many(void **state)
 {
     enum { N = 200000 };
-    struct plan *p = plan_new(N + 1, 64);
+    struct plan *p = new_plan(N + 1, 64);
     for (int i = 0; i < N; i++) {
-        plan_task(p, i, i % 97, 0, 1);
+        task_is(p, i, i % 97, 0, 1);
         plan_edge(p, i, N);
     }
     plan_start(p);
@@ -385,7 +418,7 @@ static void many(void **state)
     while (!plan_finished(p)) {
         while ((task = plan_next_ready(p)) >= 0)
             plan_miss(p, task);
-        while (plan_pick(p, &task, &cores))
+        while (pick(p, 0, &task, &cores))
             held[n++] = task;
         plan_done(p, held[--n]);
         done++;

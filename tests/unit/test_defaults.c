@@ -53,7 +53,7 @@ static void places(void **state)
                 "main.yaml:3:30 stage 'source' has no parameter 'sise'; did you mean 'size'?\n"
                 "main.yaml:3:45 unknown variable '${nix}'\n"
                 "main.yaml:3:61 '${item}' has a meaning only in a stage with foreach or matrix\n"
-                "main.yaml:3:92 cores must be a number, \"2..8\" or \"4..\", not 'none'\n"
+                "main.yaml:3:92 cores must be a number, \"2..8\", \"4..\" or auto, not 'none'\n"
                 "main.yaml:4:16 with: takes a map\n"
                 "main.yaml:4:21 a stage's default has no key 'resorces'; did you mean 'resources'?\n"
                 "main.yaml:5:3 there is no stage 'sauce' ('weft stages' lists them)\n"

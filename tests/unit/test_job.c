@@ -27,6 +27,8 @@ static json_t *other_value(const struct param *row)
     return NULL;
 }
 
+static const struct job_unit units[] = {{"a-B_1", "17"}, {"gpu", "0,2"}};
+
 /* A job of the stage, complete, with `many` references at each input port. */
 static struct job make(const struct stage *s, int many, struct arena *a)
 {
@@ -40,7 +42,8 @@ static struct job make(const struct stage *s, int many, struct arena *a)
                     .threads = 5,
                     .parent = 4194304};
     if (many > 1) /* the members that may be absent */
-        j.stop = "/s t/\"op\"", j.every = 2.5, j.resume = "/re sume", j.resume_step = 7;
+        j.unit = units, j.n_units = 2, j.stop = "/s t/\"op\"", j.every = 2.5, j.resume = "/re sume",
+        j.resume_step = 7;
     param_defaults(s->params, params, a);
     for (const struct param *row = s->params; row && row->name; row++) {
         AUTO_JSON v = other_value(row);
@@ -87,6 +90,11 @@ static void same(const struct job *x, const struct job *y)
     assert_int_equal(x->parent, y->parent);
     assert_int_equal(!x->stop, !y->stop);
     assert_int_equal(!x->resume, !y->resume);
+    assert_int_equal(x->n_units, y->n_units);
+    for (int i = 0; i < x->n_units; i++) {
+        assert_string_equal(x->unit[i].name, y->unit[i].name);
+        assert_string_equal(x->unit[i].ids, y->unit[i].ids);
+    }
     if (x->stop)
         assert_true(!strcmp(x->stop, y->stop) && x->every == y->every);
     if (x->resume)
@@ -158,7 +166,7 @@ static void spoiled(void **state)
     {
         AUTO_JSON o = json_copy(whole);
         json_object_del(o, name);
-        if (strcmp(name, "checkpoint") != 0 && strcmp(name, "resume") != 0)
+        if (strcmp(name, "checkpoint") != 0 && strcmp(name, "resume") != 0 && strcmp(name, "units") != 0)
             refuse(o, name);
         json_object_set_new(o, name, json_array());
         refuse(o, name);
@@ -166,13 +174,15 @@ static void spoiled(void **state)
         {
             AUTO_JSON p = json_deep_copy(whole);
             json_object_del(json_object_get(p, name), inner);
-            if (strcmp(name, "inputs") != 0 || (strcmp(inner, "public") != 0 && strcmp(inner, "proxy") != 0))
+            bool needed =
+                strcmp(name, "inputs") != 0 || strcmp(inner, "model") == 0 || strcmp(inner, "private") == 0;
+            if (needed && strcmp(name, "units") != 0)
                 refuse(p, inner);
             json_object_set_new(json_object_get(p, name), inner, json_object());
             refuse(p, inner);
         }
     }
-    assert_int_equal(json_object_size(whole), 12);
+    assert_int_equal(json_object_size(whole), 13);
 }
 
 /* With member `name` of `in` (o or a part of it) replaced, o is refused. */
@@ -204,6 +214,12 @@ static void wrong(void **state)
     set(o, params, "nothing", json_integer(1), "no parameter 'nothing'");
     set(o, json_object_get(o, "resume"), "step", json_integer(0), "step");
     set(o, json_object_get(o, "checkpoint"), "every", json_real(-1), "every");
+    for (const char *const *ids = (const char *const[]){"", "0 2", "0-2", "0;x", "$(x)", "0\n", NULL}; *ids;
+         ids++)
+        set(o, json_object_get(o, "units"), "gpu", json_string(*ids),
+            "units: 'gpu' must be numbers of devices");
+    for (const char *const *name = (const char *const[]){"", "a=b", "1", "a b", NULL}; *name; name++)
+        set(o, json_object_get(o, "units"), *name, json_string("0"), "must be numbers of devices");
     set(o, inputs, "model", json_pack("[{}]"), "dir");
     set(o, inputs, "model", json_pack("[{s:i}]", "dir", 1), "dir");
     set(o, inputs, "model", json_pack("[s]", "/in"), "dir");

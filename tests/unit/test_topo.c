@@ -206,7 +206,7 @@ static void random_sequences(void **state)
 
 static void bad_descriptions(void **state)
 {
-    const char *bad[] = {"", " ", "core:2", "pack:2 core:x", "nothing:3 pu:1", "pu:2 core:2", "core:0 pu:1"};
+    const char *bad[] = {"", " ", "pack:2 core:x", "nothing:3 pu:1", "pu:2 core:2", "core:0 pu:1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct topo *t = NULL;
         struct error err = {0};

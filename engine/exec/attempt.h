@@ -1,0 +1,43 @@
+/* Private to the build: one running worker, from its start to its end. */
+#ifndef ENGINE_EXEC_ATTEMPT_H
+#define ENGINE_EXEC_ATTEMPT_H
+#include "base/hash.h"
+#include "engine/exec/process.h"
+#include "engine/spec/spec.h"
+#include "engine/topo/topo.h"
+
+struct build;
+struct attempt { /* one running worker */
+    const struct task *task;
+    struct process process;
+    int node, cores;      /* of the machine */
+    struct place *place;  /* the plan's; NULL: whoever starts it there chooses */
+    char *dir;            /* private: out.PORT and scratch */
+    bool done;            /* it said so */
+    double deadline;      /* of the monotonic clock; 0: none */
+    bool timed_out;       /* past it, killed */
+    struct digest *input; /* artifacts in use */
+    size_t n_input, cap_input;
+    size_t since; /* artifacts_spoilt when it started */
+    bool spoilt;  /* an input was changed by someone else while it ran: what it made is not to be trusted */
+    double seconds;
+    int64_t peak_rss;
+    double began;           /* seconds of the monotonic clock */
+    double progress, total; /* as it said last */
+    double progressed;      /* when; 0: never */
+    char unit[24];
+    double predicted;   /* core-seconds */
+    bool guessed;       /* by nothing but the stage's cost function */
+    struct error error; /* what it said was wrong */
+    struct attempt_checkpoints {
+        int64_t passes;   /* in all; 0: the stage keeps no states */
+        struct digest id; /* of its states */
+        int64_t last;     /* the one it stands on: found, then the newest of its own; 0: none */
+        double before;    /* seconds behind the one found */
+        int64_t resumed;  /* it goes on after this pass; 0: from the beginning */
+        int64_t stopped;  /* after this pass; 0: not */
+        bool failed;      /* one could not be stored, which was said */
+    } checkpoints;
+    struct build *build;
+};
+#endif

@@ -1,0 +1,256 @@
+/* How wide tasks run. Which width is best for the whole graph depends on its shape: where it is narrower than
+ * the machine, what lies on the longest path has to be wide; where there is more to do than cores, every task
+ * is best narrow, as no work goes faster than on few cores. So several rules are tried with the virtual clock
+ * and the one with the earliest end is taken; of large graphs, which have enough to do, one rule is. */
+#include "base/mem.h"
+#include "engine/sched/plan_impl.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRY_TASKS 3000    /* open ones, at most, for which rules are tried */
+#define TRY_STEPS 4000000 /* of tasks and edges that widening may look at */
+#define ENOUGH    0.999   /* a later row has to end sooner than this part of the best before it */
+
+/* Of two that end at the same time the first is taken. */
+static const struct policy policies[] = {
+    {.name = "path", .rule = WIDTH_PATH, .stop = 1, .levels = true, .expand = true, .wait = true},
+    {.name = "share", .rule = WIDTH_SHARE, .wait = true},
+    {.name = "path, not expanded", .rule = WIDTH_PATH, .stop = 1, .levels = true, .wait = true},
+    {.name = "path, wide", .rule = WIDTH_PATH, .stop = 0.6, .levels = false, .wait = true},
+    {.name = "path, narrow", .rule = WIDTH_PATH, .stop = 1.5, .levels = true, .expand = true, .wait = true},
+    {.name = "least", .rule = WIDTH_LEAST, .expand = true, .wait = true},
+    {.name = "least, never waiting", .rule = WIDTH_LEAST, .expand = true},
+};
+#define POLICIES (sizeof policies / sizeof *policies)
+const struct policy policy_share = {.name = "share", .rule = WIDTH_SHARE, .wait = true};
+const struct policy policy_fifo = {.name = "fifo", .rule = WIDTH_FIXED, .fifo = true};
+
+static int clamp(const struct ask *a, int cores)
+{
+    return cores < a->cores_min ? a->cores_min : cores > a->cores_max ? a->cores_max : cores;
+}
+
+/* ---- what every start asks ---- */
+
+static int free_elsewhere(const struct plan *p, int node)
+{
+    int sum = 0;
+    for (int i = 0; i < p->machine->n; i++)
+        sum += i != node && p->room[i].there ? p->room[i].cores : 0;
+    return sum;
+}
+
+/* Free cores shared by work among the tasks that could start now, so that a long one does not crawl on one
+ * core because short ones began beside it; each gets one at least. */
+static int64_t share(const struct plan *p, const struct vertex *v, int free)
+{
+    return p->work > 0 ? (int64_t)(free * ((double)plan_ticks(v) / (double)p->work) + 0.5)
+                       : free / (p->n_missed + 1);
+}
+
+int width_now(const struct plan *p, const struct vertex *v, int node, int free)
+{
+    int all = free + free_elsewhere(p, node);
+    int64_t width = v->width, left = 0;
+    if (p->policy.rule == WIDTH_SHARE) {
+        width = share(p, v, all);
+        left = all - (p->demand - v->ask.cores_max); /* what the others could not use anyway */
+    } else if (p->policy.expand) {
+        left = all - (p->wanted - v->width);
+    }
+    width = left > width ? left : width;
+    int cores = clamp(&v->ask, width > p->widest ? p->widest : (int)width);
+    return cores < free ? cores : free;
+}
+
+/* ---- widening the longest path ---- */
+
+struct widen { /* over the open tasks */
+    struct plan *p;
+    int *order, n;
+    double *top;   /* longest path to the start of it */
+    int *depth;    /* most tasks before it */
+    int64_t *used; /* cores wanted by all of a depth */
+};
+
+static double seconds(const struct vertex *v)
+{
+    return work_seconds(&v->ask.work, v->width);
+}
+
+/* Longest paths with the present widths; the longest of all. *area: work over all cores. */
+static double measure(struct widen *w, double *area)
+{
+    const struct plan *p = w->p;
+    double longest = 0, sum = 0;
+    for (int i = 0; i < w->n; i++)
+        w->top[w->order[i]] = 0;
+    for (int i = 0; i < w->n; i++) {
+        int task = w->order[i];
+        const struct vertex *v = &p->vertex[task];
+        double end = w->top[task] + (plan_is_open(p, task) ? seconds(v) : 0);
+        sum += plan_is_open(p, task) ? seconds(v) * v->width : 0;
+        for (size_t k = 0; k < v->n_next; k++)
+            w->top[v->next[k]] = fmax(w->top[v->next[k]], end);
+    }
+    for (int i = w->n - 1; i >= 0; i--) {
+        int task = w->order[i];
+        const struct vertex *v = &p->vertex[task];
+        double after = 0;
+        for (size_t k = 0; k < v->n_next; k++)
+            after = fmax(after, p->priority[v->next[k]]);
+        p->priority[task] = after + (plan_is_open(p, task) ? seconds(v) : 0);
+        longest = fmax(longest, w->top[task] + p->priority[task]);
+    }
+    *area = sum / p->cores;
+    return longest;
+}
+
+static int step_of(const struct vertex *v)
+{
+    int step = 1 + v->width / 8;
+    return v->width + step > v->ask.cores_max ? v->ask.cores_max - v->width : step;
+}
+
+/* The task of the longest path that gains most for each of its cores (CPA; Radulescu and van Gemund 2001). */
+static int best_to_widen(const struct widen *w, double longest, bool levels)
+{
+    int best = -1;
+    double most = 0;
+    for (int i = 0; i < w->n; i++) {
+        int task = w->order[i], step;
+        const struct vertex *v = &w->p->vertex[task];
+        if (!plan_is_open(w->p, task) || (step = step_of(v)) <= 0 ||
+            w->top[task] + w->p->priority[task] < longest * (1 - 1e-9) ||
+            (levels && w->used[w->depth[task]] + step > w->p->cores))
+            continue;
+        int wider = v->width + step;
+        double gain = seconds(v) / v->width - work_seconds(&v->ask.work, wider) / wider;
+        if (gain > most) {
+            most = gain;
+            best = task;
+        }
+    }
+    return best;
+}
+
+static void find_depths(struct widen *w)
+{
+    for (int i = 0; i < w->n; i++) {
+        const struct vertex *v = &w->p->vertex[w->order[i]];
+        for (size_t k = 0; k < v->n_next; k++)
+            if (w->depth[v->next[k]] <= w->depth[w->order[i]])
+                w->depth[v->next[k]] = w->depth[w->order[i]] + 1;
+        if (plan_is_open(w->p, w->order[i]))
+            w->used[w->depth[w->order[i]]] += v->width;
+    }
+}
+
+static void widen_path(struct plan *p, const struct policy *policy)
+{
+    struct widen w = {.p = p, .order = plan_order(p, &w.n)};
+    w.top = xcalloc((size_t)p->n + 1, sizeof *w.top);
+    w.depth = xcalloc((size_t)p->n + 1, sizeof *w.depth);
+    w.used = xcalloc((size_t)p->n + 1, sizeof *w.used);
+    find_depths(&w);
+    size_t pass = 0;
+    for (int i = 0; i < w.n; i++)
+        pass += 1 + p->vertex[w.order[i]].n_next;
+    for (size_t looked = 0; looked < TRY_STEPS; looked += 2 * pass + 1) {
+        double area, longest = measure(&w, &area);
+        int task = longest > policy->stop * area ? best_to_widen(&w, longest, policy->levels) : -1;
+        if (task < 0)
+            break;
+        int step = step_of(&p->vertex[task]);
+        p->vertex[task].width += step;
+        w.used[w.depth[task]] += step;
+    }
+    free(w.order);
+    free(w.top);
+    free(w.depth);
+    free(w.used);
+}
+
+/* ---- the choice ---- */
+
+static void set_widths(struct plan *p, const struct policy *policy)
+{
+    for (int i = 0; i < p->n; i++)
+        if (plan_is_open(p, i) && !p->vertex[i].missed)
+            p->vertex[i].width = p->vertex[i].ask.cores_min;
+    if (policy->rule == WIDTH_PATH)
+        widen_path(p, policy);
+    p->policy = *policy;
+    plan_priorities(p);
+}
+
+/* The open part of p on an idle machine, to be driven without places. */
+static struct plan *copy_open(const struct plan *p, struct machine *m)
+{
+    struct plan *q = plan_new(p->n, m);
+    for (int i = 0; i < p->n; i++) {
+        const struct vertex *v = &p->vertex[i];
+        plan_task(q, i, &v->ask);
+        if (!plan_is_open(p, i)) {
+            plan_exclude(q, i);
+            continue;
+        }
+        for (size_t k = 0; k < v->n_next; k++)
+            plan_edge(q, i, v->next[k]);
+    }
+    q->chosen = true;
+    return q;
+}
+
+static double try_policy(const struct plan *p, struct machine *m, const struct policy *policy)
+{
+    struct plan *q = copy_open(p, m);
+    set_widths(q, policy);
+    plan_start(q);
+    double end = plan_drive(q, NULL, NULL, NULL);
+    plan_free(q);
+    return end;
+}
+
+/* What no rule can change: every task has one width. */
+static bool is_rigid(const struct plan *p)
+{
+    for (int i = 0; i < p->n; i++)
+        if (plan_is_open(p, i) && p->vertex[i].ask.cores_max > p->vertex[i].ask.cores_min)
+            return false;
+    return true;
+}
+
+void width_choose(struct plan *p)
+{
+    int open = 0;
+    size_t best = 0;
+    for (int i = 0; i < p->n; i++)
+        open += plan_is_open(p, i);
+    if (p->chosen)
+        return;
+    struct machine m = *p->machine;
+    m.node = xcalloc((size_t)m.n, sizeof *m.node);
+    memcpy(m.node, p->machine->node, (size_t)m.n * sizeof *m.node);
+    for (int i = 0; i < m.n; i++)
+        m.node[i].topo = NULL;
+    double earliest = HUGE_VAL;
+    for (size_t i = 0; i < POLICIES && open <= TRY_TASKS && !is_rigid(p); i++) {
+        double end = try_policy(p, &m, &policies[i]);
+        if (end < ENOUGH * earliest) {
+            earliest = end;
+            best = i;
+        }
+    }
+    free(m.node);
+    set_widths(p, &policies[best]);
+}
+
+void plan_set_policy(struct plan *p, const struct policy *policy, int width)
+{
+    p->policy = *policy;
+    p->chosen = true;
+    for (int i = 0; i < p->n; i++)
+        p->vertex[i].width = clamp(&p->vertex[i].ask, width);
+}
