@@ -114,8 +114,9 @@ static void print_task(const json_t *t)
 {
     char spent[UNITS_MAX], silent[UNITS_MAX];
     double total = json_real_or(t, "total", 0), done = json_real_or(t, "done", 0);
-    printf("  %-24s %9s on cores %s", json_string_or(t, "task", ""),
-           seconds_text(json_real_or(t, "seconds", 0), spent), json_string_or(t, "cpuset", ""));
+    const char *where = json_string_or(t, "cpuset", "");
+    printf("  %-24s %9s on %s%s", json_string_or(t, "task", ""),
+           seconds_text(json_real_or(t, "seconds", 0), spent), where_word(where), where);
     if (total > 0)
         printf(", %3.0f%% (%.0f/%.0f %s), last progress %s ago", 100 * done / total, done, total,
                json_string_or(t, "unit", ""), seconds_text(json_real_or(t, "silent", 0), silent));

@@ -19,11 +19,11 @@ static double wall_seconds(void)
 }
 
 /* Times as seconds before "updated", so that one clock is enough to read them. */
-static json_t *task_json(const struct attempt *a, double now)
+static json_t *task_json(const struct build *b, const struct attempt *a, double now)
 {
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name, "cpuset",
-                  a->place ? place_cpuset(a->place) : "", "cores", a->cores, "seconds", now - a->began);
+    AUTO(mem) char *where = nodes_where(b, a);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name,
+                          "cpuset", where, "cores", a->cores, "seconds", now - a->began);
     if (a->progressed > 0)
         json_object_update_new(o, json_pack("{s:f, s:f, s:s, s:f}", "done", a->progress, "total", a->total,
                                             "unit", a->unit, "silent", now - a->progressed));
@@ -36,7 +36,7 @@ static json_t *status_json(const struct build *b)
     double now = clock_seconds(), left = left_seconds(b);
     json_t *tasks = json_array();
     for (int i = 0; i < b->n_running; i++)
-        json_array_append_new(tasks, task_json(b->running[i], now));
+        json_array_append_new(tasks, task_json(b, b->running[i], now));
     for (int i = 0; i < b->spec->n; i++)
         if (b->result[i].wanted)
             count[b->result[i].state]++;

@@ -80,8 +80,9 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         checkpoint_begin(b, a, &mem, &job);
         job.cpuset = a->place ? place_cpuset(a->place) : "";
         AUTO(mem) char *text = job_write(&job);
-        const char *const argv[] = {b->opt.self, "worker", NULL};
-        ok = process_start(&a->process, argv, NULL, text, log, err);
+        const char *const here[] = {b->opt.self, "worker", NULL}, *const *argv = here, *const *env = NULL;
+        nodes_argv(b, a, &mem, &argv, &env);
+        ok = process_start(&a->process, argv, env, text, log, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }
@@ -90,6 +91,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         return false;
     }
     b->running[b->n_running++] = a;
+    nodes_begin(b, a);
     left_start(b, a);
     return true;
 }
@@ -102,6 +104,7 @@ void attempt_free(struct build *b, struct attempt *a)
         process_kill(&a->process);
         process_end(&a->process);
     }
+    nodes_free(b, a);
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
@@ -147,7 +150,10 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     time_t now = time(NULL);
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    gethostname(host, sizeof host - 1);
+    if (b->launcher)
+        snprintf(host, sizeof host, "%s", b->launcher->node[a->node].name);
+    else
+        gethostname(host, sizeof host - 1);
     r->key = b->resolver.task[t->index].key;
     r->stage = xstrdup(t->stage->name);
     r->task = xstrdup(t->name);
@@ -218,7 +224,7 @@ bool attempt_end(struct build *b, struct attempt *a, struct error *err)
 {
     int status = process_end(&a->process);
     bool whole = check_inputs(b, a, err);
-    if (a->spoilt || !check_end(a, status, err) || !whole)
+    if (a->spoilt || !nodes_ended(b, a, &status, err) || !check_end(a, status, err) || !whole)
         return false;
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {

@@ -24,14 +24,14 @@ static const struct launcher_row *find(const char *text, struct error *err)
 }
 
 bool launcher_open(const struct launcher_options *o, const struct launcher_need *need, const char *self,
-                   const char *dir, void (*say)(void *arg, const char *text), void *arg,
-                   struct launcher **ret, struct error *err)
+                   void (*say)(void *arg, const char *text), void *arg, struct launcher **ret,
+                   struct error *err)
 {
     const struct launcher_row *row = find(o->launcher, err);
     if (!row)
         return false;
     struct launcher *l = xcalloc(1, sizeof *l);
-    *l = (struct launcher){.row = row, .due = HUGE_VAL, .self = self, .dir = dir, .say = say, .arg = arg};
+    *l = (struct launcher){.row = row, .due = HUGE_VAL, .self = self, .say = say, .arg = arg};
     arena_init(&l->arena);
     if (!row->open(l, o, need, err)) {
         launcher_close(l);

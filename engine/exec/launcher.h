@@ -43,7 +43,7 @@ struct launcher {
     double
         due; /* when look() is to be called again, by clock_seconds; HUGE_VAL: not before something is lost */
     const char *self; /* path of the weft program, on every node */
-    const char *dir;  /* of the run: files of the launcher's own go there */
+    const char *dir;  /* of the run: files of the launcher's own go there. Set once there is one; borrowed */
     struct arena arena;
     void (*say)(void *arg, const char *text); /* news for people: a node came, an allocation waits */
     void *arg;
@@ -72,10 +72,10 @@ struct launcher_row {
 extern const struct launcher_row launcher_slurm, launcher_template;
 extern const struct launcher_row *const launcher_table[]; /* NULL-ended */
 
-/* self and dir are borrowed. */
+/* self is borrowed. */
 bool launcher_open(const struct launcher_options *o, const struct launcher_need *need, const char *self,
-                   const char *dir, void (*say)(void *arg, const char *text), void *arg,
-                   struct launcher **ret, struct error *err) MUST_CHECK;
+                   void (*say)(void *arg, const char *text), void *arg, struct launcher **ret,
+                   struct error *err) MUST_CHECK;
 void launcher_close(struct launcher *l); /* NULL is allowed */
 /* What process_start takes for a worker there: the near end and the command that carries it. */
 void launcher_argv(struct launcher *l, const struct launcher_step *s, struct arena *a,

@@ -212,8 +212,7 @@ static bool open_outside(struct launcher *l, const struct launcher_need *need, s
         return error_set(err, NULL, ERROR_INPUT,
                          "task '%s' asks for %d cores, and --slurm cores= for %d a node", need->widest_task,
                          need->widest, s->wish.cores);
-    l->hope = true;
-    return slurm_hold_start(l, err);
+    return true;
 }
 
 /* ---- the row ---- */

@@ -51,6 +51,8 @@ bool slurm_hold_note(struct launcher *l, struct error *err)
 bool slurm_hold_start(struct launcher *l, struct error *err)
 {
     struct slurm *s = l->own;
+    if (s->holder.pid > 0)
+        return true;
     s->jobs = arena_printf(&l->arena, "%s/slurm.jobs", l->dir);
     const char *const argv[] = {
         l->self, "worker", "--hold", s->jobs, arena_printf(&l->arena, "%ld", (long)getpid()), NULL};

@@ -19,6 +19,7 @@ struct slurm_slot { /* of a node, by its index in the launcher */
     double again;    /* a node that is taken for gone: not before then; of the clock */
     double pause;    /* the next time so long */
     double idle;     /* since when it is not busy; 0: it is */
+    bool ending;     /* granted, but Slurm is about to take it back; why it says afterwards */
     int fruitless;   /* allocations in a row in which no task ended */
     int done, well;  /* launcher_node.done when it was asked for; when its node was last in doubt */
 };
@@ -49,7 +50,7 @@ void slurm_look(struct launcher *l);
 void slurm_lost(struct launcher *l, int node);
 
 /* slurm_hold.c */
-bool slurm_hold_start(struct launcher *l, struct error *err) MUST_CHECK;
+bool slurm_hold_start(struct launcher *l, struct error *err) MUST_CHECK; /* unless it runs */
 bool slurm_hold_note(struct launcher *l, struct error *err) MUST_CHECK; /* the allocations that we have now */
 void slurm_hold_end(struct launcher *l);                                /* all are cancelled */
 /* The script that holds an allocation while the file is touched: every `pause` seconds it looks, so many

@@ -32,6 +32,8 @@ static bool submit(struct launcher *l, int node, int minutes, struct error *err)
     const struct launcher_node *n = &l->node[node];
     AUTO(arena) struct arena a;
     arena_init(&a);
+    if (!slurm_hold_start(l, err))
+        return false;
     char *out;
     const char *argv[24] = {"sbatch",    "--parsable",      "--export=NONE",      "--no-requeue",
                             "--nodes=1", "--ntasks=1",      "--output=/dev/null", "--error=/dev/null",
@@ -204,8 +206,9 @@ static void waits(struct launcher *l, int node, const char *reason)
 static void see_job(struct launcher *l, int node, const char *state, const char *nodes, const char *reason,
                     struct arena *a)
 {
-    const struct slurm *s = l->own;
+    struct slurm *s = l->own;
     const char *why = slurm_job_end(state);
+    s->slot[node].ending = strcmp(state, "COMPLETING") == 0;
     if (why && strcmp(state, "FAILED") == 0)
         why = why_failed(s, l, s->slot[node].job, a);
     if (why)
@@ -268,7 +271,7 @@ static void look_at_nodes(struct launcher *l, struct arena *a)
     double now = clock_seconds();
     for (int i = 0; i < l->n; i++) {
         struct launcher_node *n = &l->node[i];
-        if (s->slot[i].state != SLURM_GRANTED || n->there || now < s->slot[i].again)
+        if (s->slot[i].state != SLURM_GRANTED || s->slot[i].ending || n->there || now < s->slot[i].again)
             continue;
         const char *const argv[] = {"scontrol", "--oneliner", "show", "node", n->name, NULL};
         char *out;
@@ -311,7 +314,8 @@ void slurm_lost(struct launcher *l, int node)
     slot->pause = fmin(2 * slot->pause, PAUSE_LONGEST);
     n->there = false;
     snprintf(n->trouble, sizeof n->trouble, "the connection to node %s is lost", n->name);
+    s->asked = clock_seconds();
     slurm_look(l); /* has the job ended? */
-    if (slot->state == SLURM_GRANTED)
+    if (slot->state == SLURM_GRANTED && !slot->ending)
         launcher_say(l, "node %s is lost; Slurm job %s goes on", n->name, slot->job);
 }

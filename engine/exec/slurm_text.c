@@ -83,7 +83,6 @@ const char *slurm_job_end(const char *state)
                 {"OUT_OF_MEMORY", "ran out of memory"},
                 {"FAILED", "has failed"},
                 {"COMPLETED", "has ended"},
-                {"COMPLETING", "is ending"},
                 {"REVOKED", "was revoked"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strncmp(state, rows[i].state, strlen(rows[i].state)) == 0)
