@@ -25,6 +25,7 @@
     X(export)                                                                                                \
     X(status)                                                                                                \
     X(log)                                                                                                   \
+    X(topo)                                                                                                  \
     X(history)                                                                                               \
     X(diff)                                                                                                  \
     X(audit)                                                                                                 \

@@ -51,6 +51,7 @@ extern const struct opt cmd_global[];
 #define OPT_ROW_SET   {"set", 0, OPT_LIST, "NAME=VALUE", "replace a variable of the experiment; VALUE is YAML; repeatable"}
 #define OPT_ROW_VARS  {"vars", 0, OPT_LIST, "FILE", "lay a YAML map over the experiment's variables, below --set; repeatable"}
 #define OPT_ROW_SWEEP {"sweep", 0, OPT_FLAG, NULL, "the graph of all points of the experiment's sweep"}
+#define OPT_ROW_THREADS {"threads", 0, OPT_FLAG, NULL, "count each hardware thread as a core"}
 #define OPT_ROW_JSON  {"json", 0, OPT_FLAG, NULL, "print JSON for programs"}
 /* clang-format on */
 struct opt_value {

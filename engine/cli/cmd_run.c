@@ -20,6 +20,7 @@ static const struct opt opts[] = {
     OPT_ROW_REMOTE,
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
+    OPT_ROW_THREADS,
     OPT_ROW_UNIT,
     OPT_ROWS_LAUNCHER,
     {"checkpoint-every", 0, OPT_INT, "N",
@@ -150,7 +151,8 @@ static bool read_launcher(const struct cmd_args *a, struct run_setup *ret, struc
                            *wish = cmd_opt(a, "slurm");
     bool local = !o->set || strcmp(o->string, "local") == 0,
          slurm = o->set && strcmp(o->string, "slurm") == 0;
-    ret->launcher = (struct launcher_options){o->string, nodes->string, wish->string};
+    ret->launcher =
+        (struct launcher_options){o->string, nodes->string, wish->string, cmd_opt(a, "threads")->set};
     if (wish->set && !slurm)
         return error_set(err, NULL, ERROR_INPUT, "--slurm goes with --launcher slurm");
     if (nodes->set && (local || slurm))
@@ -187,6 +189,7 @@ bool run_setup(const struct cmd_args *a, struct store *store, struct run_setup *
     ret->progress = progress_new(cmd_opt(a, "quiet")->set);
     ret->opt =
         (struct build_options){.cores = (int)cores->number,
+                               .threads = cmd_opt(a, "threads")->set,
                                .checkpoint_every = every->set && !every->number ? -1 : (double)every->number,
                                .keep_going = cmd_opt(a, "keep-going")->set,
                                .targets = targets->list,

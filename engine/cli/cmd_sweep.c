@@ -16,6 +16,7 @@ static const struct opt opts[] = {
     OPT_ROW_STORE,
     OPT_ROW_REMOTE,
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
+    OPT_ROW_THREADS,
     OPT_ROW_UNIT,
     OPT_ROWS_LAUNCHER,
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},

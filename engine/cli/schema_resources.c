@@ -33,7 +33,7 @@ static json_t *cores(void)
 static json_t *memory(void)
 {
     return json_pack("{s:[{s:s, s:i}, o, o]}", "anyOf", "type", "number", "exclusiveMinimum", 0,
-                     text("^[0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B)?$"), variable());
+                     text("^([0-9]+(\\.[0-9]+)?([KMGT](i?B)?|B)?|auto)$"), variable());
 }
 
 static json_t *seconds(void)
@@ -89,7 +89,7 @@ json_t *schema_resources(void)
 {
     json_t *p = json_object();
     add(p, "cores", cores(), "a number, \"2..8\", \"4..\", or auto: weft chooses");
-    add(p, "memory", memory(), "a size such as 6GiB");
+    add(p, "memory", memory(), "a size such as 6GiB, or auto");
     add(p, "exclusive", exclusive(), "true: no other task on the node meanwhile");
     add(p, "place", place(),
         "compact: cores close together, sharing caches; spread: far apart, sharing little");

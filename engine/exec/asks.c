@@ -29,10 +29,12 @@ int64_t ask_guess(const struct machine *m, int64_t bytes)
     return most > 0 && guess > most ? most : guess;
 }
 
-int64_t ask_memory(const struct task *t, int failed)
+int64_t ask_memory(const struct task *t, const struct machine *m, int failed)
 {
+    int64_t most = most_memory(m);
     double growth = t->memory_growth > 0 ? pow(t->memory_growth, failed) : 1;
-    return (int64_t)fmin((double)t->memory * growth, 9e18);
+    double bytes = fmin((double)t->memory * growth, 9e18);
+    return most > 0 && bytes > (double)most ? most : (int64_t)bytes;
 }
 
 double ask_backoff(const struct task *t, int failed)
@@ -70,8 +72,8 @@ bool ask_make(const struct task *t, const struct machine *m, const struct histor
                         .policy = t->spread ? TOPO_SPREAD : TOPO_COMPACT};
     if (most > 0 && t->memory > most)
         return error_set(err, &t->pos, ERROR_INPUT,
-                         "task '%s' asks for %lld MiB of memory; the largest node has %lld MiB", t->name,
-                         (long long)(t->memory >> 20), (long long)(most >> 20));
+                         "task '%s' asks for %lld MiB of memory; the most that a node has free is %lld MiB",
+                         t->name, (long long)(t->memory >> 20), (long long)(most >> 20));
     ret->memory = t->memory ? t->memory : ask_guess(m, c->memory);
     return add_units(t, m, mem, ret, err);
 }

@@ -13,8 +13,9 @@ bool ask_make(const struct task *t, const struct machine *m, const struct histor
 /* What a guess of its memory asks for. It never keeps a task from running: the largest node is enough then.
  */
 int64_t ask_guess(const struct machine *m, int64_t bytes);
-/* Bytes for its attempt after so many that failed; 0: the experiment does not say. */
-int64_t ask_memory(const struct task *t, int failed);
+/* Bytes for its attempt after so many that failed, the largest node's at most; 0: the experiment does not
+ * say. */
+int64_t ask_memory(const struct task *t, const struct machine *m, int failed);
 /* Seconds to wait before that attempt. */
 double ask_backoff(const struct task *t, int failed);
 #endif

@@ -126,9 +126,9 @@ static bool try_again(struct build *b, const struct task *t, const struct error 
     char *text = xprintf("attempt %d of %d failed: %s; trying again", r->attempts, t->retries + 1, why->text);
     report(b, BUILD_RETRY, t, text);
     json_object_set_new(b->pending, digest_hex(&b->resolver.task[t->index].key, hex), json_true());
-    if (t->memory_growth > 0)
-        plan_remember(b->plan, t->index, ask_memory(t, r->attempts));
     plan_retry(b->plan, t->index, clock_seconds() + ask_backoff(t, r->attempts));
+    if (t->memory_growth > 0)
+        plan_remember(b->plan, t->index, ask_memory(t, &b->machine, r->attempts));
     return true;
 }
 
@@ -405,10 +405,15 @@ static bool run_passes(struct build *b, struct error *err)
 
 static bool open_machine(struct build *b, struct error *err)
 {
-    const struct machine_options o = {
-        .cores = b->opt.cores, .units = b->opt.units, .n_units = b->opt.n_units};
+    const struct machine_options o = {.topo.threads = b->opt.threads,
+                                      .cores = b->opt.cores,
+                                      .units = b->opt.units,
+                                      .n_units = b->opt.n_units};
     if (!(b->opt.launcher ? nodes_open(b, err) : machine_open(&o, &b->machine, err)))
         return false;
+    struct machine_node *here = &b->machine.node[0];
+    if (!b->launcher && here->memory > topo_memory_free())
+        here->memory = topo_memory_free();
     b->cores = machine_cores(&b->machine);
     for (int i = 0; i < b->spec->n; i++) {
         const struct history_cost c = history_estimate(b->spec->task[i]);

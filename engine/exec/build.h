@@ -53,7 +53,8 @@ struct build_event { /* what the command line shows, and the run's log keeps */
     const char *text; /* unit, metric's name, warning, cpuset or "n1, 4 cores", log of a failure, damage */
 };
 struct build_options {
-    int cores; /* at most, of each node; 0: all of the machine's */
+    int cores;    /* at most, of each node; 0: all of them */
+    bool threads; /* each hardware thread is one of these */
     bool keep_going;
     const char *const *targets; /* names of tasks or stages; with what they need. None: all */
     int n_targets;

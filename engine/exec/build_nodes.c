@@ -72,15 +72,16 @@ bool nodes_open(struct build *b, struct error *err)
     if (!launcher_open(b->opt.launcher, &need, b->opt.self, say, b, &b->launcher, err) ||
         !fits_somewhere(b, err))
         return false;
-    const struct launcher *l = b->launcher;
+    struct launcher *l = b->launcher;
     m->unit = xcalloc((size_t)b->opt.n_units + 1, sizeof *m->unit);
     for (; m->n_units < b->opt.n_units; m->n_units++)
         m->unit[m->n_units] = b->opt.units[m->n_units];
     m->node = xcalloc((size_t)l->n + 1, sizeof *m->node);
     for (; m->n < l->n; m->n++) {
-        const struct launcher_node *n = &l->node[m->n];
+        struct launcher_node *n = &l->node[m->n];
         int cores = b->opt.cores > 0 && b->opt.cores < n->cores ? b->opt.cores : n->cores;
-        m->node[m->n] = (struct machine_node){.name = xstrdup(n->name), .cores = cores, .memory = n->memory};
+        m->node[m->n] = (struct machine_node){xstrdup(n->name), n->topo, cores, n->memory};
+        n->topo = NULL;
     }
     b->node_there = xcalloc((size_t)l->n + 1, sizeof *b->node_there);
     return true;
@@ -181,7 +182,7 @@ void nodes_argv(const struct build *b, const struct attempt *a, struct arena *me
     const struct launcher_step step = {.task = t->name,
                                        .node = a->node,
                                        .cores = a->cores,
-                                       .memory = ask_memory(t, b->result[t->index].attempts),
+                                       .memory = ask_memory(t, &b->machine, b->result[t->index].attempts),
                                        .pass = passed(t, mem)};
     if (b->launcher)
         launcher_argv(b->launcher, &step, mem, ret_argv, ret_env);

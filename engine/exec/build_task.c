@@ -1,4 +1,5 @@
 /* One task from plan to record: folders, worker, outputs. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -59,6 +60,23 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
     return true;
 }
 
+/* The devices it has; of units that are counted alone there is nothing to tell. */
+static void tell_units(const struct build *b, const struct task *t, struct arena *mem, struct job *job)
+{
+    struct job_unit *unit = arena_alloc(mem, (size_t)(t->n_units + 1) * sizeof *unit);
+    for (int u = 0; u < b->machine.n_units; u++) {
+        const struct machine_unit *m = &b->machine.unit[u];
+        const int *at;
+        AUTO(buf) struct buf ids = {0};
+        int n = plan_units(b->plan, t->index, u, &at);
+        for (int i = 0; i < n; i++)
+            buf_printf(&ids, "%s%d", i ? "," : "", m->id ? m->id[at[i]] : at[i]);
+        if (n > 0 && m->per_node)
+            unit[job->n_units++] = (struct job_unit){m->name, arena_strdup(mem, buf_str(&ids))};
+    }
+    job->unit = unit;
+}
+
 bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c, struct error *err)
 {
     AUTO(arena) struct arena mem;
@@ -78,7 +96,9 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
               make_folders(a, &mem, &job, err);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
+        tell_units(b, t, &mem, &job);
         job.cpuset = a->place ? place_cpuset(a->place) : "";
+        job.nodes = a->place ? place_nodes(a->place) : "";
         AUTO(mem) char *text = job_write(&job);
         const char *const here[] = {b->opt.self, "worker", NULL}, *const *argv = here, *const *env = NULL;
         nodes_argv(b, a, &mem, &argv, &env);

@@ -278,15 +278,22 @@ int carrier_probe(void)
 {
     struct topo *t;
     struct error err = {0};
+    AUTO(mem) char *xml = NULL;
     char host[256] = "";
     if (!topo_open(NULL, &t, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    gethostname(host, sizeof host - 1);
-    AUTO_JSON o = json_pack("{s:s, s:i, s:I}", "host", host, "cores", topo_cores(t), "memory",
-                            (json_int_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+    int64_t all = topo_memory(t), available = topo_memory_free();
+    bool ok = topo_xml(t, &xml, &err);
     topo_close(t);
+    if (!ok) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    gethostname(host, sizeof host - 1);
+    AUTO_JSON o = json_pack("{s:s, s:I, s:s}", "host", host, "memory",
+                            (json_int_t)(available < all ? available : all), "xml", xml);
     AUTO(mem) char *text = json_text(o, false);
     return fs_write_all(STDOUT_FILENO, text, strlen(text), "the answer", NULL) ? 0 : 1;
 }

@@ -24,6 +24,7 @@
 int carrier_near(const char *const *argv, pid_t parent);
 /* The job is the second line of our stdin. Exit status 0 once the worker has ended, however. */
 int carrier_far(void);
-/* What a node has, as a line of JSON on stdout: {"host", "cores", "memory"}. */
+/* What a node has, as a line of JSON on stdout: {"host", "memory", "xml"}: bytes, and its topology as
+ * hwloc writes it. */
 int carrier_probe(void);
 #endif

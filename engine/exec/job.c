@@ -40,10 +40,11 @@ char *job_write(const struct job *j)
     json_t *outputs = json_object();
     for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
         json_object_set_new(outputs, j->stage->outputs[p].name, json_string(j->outputs[p]));
-    AUTO_JSON o = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:i, s:s, s:I}", "task", j->task, "stage",
-                            j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
-                            inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads,
-                            "cpuset", j->cpuset, "parent", (json_int_t)j->parent);
+    AUTO_JSON o =
+        json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:i, s:s, s:s, s:I}", "task", j->task, "stage",
+                  j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
+                  inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads, "cpuset",
+                  j->cpuset, "nodes", j->nodes, "parent", (json_int_t)j->parent);
     if (j->n_units)
         json_object_set_new(o, "units", units_json(j));
     if (j->stop)
@@ -204,12 +205,13 @@ static bool read_stage(const json_t *o, struct job *ret, struct error *err)
 
 static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct error *err)
 {
-    const char *task, *scratch, *cpuset;
+    const char *task, *scratch, *cpuset, *nodes;
     const json_t *params, *inputs, *outputs;
     int64_t threads;
     if (!json_get_string(o, "task", &task, err) || !read_stage(o, ret, err) ||
         !json_get_string(o, "scratch", &scratch, err) || !json_get_int(o, "threads", &threads, err) ||
-        !json_get_string(o, "cpuset", &cpuset, err) || !json_get_int(o, "parent", &ret->parent, err) ||
+        !json_get_string(o, "cpuset", &cpuset, err) || !json_get_string(o, "nodes", &nodes, err) ||
+        !json_get_int(o, "parent", &ret->parent, err) ||
         !(params = member(o, "params", JSON_OBJECT, "an object", err)) ||
         !(inputs = member(o, "inputs", JSON_OBJECT, "an object", err)) ||
         !(outputs = member(o, "outputs", JSON_OBJECT, "an object", err)))
@@ -219,6 +221,7 @@ static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct e
     ret->task = arena_strdup(a, task);
     ret->scratch = arena_strdup(a, scratch);
     ret->cpuset = arena_strdup(a, cpuset);
+    ret->nodes = arena_strdup(a, nodes);
     ret->threads = (int)threads;
     return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
            read_outputs(outputs, a, ret, err) && read_units(o, a, ret, err) &&

@@ -11,7 +11,7 @@ struct job {
     const void *params;
     struct stage_inputs *inputs; /* by index in stage->inputs */
     const char **outputs;        /* folders, by index in stage->outputs */
-    const char *scratch, *cpuset;
+    const char *scratch, *cpuset, *nodes;
     int threads;
     const struct job_unit {     /* named resources that are devices, as the program is told */
         const char *name, *ids; /* "gpu", "0,2" */

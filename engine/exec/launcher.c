@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/topo/topo.h"
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
@@ -45,6 +46,8 @@ void launcher_close(struct launcher *l)
 {
     if (!l)
         return;
+    for (int i = 0; i < l->n; i++)
+        topo_close(l->node[i].topo);
     l->row->close(l);
     arena_done(&l->arena);
     free(l);

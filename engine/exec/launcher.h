@@ -9,11 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct topo;
 struct launcher_options {
     const char *launcher; /* "slurm", or a command template: "ssh {node} {quoted}" */
     const char *nodes;    /* of a template: "a,b", NULL: none given */
-    const char
-        *wish; /* of slurm, outside of an allocation: engine/exec/slurm_text.h; NULL: nothing special */
+    const char *wish;     /* of slurm, outside of an allocation: engine/exec/slurm_text.h; NULL: nothing */
+    bool threads;         /* of a template: each hardware thread is a core */
 };
 struct launcher_need { /* what the graph can make use of */
     int cores;         /* at one time, of all nodes together, by its work and its longest path; at least 1 */
@@ -25,6 +26,7 @@ struct launcher_node {
     const char *name;  /* "" until it is known */
     int cores;         /* that tasks may use; these and the memory never change */
     int64_t memory;    /* bytes; 0: not known */
+    struct topo *topo; /* NULL: not known, and then nothing is bound by us. Whoever takes it leaves NULL */
     bool there;        /* tasks can start on it */
     int busy, done;    /* tasks at work on it; that ended there, however: the build counts */
     char trouble[256]; /* why it is not there, "" where nothing is wrong */

@@ -8,7 +8,7 @@
 #include "engine/exec/capture.h"
 #include "engine/exec/launcher.h"
 #include "engine/exec/words.h"
-#include <limits.h>
+#include "engine/topo/topo.h"
 #include <poll.h>
 #include <string.h>
 
@@ -20,6 +20,7 @@
 struct template
 {
     const char *const *word;
+    bool threads; /* each hardware thread is a core */
     struct template_node {
         struct capture probe;
         bool asked;   /* the probe runs */
@@ -97,28 +98,34 @@ static bool ask(struct launcher *l, int node, struct error *err)
     return t->asked;
 }
 
+/* What a node has never changes: a later answer says only that it is there. */
+static bool take_answer(const struct template *t, const char *text, struct launcher_node *ret,
+                        struct error *err)
+{
+    const char *xml;
+    AUTO_JSON o = json_parse(text, strlen(text), "answer", err);
+    if (!o || !json_get_string(o, "xml", &xml, err) || !json_get_int(o, "memory", &ret->memory, err))
+        return false;
+    const struct topo_options options = {.source = xml, .threads = t->threads};
+    if (!ret->topo && ret->cores == 0 && !topo_open(&options, &ret->topo, err))
+        return false;
+    ret->cores = ret->cores ? ret->cores : topo_cores(ret->topo);
+    return true;
+}
+
 /* The answer; it may have been waited for before. */
 static bool hear(struct launcher *l, int node, double patience, struct error *err)
 {
-    struct template_node *t = &((struct template *)l->own)->node[node];
-    struct launcher_node *to = &l->node[node];
-    struct capture *c = &t->probe;
-    int64_t cores = 0;
-    t->asked = false;
+    struct template *all = l->own;
+    struct capture *c = &all->node[node].probe;
+    all->node[node].asked = false;
     bool ok = capture_end(c, patience, err);
     if (ok && c->status != 0)
         ok = error_set(err, NULL, ERROR_SYSTEM, "exit status %d%s%s", c->status, *c->complaint ? ": " : "",
                        c->complaint);
-    AUTO_JSON o = ok ? json_parse(c->out, strlen(c->out), "answer", err) : NULL;
-    ok = o && json_get_int(o, "cores", &cores, err);
-    if (ok && (cores < 1 || cores > INT_MAX))
-        ok = error_set(err, NULL, ERROR_SYSTEM, "an answer that makes no sense");
-    if (ok && to->cores == 0) { /* they never change */
-        to->cores = (int)cores;
-        to->memory = json_int_or(o, "memory", 0);
-    }
+    ok = ok && take_answer(all, c->out, &l->node[node], err);
     capture_done(c);
-    return ok || error_context(err, "node %s", to->name);
+    return ok || error_context(err, "node %s", l->node[node].name);
 }
 
 static bool add_nodes(struct launcher *l, const char *list, struct error *err)
@@ -146,6 +153,7 @@ static bool open(struct launcher *l, const struct launcher_options *o, const str
 {
     struct template *t = xcalloc(1, sizeof *t);
     l->own = t;
+    t->threads = o->threads;
     if (!o->nodes)
         return error_set(err, NULL, ERROR_INPUT, "a command needs --nodes: names, separated by commas");
     if (!words_split(o->launcher, &l->arena, &t->word, err) || !add_nodes(l, o->nodes, err))

@@ -119,13 +119,24 @@ static bool end_with(int64_t parent, struct error *err)
     return getppid() == parent || error_set(err, NULL, ERROR_INTERRUPT, "the engine is gone");
 }
 
-static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
+/* No cpuset: whoever started us has bound us, or wants none. A user's program gets all of the cpuset, as it
+ * inherits what the thread that starts it is bound to; only our own threads take a core each. */
+static bool bind(const struct job *j, struct error *err)
 {
-    if ((j->parent && !end_with(j->parent, err)) || (*j->cpuset && !topo_bind_self(j->cpuset, err)))
+    if (*j->cpuset && !topo_bind_self(j->cpuset, j->nodes, err))
         return false;
-    unitenv_set(j->unit, j->n_units, a);
     omp_set_dynamic(0);
     omp_set_num_threads(j->threads);
+    return !*j->cpuset || j->stage->command || topo_bind_threads(j->cpuset, err);
+}
+
+static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
+{
+    if (j->parent && !end_with(j->parent, err))
+        return false;
+    unitenv_set(j->unit, j->n_units, a); /* while there is one thread */
+    if (!bind(j, err))
+        return false;
     struct stage_context ctx = {.stage = j->stage,
                                 .params = j->params,
                                 .inputs = j->inputs,

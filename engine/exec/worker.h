@@ -3,7 +3,7 @@
  * anything else (a library's chatter, warnings and metrics in words) goes to stderr, which is the task's log.
  * (params of a user's program are its declaration: stages/command.h)
  *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]},
- *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "parent"
+ *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "nodes", "parent"
  *            [, "units": {NAME: "0,2"}][, "checkpoint": {"stop", "every"}][, "resume": {"file", "step"}]}
  *   units are devices: the worker's environment, and a program's, says which (engine/exec/unitenv.h)
  *   events  {"event": "progress", "done", "total", "unit"}

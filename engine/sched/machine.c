@@ -10,6 +10,7 @@ static bool open_node(const struct machine_options *o, int number, struct machin
     if (!topo_open(&o->topo, &ret->topo, err))
         return false;
     ret->cores = topo_cores(ret->topo);
+    ret->memory = topo_memory(ret->topo);
     if (o->cores > ret->cores)
         return error_set(err, NULL, ERROR_INPUT, "%d cores asked for, but %s %d", o->cores,
                          o->topo.source ? "the machine described has" : "this process may use", ret->cores);

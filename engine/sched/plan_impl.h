@@ -44,10 +44,11 @@ struct room { /* what is free on a node */
 };
 enum lack { LACK_CORES, LACK_MEMORY, LACK_UNIT, LACKS }; /* why a task that has priority does not start */
 /* How widths are chosen; width.c has the rows. */
-enum width_rule { WIDTH_SHARE, WIDTH_PATH, WIDTH_LEAST, WIDTH_FIXED };
+enum width_rule { WIDTH_SHARE, WIDTH_PATH, WIDTH_EVEN, WIDTH_FIXED };
 struct policy {
     const char *name;
     enum width_rule rule;
+    int parts;   /* EVEN: of the machine, one for each task */
     double stop; /* PATH: widen until the longest path is this part of the work over all cores */
     bool levels; /* PATH: what lies side by side shares the machine */
     bool expand; /* take what nobody else could use */

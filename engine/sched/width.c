@@ -2,6 +2,7 @@
  * the machine, what lies on the longest path has to be wide; where there is more to do than cores, every task
  * is best narrow, as no work goes faster than on few cores. So several rules are tried with the virtual clock
  * and the one with the earliest end is taken; of large graphs, which have enough to do, one rule is. */
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "engine/sched/plan_impl.h"
 #include <math.h>
@@ -10,17 +11,25 @@
 
 #define TRY_TASKS 3000    /* open ones, at most, for which rules are tried */
 #define TRY_STEPS 4000000 /* of tasks and edges that widening may look at */
+#define TRY_AGAIN 20000   /* tasks that are driven again to improve the best rule's widths */
+#define GROUPS    64      /* of tasks that are alike, at most, to be widened together */
+#define LARGE     1       /* the row for larger graphs */
 #define ENOUGH    0.999   /* a later row has to end sooner than this part of the best before it */
 
 /* Of two that end at the same time the first is taken. */
 static const struct policy policies[] = {
-    {.name = "path", .rule = WIDTH_PATH, .stop = 1, .levels = true, .expand = true, .wait = true},
     {.name = "share", .rule = WIDTH_SHARE, .wait = true},
-    {.name = "path, not expanded", .rule = WIDTH_PATH, .stop = 1, .levels = true, .wait = true},
-    {.name = "path, wide", .rule = WIDTH_PATH, .stop = 0.6, .levels = false, .wait = true},
-    {.name = "path, narrow", .rule = WIDTH_PATH, .stop = 1.5, .levels = true, .expand = true, .wait = true},
-    {.name = "least", .rule = WIDTH_LEAST, .expand = true, .wait = true},
-    {.name = "least, never waiting", .rule = WIDTH_LEAST, .expand = true},
+    {.name = "path", .rule = WIDTH_PATH, .stop = 1, .levels = true, .expand = true, .wait = true},
+    {.name = "path, wide", .rule = WIDTH_PATH, .stop = 0.6, .wait = true},
+    {.name = "path, narrow", .rule = WIDTH_PATH, .stop = 1.5, .levels = true, .wait = true},
+    {.name = "whole", .rule = WIDTH_EVEN, .parts = 1, .wait = true},
+    {.name = "halves", .rule = WIDTH_EVEN, .parts = 2, .expand = true, .wait = true},
+    {.name = "4 parts", .rule = WIDTH_EVEN, .parts = 4, .expand = true, .wait = true},
+    {.name = "8 parts", .rule = WIDTH_EVEN, .parts = 8, .expand = true, .wait = true},
+    {.name = "16 parts", .rule = WIDTH_EVEN, .parts = 16, .expand = true, .wait = true},
+    {.name = "32 parts", .rule = WIDTH_EVEN, .parts = 32, .expand = true, .wait = true},
+    {.name = "64 parts", .rule = WIDTH_EVEN, .parts = 64, .expand = true, .wait = true},
+    {.name = "least", .rule = WIDTH_EVEN, .parts = 1 << 20, .expand = true},
 };
 #define POLICIES (sizeof policies / sizeof *policies)
 const struct policy policy_share = {.name = "share", .rule = WIDTH_SHARE, .wait = true};
@@ -56,8 +65,8 @@ int width_now(const struct plan *p, const struct vertex *v, int node, int free)
     if (p->policy.rule == WIDTH_SHARE) {
         width = share(p, v, all);
         left = all - (p->demand - v->ask.cores_max); /* what the others could not use anyway */
-    } else if (p->policy.expand) {
-        left = all - (p->wanted - v->width);
+    } else if (p->policy.expand && all > p->wanted) {
+        left = width + share(p, v, all - (int)p->wanted);
     }
     width = left > width ? left : width;
     int cores = clamp(&v->ask, width > p->widest ? p->widest : (int)width);
@@ -174,15 +183,16 @@ static void widen_path(struct plan *p, const struct policy *policy)
 
 /* ---- the choice ---- */
 
-static void set_widths(struct plan *p, const struct policy *policy)
+static void first_widths(struct plan *p, const struct policy *policy)
 {
-    for (int i = 0; i < p->n; i++)
-        if (plan_is_open(p, i) && !p->vertex[i].missed)
-            p->vertex[i].width = p->vertex[i].ask.cores_min;
+    for (int i = 0; i < p->n; i++) {
+        struct vertex *v = &p->vertex[i];
+        if (plan_is_open(p, i) && !v->missed)
+            v->width =
+                policy->rule == WIDTH_EVEN ? clamp(&v->ask, p->cores / policy->parts) : v->ask.cores_min;
+    }
     if (policy->rule == WIDTH_PATH)
         widen_path(p, policy);
-    p->policy = *policy;
-    plan_priorities(p);
 }
 
 /* The open part of p on an idle machine, to be driven without places. */
@@ -192,6 +202,7 @@ static struct plan *copy_open(const struct plan *p, struct machine *m)
     for (int i = 0; i < p->n; i++) {
         const struct vertex *v = &p->vertex[i];
         plan_task(q, i, &v->ask);
+        q->vertex[i].width = v->width;
         if (!plan_is_open(p, i)) {
             plan_exclude(q, i);
             continue;
@@ -200,17 +211,75 @@ static struct plan *copy_open(const struct plan *p, struct machine *m)
             plan_edge(q, i, v->next[k]);
     }
     q->chosen = true;
+    q->policy = p->policy;
     return q;
 }
 
-static double try_policy(const struct plan *p, struct machine *m, const struct policy *policy)
+/* When would all be done with the policy and the widths that p has now? */
+static double try_widths(const struct plan *p, struct machine *m)
 {
     struct plan *q = copy_open(p, m);
-    set_widths(q, policy);
     plan_start(q);
     double end = plan_drive(q, NULL, NULL, NULL);
     plan_free(q);
     return end;
+}
+
+/* Tasks that are alike in all that matters for their width: group[i] of each. How many groups. */
+static int group_alike(const struct plan *p, int *group)
+{
+    int n = 0;
+    AUTO(mem) int *first = xcalloc((size_t)p->n + 1, sizeof *first);
+    for (int i = 0; i < p->n; i++) {
+        const struct ask *a = &p->vertex[i].ask;
+        group[i] = -1;
+        if (!plan_is_open(p, i) || p->vertex[i].missed || a->cores_min == a->cores_max)
+            continue;
+        for (int g = 0; g < n && group[i] < 0; g++) {
+            const struct ask *b = &p->vertex[first[g]].ask;
+            if (a->work.serial == b->work.serial && a->work.parallel == b->work.parallel &&
+                a->cores_min == b->cores_min && a->cores_max == b->cores_max)
+                group[i] = g;
+        }
+        if (group[i] < 0 && n < GROUPS) {
+            group[i] = n;
+            first[n++] = i;
+        }
+    }
+    return n;
+}
+
+static void scale_group(struct plan *p, const int *group, int which, double factor, int *before)
+{
+    for (int i = 0; i < p->n; i++) {
+        struct vertex *v = &p->vertex[i];
+        before[i] = v->width;
+        if (group[i] == which)
+            v->width = clamp(&v->ask, (int)(v->width * factor + 0.5));
+    }
+}
+
+/* Wider and narrower, group by group, as long as that ends sooner and the budget lasts. */
+static void improve(struct plan *p, struct machine *m, double end, int tries)
+{
+    static const double factors[] = {0.5, 0.75, 1.33, 2};
+    AUTO(mem) int *group = xcalloc((size_t)p->n + 1, sizeof *group);
+    AUTO(mem) int *before = xcalloc((size_t)p->n + 1, sizeof *before);
+    int n = group_alike(p, group);
+    for (bool better = true; better && tries > 0;) {
+        better = false;
+        for (int k = 0; k < 4 * n && tries-- > 0; k++) {
+            scale_group(p, group, k / 4, factors[k % 4], before);
+            double now = try_widths(p, m);
+            if (now < ENOUGH * end) {
+                end = now;
+                better = true;
+                continue;
+            }
+            for (int i = 0; i < p->n; i++)
+                p->vertex[i].width = before[i];
+        }
+    }
 }
 
 /* What no rule can change: every task has one width. */
@@ -222,29 +291,49 @@ static bool is_rigid(const struct plan *p)
     return true;
 }
 
+static void choose(struct plan *p, struct machine *m, int open)
+{
+    double earliest = HUGE_VAL;
+    AUTO(mem) int *width = xcalloc((size_t)p->n + 1, sizeof *width);
+    const struct policy *best = policies;
+    for (size_t i = 0; i < POLICIES; i++) {
+        p->policy = policies[i];
+        first_widths(p, &p->policy);
+        double end = try_widths(p, m);
+        if (end >= ENOUGH * earliest)
+            continue;
+        earliest = end;
+        best = &policies[i];
+        for (int k = 0; k < p->n; k++)
+            width[k] = p->vertex[k].width;
+    }
+    p->policy = *best;
+    for (int k = 0; k < p->n; k++)
+        p->vertex[k].width = width[k];
+    if (best->rule != WIDTH_SHARE)
+        improve(p, m, earliest, TRY_AGAIN / (open + 1));
+}
+
 void width_choose(struct plan *p)
 {
     int open = 0;
-    size_t best = 0;
     for (int i = 0; i < p->n; i++)
         open += plan_is_open(p, i);
-    if (p->chosen)
+    if (p->chosen || is_rigid(p))
         return;
-    struct machine m = *p->machine;
-    m.node = xcalloc((size_t)m.n, sizeof *m.node);
-    memcpy(m.node, p->machine->node, (size_t)m.n * sizeof *m.node);
-    for (int i = 0; i < m.n; i++)
-        m.node[i].topo = NULL;
-    double earliest = HUGE_VAL;
-    for (size_t i = 0; i < POLICIES && open <= TRY_TASKS && !is_rigid(p); i++) {
-        double end = try_policy(p, &m, &policies[i]);
-        if (end < ENOUGH * earliest) {
-            earliest = end;
-            best = i;
-        }
+    if (open > TRY_TASKS) {
+        p->policy = policies[LARGE];
+        first_widths(p, &p->policy);
+    } else {
+        struct machine m = *p->machine;
+        AUTO(mem) struct machine_node *node = xcalloc((size_t)m.n, sizeof *node);
+        memcpy(node, m.node, (size_t)m.n * sizeof *node);
+        m.node = node;
+        for (int i = 0; i < m.n; i++)
+            node[i].topo = NULL;
+        choose(p, &m, open);
     }
-    free(m.node);
-    set_widths(p, &policies[best]);
+    plan_priorities(p);
 }
 
 void plan_set_policy(struct plan *p, const struct policy *policy, int width)

@@ -68,10 +68,13 @@ static bool set_cores(struct request *r, const struct yaml_node *n)
 
 static bool set_memory(struct request *r, const struct yaml_node *n)
 {
-    r->memory = true;
+    r->memory = strcmp(text_of(n), "auto") != 0;
+    r->task->memory = 0;
+    if (!r->memory) /* what history tells, also where the defaults say a size */
+        return true;
     if (size_read(text_of(n), &r->task->memory) && r->task->memory > 0)
         return true;
-    return diag_add(r->e->diag, &n->pos, "memory must be a size such as 6GiB, not %s", shown(r, n));
+    return diag_add(r->e->diag, &n->pos, "memory must be a size such as 6GiB, or auto, not %s", shown(r, n));
 }
 
 static bool set_exclusive(struct request *r, const struct yaml_node *n)

@@ -153,7 +153,9 @@ static bool put_set(struct stage_context *ctx, struct texts *env, struct error *
 }
 
 /* Little and fixed, then what the caller lends, then what the task sets, then ours: of two the later counts.
- */
+ * No OMP_PLACES: the kernel holds the program in its cores anyway, and OpenMP would then bind the first
+ * thread of each process to the first of them, where all that it starts otherwise (processes, threads of
+ * Python and of data loaders) would crowd. A program that gains by it says so under `set`. */
 static bool make_env(struct stage_context *ctx, struct texts *env, struct error *err)
 {
     const struct command *c = ctx->stage->command;

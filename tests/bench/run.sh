@@ -44,6 +44,12 @@ ROWS
     echo "none|$bench/bench_hit run $work/noop1000 $obj/weft|true"
     echo "none|$bench/bench_hit put $shm|true"
     echo "none|$bench/bench_sweep 1|true"
+    echo "none|$bench/bench_pick core:2|true"
+    echo "none|$bench/bench_pick pack:2 numa:4 l3:2 core:8|true"
+    echo "none|$bench/bench_pick pack:4 numa:4 l3:4 core:16|true"
+    for width in 1 4 64; do
+        for policy in compact spread; do echo "none|$bench/bench_place $policy $width|true"; done
+    done
     for kind in weights embeddings; do
         echo "zstd -3 -T$THREADS|$bench/bench_store put $work/$kind|$bench/bench_store put $work/$kind zstd $THREADS"
         for what in first again; do

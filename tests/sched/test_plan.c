@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "engine/sched/plan.h"
 #include "tests/test.h"
+#include <math.h>
 #include <stdlib.h>
 
 /* A node of so many cores; the plan borrows it. */
@@ -428,6 +429,88 @@ static void many(void **state)
     plan_free(p);
 }
 
+/* An attempt that failed is made again at its time, while others go on. */
+static void delayed(void **state)
+{
+    struct plan *p = new_plan(2, 2);
+    int task, cores;
+    task_is(p, 0, 5, 1, 1);
+    task_is(p, 1, 1, 1, 1);
+    plan_start(p);
+    look(p);
+    assert_true(pick(p, 0, &task, &cores) && task == 0);
+    assert_true(isinf(plan_due(p)));
+    plan_retry(p, 0, 10);
+    assert_true(plan_due(p) == 10);
+    assert_true(pick(p, 1, &task, &cores) && task == 1);
+    assert_false(pick(p, 9.9, &task, &cores));
+    plan_done(p, 1);
+    assert_false(plan_finished(p));
+    assert_false(pick(p, 9.99, &task, &cores));
+    assert_true(pick(p, 10, &task, &cores) && task == 0);
+    assert_true(isinf(plan_due(p)));
+    plan_retry(p, 0, 20);
+    plan_failed(p, 0, false); /* meanwhile */
+    assert_false(pick(p, 30, &task, &cores));
+    assert_true(plan_finished(p));
+    plan_free(p);
+}
+
+/* It asks for more memory when it comes again, and waits for that. */
+static void more_memory(void **state)
+{
+    struct plan *p = new_plan(2, 2);
+    int task, cores;
+    one.memory = 10;
+    plan_free(p);
+    p = plan_new(2, &alone);
+    for (int i = 0; i < 2; i++)
+        plan_task(p, i,
+                  &(struct ask){.work = {.parallel = 5 - i}, .cores_min = 1, .cores_max = 1, .memory = 4});
+    plan_start(p);
+    look(p);
+    assert_true(pick(p, 0, &task, &cores) && pick(p, 0, &task, &cores));
+    plan_retry(p, 0, 0);
+    plan_remember(p, 0, 8);
+    assert_false(pick(p, 1, &task, &cores));
+    assert_int_equal(plan_held(p), 0);
+    plan_done(p, 1);
+    assert_true(pick(p, 2, &task, &cores) && task == 0);
+    plan_done(p, 0);
+    plan_free(p);
+}
+
+/* Two nodes, one of which goes: what needs its width waits until it is back, others use what is there. */
+static void nodes(void **state)
+{
+    struct machine_node node[2] = {{.name = "small", .cores = 1}, {.name = "large", .cores = 4}};
+    struct machine m = {.node = node, .n = 2};
+    struct plan *p = plan_new(3, &m);
+    struct plan_choice c;
+    task_is(p, 0, 90, 4, 4);
+    task_is(p, 1, 5, 1, 1);
+    task_is(p, 2, 4, 1, 1);
+    plan_start(p);
+    look(p);
+    assert_true(plan_fits(p, 0));
+    assert_true(plan_pick(p, 0, &c) && c.task == 0 && c.node == 1);
+    plan_node(p, 1, false);
+    plan_retry(p, 0, 0);
+    assert_false(plan_fits(p, 0));
+    assert_true(plan_pick(p, 0, &c) && c.task == 1 && c.node == 0 && c.cores == 1);
+    assert_false(plan_pick(p, 0, &c));
+    plan_done(p, 1);
+    assert_true(plan_pick(p, 1, &c) && c.task == 2 && c.node == 0);
+    plan_done(p, 2);
+    assert_false(plan_pick(p, 2, &c));
+    assert_false(plan_finished(p));
+    plan_node(p, 1, true);
+    assert_true(plan_pick(p, 3, &c) && c.task == 0 && c.node == 1);
+    plan_done(p, 0);
+    assert_true(plan_finished(p));
+    plan_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs),
@@ -438,6 +521,9 @@ int main(void)
                                        cmocka_unit_test(estimates_later),
                                        cmocka_unit_test(many),
                                        cmocka_unit_test(holds),
-                                       cmocka_unit_test(holds_and_edges)};
+                                       cmocka_unit_test(holds_and_edges),
+                                       cmocka_unit_test(delayed),
+                                       cmocka_unit_test(more_memory),
+                                       cmocka_unit_test(nodes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,9 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "engine/exec/job.h"
 #include "engine/exec/process.h"
+#include "stages/command.h"
 #include "tests/test.h"
 #include <errno.h>
 #include <poll.h>
@@ -27,16 +29,23 @@ static char *at(const char *name)
 /* A job whose program is a line of shell. */
 static char *job(const char *line)
 {
-    AUTO(mem) char *out = at("out");
-    AUTO(mem) char *scratch = at("scratch");
-    AUTO_JSON o =
-        json_pack("{s:s, s:s, s:i, s:{s:i, s:[s, s, s], s:{}, s:[], s:{}, s:{s:s}, s:[]}, s:{}, s:{s:s}, "
-                  "s:s, s:i, s:s, s:i}",
-                  "task", "t", "stage", "command", "version", 1, "params", "version", 1, "argv", "sh", "-c",
-                  line, "files", "env", "set", "outputs", "x", "table", "inputs", "inputs", "outputs", "x",
-                  out, "scratch", scratch, "threads", 1, "cpuset", "", "parent", 1);
-    assert_non_null(o);
-    return json_text(o, false);
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    struct command_item words[] = {{.value = "sh"}, {.value = "-c"}, {.value = line}},
+                        output = {.name = "x", .value = "table"};
+    struct command c = {
+        .version = 1, .part[COMMAND_ARGV] = {words, 3}, .part[COMMAND_OUTPUTS] = {&output, 1}};
+    const char *outputs[] = {arena_printf(&a, "%s/out", dir)};
+    struct job j = {.task = "t",
+                    .inputs = arena_alloc(&a, sizeof *j.inputs),
+                    .outputs = outputs,
+                    .scratch = arena_printf(&a, "%s/scratch", dir),
+                    .cpuset = "",
+                    .nodes = "",
+                    .threads = 1,
+                    .parent = 1};
+    j.stage = command_stage(stage_find("command"), &c, &a, &j.params, NULL);
+    return job_write(&j);
 }
 
 /* What was seen: "ended 0", "error"; how often the far end was only heard is not. */

@@ -356,6 +356,7 @@ static struct job job_of(const struct task *t, struct arena *a)
                     .params = t->params,
                     .scratch = "/scratch",
                     .cpuset = "0",
+                    .nodes = "",
                     .threads = 2,
                     .parent = 7};
     int ins = stage_port_count(t->stage->inputs), outs = stage_port_count(t->stage->outputs);

@@ -39,6 +39,7 @@ static struct job make(const struct stage *s, int many, struct arena *a)
                     .params = params,
                     .scratch = "/s c/\"x\"",
                     .cpuset = "0-3,8",
+                    .nodes = "0-1",
                     .threads = 5,
                     .parent = 4194304};
     if (many > 1) /* the members that may be absent */
@@ -86,6 +87,7 @@ static void same(const struct job *x, const struct job *y)
     assert_string_equal(x->task, y->task);
     assert_string_equal(x->scratch, y->scratch);
     assert_string_equal(x->cpuset, y->cpuset);
+    assert_string_equal(x->nodes, y->nodes);
     assert_int_equal(x->threads, y->threads);
     assert_int_equal(x->parent, y->parent);
     assert_int_equal(!x->stop, !y->stop);
@@ -182,7 +184,7 @@ static void spoiled(void **state)
             refuse(p, inner);
         }
     }
-    assert_int_equal(json_object_size(whole), 13);
+    assert_int_equal(json_object_size(whole), 14);
 }
 
 /* With member `name` of `in` (o or a part of it) replaced, o is refused. */

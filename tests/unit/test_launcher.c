@@ -75,7 +75,8 @@ static struct launcher *begin(const char *launcher, const char *nodes, const cha
     struct launcher *l = NULL;
     struct error err = {0};
     buf_clear(&said);
-    if (!launcher_open(&(struct launcher_options){launcher, nodes, wish}, need, weft, say, NULL, &l, &err))
+    if (!launcher_open(&(struct launcher_options){launcher, nodes, wish, false}, need, weft, say, NULL, &l,
+                       &err))
         fail_msg("%s", err.text);
     l->dir = dir;
     return l;
@@ -86,7 +87,8 @@ static void refuses(const char *launcher, const char *nodes, const char *wish,
 {
     struct launcher *l = NULL;
     struct error err = {0};
-    if (launcher_open(&(struct launcher_options){launcher, nodes, wish}, need, weft, say, NULL, &l, &err))
+    if (launcher_open(&(struct launcher_options){launcher, nodes, wish, false}, need, weft, say, NULL, &l,
+                      &err))
         fail_msg("'%s' is not refused", launcher);
     if (!strstr(err.text, says) || err.code != code)
         fail_msg("'%s' (%d) does not say '%s'", err.text, (int)err.code, says);

@@ -91,6 +91,7 @@ static void taken(void **state)
     static const struct asked row[] = {
         {"{}", ""},
         {"{cores: auto}", ""},
+        {"{memory: auto}", ""},
         {"{cores: '2..8'}", "cores 2..8 "},
         {"{exclusive: true}", "exclusive "},
         {"{exclusive: false}", ""},
@@ -150,6 +151,8 @@ static void wrong(void **state)
         {"{retries: {times: 1, backof: 1s}}", "60 retries has no key 'backof'; did you mean 'backoff'?\n"},
         {"{retries: {times: 1, backoff: soon}}", "69 backoff " SECONDS "'soon'\n"},
         {"{retries: {times: 1, backoff: 0}}", "69 backoff " SECONDS "'0'\n"},
+        {"{memory: auto, retries: {times: 1, memory: x2}}",
+         "82 retries that grow memory need 'memory:' beside them to start from, such as memory: 6GiB\n"},
         {"{memory: 5, retries: {times: 1, memory: 2}}", "79 " GROWTH "'2'\n"},
         {"{memory: 5, retries: {times: 1, memory: x1}}", "79 " GROWTH "'x1'\n"},
         {"{memory: 5, retries: {times: 1, memory: x16.1}}", "79 " GROWTH "'x16.1'\n"},
@@ -160,7 +163,7 @@ static void wrong(void **state)
         {"{retries: {times: 1, memory: x2}}",
          "68 retries that grow memory need 'memory:' beside them to start from, such as memory: 6GiB\n"},
         {"{memory: much, retries: {times: 1, memory: x2}}",
-         "48 memory must be a size such as 6GiB, not 'much'\n"},
+         "48 memory must be a size such as 6GiB, or auto, not 'much'\n"},
         {"{units: {gpu: '${nix}'}, retries: {times: 1, memory: x2}}",
          "53 unknown variable '${nix}'; did you mean 'n'?\n"},
         {"{unit: {gpu: 1}}", "40 unknown resource 'unit': there are cores, memory, exclusive, place, units, "
@@ -207,13 +210,14 @@ static void growth(void **state)
         "stages: {a: {uses: source";
     static const struct {
         const char *text, *errors;
-    } row[] = {
-        {"", "main.yaml:2:61 retries that grow memory need 'memory:' beside them to start from, such as "
-             "memory: 6GiB\n"},
-        {", resources: {memory: 4}", ""},
-        {", resources: {retries: 1}", ""},
-        {", resources: {memory: much}", "main.yaml:3:48 memory must be a size such as 6GiB, not 'much'\n"},
-        {", resources: {memory: '${x}'}", "main.yaml:3:48 unknown variable '${x}'\n"}};
+    } row[] = {{"",
+                "main.yaml:2:61 retries that grow memory need 'memory:' beside them to start from, such as "
+                "memory: 6GiB\n"},
+               {", resources: {memory: 4}", ""},
+               {", resources: {retries: 1}", ""},
+               {", resources: {memory: much}",
+                "main.yaml:3:48 memory must be a size such as 6GiB, or auto, not 'much'\n"},
+               {", resources: {memory: '${x}'}", "main.yaml:3:48 unknown variable '${x}'\n"}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         AUTO(buf) struct buf text = {0};
         buf_printf(&text, "%s%s}}\n", head, row[i].text);

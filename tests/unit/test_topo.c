@@ -1,4 +1,5 @@
-/* Reserving cores on described machines, where the right answer is known, and binding on this one. */
+/* Reserving cores on described machines, where the right answer is known. */
+#include "base/fs.h"
 #include "base/rng.h"
 #include "engine/topo/topo.h"
 #include "tests/test.h"
@@ -217,6 +218,84 @@ static void bad_descriptions(void **state)
     }
 }
 
+/* ---- files ---- */
+
+static char file[] = "/tmp/weft-topo-XXXXXX.xml";
+
+static int refused(void)
+{
+    struct topo *t = NULL;
+    struct error err = {0};
+    if (topo_open(&(struct topo_options){.source = file}, &t, &err))
+        return 1;
+    return err.code == ERROR_INPUT && strstr(err.text, "is no topology that hwloc wrote") ? 0 : 2;
+}
+
+/* In a process of its own: hwloc 2.9 loses an object of a file that it refuses, which a leak checker reports.
+ */
+static void refuse_file(const char *text, size_t n)
+{
+    int status = 1;
+    assert_true(fs_write_file(file, text, n, NULL));
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(refused());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (status != 0)
+        fail_msg("taken, or a wrong error: %.200s", text);
+}
+
+/* What one topology wrote another reads; a part of it nobody does. */
+static void files(void **state)
+{
+    char *text;
+    struct error err = {0};
+    assert_true(close(mkstemps(file, 4)) == 0);
+    struct topo *t = described("pack:2 [numa(memory=1000000000)] l3:2 core:3 pu:2");
+    assert_true(topo_xml(t, &text, &err));
+    topo_close(t);
+    assert_true(fs_write_file(file, text, strlen(text), &err));
+    t = described(file);
+    assert_int_equal(topo_cores(t), 12);
+    assert_int_equal(topo_memory(t), 2000000000);
+    take(t, 3, "0,2,4");
+    topo_close(t);
+    for (size_t n = 0; n < strlen(text) - 12; n += 97) /* up to the end of the root's element */
+        refuse_file(text, n);
+    refuse_file("<topology></topology>", 21);
+    for (char *pu = text; (pu = strstr(pu, "\"PU\""));)
+        memcpy(pu, "\"XX\"", 4);
+    refuse_file(text, strlen(text));
+    free(text);
+    fs->unlink(file);
+    assert_false(topo_open(&(struct topo_options){.source = file}, &t, &err));
+    assert_int_equal(err.code, ERROR_INPUT);
+    assert_non_null(strstr(err.text, "topology: cannot open"));
+}
+
+static void hardware_threads(void **state)
+{
+    struct topo *t;
+    struct error err = {0};
+    assert_true(topo_open(&(struct topo_options){.source = "pack:2 core:3 pu:4", .threads = true}, &t, &err));
+    assert_int_equal(topo_cores(t), 24);
+    take(t, 5, "0-4");
+    topo_close(t);
+}
+
+static void memory(void **state)
+{
+    struct topo *t = described("pack:2 core:4 pu:1");
+    assert_int_equal(topo_memory(t), 0); /* not known */
+    topo_close(t);
+    t = described("pack:2 numa:2(memory=3GB) core:4 pu:1");
+    assert_int_equal(topo_memory(t), 12000000000);
+    topo_close(t);
+    t = described(NULL);
+    assert_true(topo_memory(t) > 0);
+    topo_close(t);
+}
+
 static void this_machine(void **state)
 {
     cpu_set_t ours;
@@ -242,97 +321,20 @@ static void another_machine(void **state)
     this_machine(state);
 }
 
-/* A child process for what changes the binding: its status is what the body returns, 0 for right. */
-#define IN_CHILD(body)                                                                                       \
-    do {                                                                                                     \
-        pid_t pid = fork();                                                                                  \
-        if (pid == 0)                                                                                        \
-            _exit(body);                                                                                     \
-        int status = 1;                                                                                      \
-        assert_int_equal(waitpid(pid, &status, 0), pid);                                                     \
-        assert_int_equal(status, 0);                                                                         \
-    } while (0)
-
-/* Is the binding exactly `cpu`? */
-static bool bound_to(int cpu)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1 && CPU_ISSET(cpu, &set);
-}
-
-static int last_cpu(void)
-{
-    cpu_set_t ours;
-    assert_int_equal(sched_getaffinity(0, sizeof ours, &ours), 0);
-    int cpu = CPU_SETSIZE - 1;
-    while (!CPU_ISSET(cpu, &ours))
-        cpu--;
-    return cpu;
-}
-
-static int bind_to_last(int cpu)
-{
-    char text[32];
-    struct topo *t;
-    snprintf(text, sizeof text, "%d-%d,%d", cpu, cpu, cpu);
-    if (!topo_bind_self(text, NULL) || !bound_to(cpu))
-        return 1;
-    if (!topo_open(NULL, &t, NULL) || topo_cores(t) != 1) /* the topology sees the binding */
-        return 2;
-    struct place *p = topo_reserve(t, 1, TOPO_COMPACT, NULL);
-    snprintf(text, sizeof text, "%d", cpu);
-    if (!p || strcmp(place_cpuset(p), text) != 0 || topo_reserve(t, 1, TOPO_COMPACT, NULL))
-        return 3;
-    topo_close(t);
-    return 0;
-}
-
-/* One CPU of two that is there is not enough, and the binding stays. */
-static int bind_to_missing(int cpu)
-{
-    char text[32];
-    struct error err = {0};
-    cpu_set_t before, after;
-    if (sched_getaffinity(0, sizeof before, &before))
-        return 1;
-    if (topo_bind_self("65535", &err) || err.code != ERROR_SYSTEM || !strstr(err.text, "no CPU 65535"))
-        return 2;
-    snprintf(text, sizeof text, "%d,60000-60001", cpu);
-    if (topo_bind_self(text, &err) || err.code != ERROR_SYSTEM || !strstr(err.text, "no CPU 60000"))
-        return 3;
-    return sched_getaffinity(0, sizeof after, &after) || !CPU_EQUAL(&before, &after) ? 4 : 0;
-}
-
-static void binding(void **state)
-{
-    IN_CHILD(bind_to_last(last_cpu()));
-    IN_CHILD(bind_to_missing(last_cpu()));
-}
-
-static void bad_lists(void **state)
-{
-    const char *bad[] = {
-        "",   ",",   "0,",  ",0",  "-",   "-1",   "0-", "0--1", "1-0",     "0-1-2", "0 ",
-        " 0", "0;1", "0x0", "1x2", "all", "0,,1", "+1", "0\n",  "0-0:1/2", "65536", "0-99999999999999999999"};
-    cpu_set_t before, after;
-    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct error err = {0};
-        assert_false(topo_bind_self(bad[i], &err));
-        assert_int_equal(err.code, ERROR_INPUT);
-    }
-    assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
-    assert_true(CPU_EQUAL(&before, &after));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),           cmocka_unit_test(texts),
-        cmocka_unit_test(best_fit),         cmocka_unit_test(several_caches),
-        cmocka_unit_test(random_sequences), cmocka_unit_test(bad_descriptions),
-        cmocka_unit_test(this_machine),     cmocka_unit_test(another_machine),
-        cmocka_unit_test(binding),          cmocka_unit_test(bad_lists),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(best_fit),
+        cmocka_unit_test(several_caches),
+        cmocka_unit_test(random_sequences),
+        cmocka_unit_test(bad_descriptions),
+        cmocka_unit_test(files),
+        cmocka_unit_test(hardware_threads),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(this_machine),
+        cmocka_unit_test(another_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
