@@ -19,7 +19,7 @@
 #define PATIENCE   100.0 /* of silence, after which the other end is gone */
 #define TERM_TIME  10.0  /* that a child has for its end */
 
-#define SAME_FATE 500 /* milliseconds between signals that one hand sends to a worker and to its far end */
+#define SAME_FATE 500 /* milliseconds between signals that one hand sends to all of a step */
 
 static const char alive[] = "{\"event\": \"alive\"}\n";
 
@@ -267,9 +267,9 @@ int carrier_far(void)
     }
     int status = carry(&r, false);
     relay_done(&r);
-    if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGKILL))
-        poll(NULL, 0,
-             SAME_FATE); /* who ends the whole step ends us too, and then the node is lost, not the task */
+    if (status !=
+        0) /* who ends all of a step ends us, too, and then the node is lost: no fault of the task */
+        poll(NULL, 0, SAME_FATE);
     snprintf(last, sizeof last, "%s{\"event\": \"ended\", \"status\": %d}\n", r.between ? "" : "\n", status);
     return fs_write_all(STDOUT_FILENO, last, strlen(last), "events", NULL) ? 0 : 1;
 }
