@@ -2,18 +2,9 @@
 # Runs on a Slurm cluster of two nodes that this script starts and ends: in an allocation, by asking for allocations,
 # and when a node, an allocation or the engine goes. What is made is the same to the bit as on this machine alone.
 . "$(dirname "$0")/../cli/lib.sh"
-slurm=$here
-conf=$tmp/cluster
-sh "$slurm/up.sh" "$conf" >up.log 2>&1; rc=$?
-[ $rc = 0 ] || { cat up.log; exit $rc; }
-trap 'sh "$slurm/down.sh" "$conf"; rm -rf "$tmp"' EXIT
-SLURM_CONF=$conf/slurm.conf; export SLURM_CONF
+. "$here/cluster.sh"
 tiny=$here/../cli/tiny.yaml
 
-in_allocation() { salloc -Q -N2 --ntasks-per-node=1 --cpus-per-task=4 --mem=3000 --no-kill "$@"; }
-no_jobs() { [ -z "$(squeue -h)" ]; }
-all_gone() { wait_until 20 no_jobs || wrong "$1" "jobs are left: $(squeue -h)"; } # NAME
-same_results() { digests >other; diff local other >diff || wrong "$1" "other results: $(cat diff)"; } # NAME: out is as local
 # what the events of the newest run say: events PYTHON-EXPRESSION over e, all of them, must be true
 events() { python3 - "$2" <<'P' || wrong "$1" "not so: $2"
 import glob, json, os, sys
@@ -71,20 +62,6 @@ started() { [ "$(cat at.* 2>/dev/null | wc -l)" -ge "$1" ]; } # COUNT
 at_work() { wait_until 30 started "$1" || { wrong "$name" "no $1 tasks have started"; squeue; }; } # COUNT
 on() { [ "$(cat at.* | grep -c " $1$")" -ge 1 ] || wrong "$name" "nothing has run on $1"; } # NODE
 none_alive() { for p in $(cut -d' ' -f1 at.*); do ! alive "$p" || return 1; done; }
-# a node's power is gone: all its processes at once
-kill_node() {
-    read -r ids <"$conf/slurmd.$1.id"
-    for p in /proc/[0-9]*; do
-        tr '\0' '\n' 2>/dev/null <"$p/environ" | grep -qx "SLURMD_NODENAME=$1" || continue
-        parent=$(sed 's/.*) //' "$p/stat" 2>/dev/null | cut -d' ' -f2)
-        case $(cat "/proc/$parent/comm" 2>/dev/null) in slurmstepd) ids="$ids $parent" ;; esac
-        ids="$ids ${p#/proc/}"
-    done 2>/dev/null
-    kill -9 $ids 2>/dev/null
-} # NODE
-back() { sh "$slurm/node.sh" "$conf" "$1"; scontrol update nodename="$1" state=resume >/dev/null 2>&1; wait_until 20 idle "$1"; } # NODE
-idle() { [ "$(sinfo -h -p main -N -n "$1" -o %T)" = idle ]; } # NODE
-
 begin "a node is killed"
 in_allocation "$WEFT" run wait.yaml --json --launcher slurm >out 2>err & engine=$!
 at_work 6; on n1; on n2

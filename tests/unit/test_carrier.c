@@ -200,9 +200,9 @@ static void killed(void **state)
     struct process p;
     AUTO(mem) char *line = xprintf("echo $$ >%s/program; sleep 100", dir);
     AUTO(mem)
-    char *carry =
-        xprintf("trap 'echo 1 >%s/asked; exit' TERM; exec 3<&0; %s worker --far <&3 & while :; do wait; done",
-                dir, weft);
+    char *carry = xprintf("trap 'echo 1 >%s/asked; exit' TERM; exec 3<&0; %s worker --far <&3 & while :; do "
+                          "wait; sleep 0.05; done",
+                          dir, weft);
     begin(&p, (const char *const[]){"sh", "-c", carry, NULL}, line);
     pid_t program = number_in("program");
     assert_true(alive(program));
@@ -231,8 +231,8 @@ static void orphaned(void **state)
     pid_t engine = number_in("engine"), program = number_in("program");
     assert_true(alive(program));
     kill(engine, SIGKILL);
-    process_end(&p);
     dies(program);
+    process_end(&p);
 }
 
 static int setup(void **state)
