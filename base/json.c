@@ -31,6 +31,19 @@ char *json_text(const json_t *j, bool indent)
     return s ? s : xstrdup("null");
 }
 
+void json_put_string(struct buf *out, const char *text)
+{
+    buf_putc(out, '"');
+    for (const char *s = text; *s; s++)
+        if (*s == '"' || *s == '\\')
+            buf_printf(out, "\\%c", *s);
+        else if ((unsigned char)*s < ' ')
+            buf_printf(out, "\\u%04x", (unsigned)*s);
+        else
+            buf_putc(out, *s);
+    buf_putc(out, '"');
+}
+
 bool json_write(const char *path, const json_t *j, struct error *err)
 {
     AUTO(mem) char *s = json_text(j, true);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-#define MAGIC      0x33786677u /* "wfx3": another number when the format changes */
+#define MAGIC      0x34786677u /* "wfx4": another number when the format changes */
 #define ALIGN      8 /* entries begin at multiples of it, so that a search for the next one is quick */
 #define FLUSH      ((size_t)64 << 10)
 #define LENGTH_MAX ((uint32_t)1 << 30)
@@ -45,17 +45,27 @@ static size_t digests_of(const struct index_entry *e)
     return (size_t)e->outputs + e->objects + e->imports;
 }
 
+static const struct index_content *contents_of(const struct index_entry *e)
+{
+    return (const struct index_content *)((const struct digest *)(e + 1) + digests_of(e));
+}
+
+static const char *texts_of(const struct index_entry *e)
+{
+    return (const char *)(contents_of(e) + e->outputs);
+}
+
 /* Is there a whole entry in these n bytes? */
 static bool intact(const struct index_entry *e, size_t n)
 {
     if (n < sizeof *e || e->magic != MAGIC || e->length > n || e->length > LENGTH_MAX ||
         e->length < sizeof *e || e->length % ALIGN || e->check != checksum(e))
         return false;
-    size_t room = e->length - sizeof *e, texts = 3 + (size_t)e->outputs;
-    if (digests_of(e) > room / sizeof(struct digest))
+    size_t room = e->length - sizeof *e, texts = 4 + (size_t)e->outputs,
+           fixed = digests_of(e) * sizeof(struct digest) + e->outputs * sizeof(struct index_content);
+    if (fixed > room)
         return false;
-    const char *p = (const char *)(e + 1) + digests_of(e) * sizeof(struct digest),
-               *end = (const char *)e + e->length;
+    const char *p = texts_of(e), *end = (const char *)e + e->length;
     for (; texts > 0 && p < end; texts--) {
         const char *nul = memchr(p, '\0', (size_t)(end - p));
         if (!nul)
@@ -68,35 +78,53 @@ static bool intact(const struct index_entry *e, size_t n)
 void record_summary_of(const struct index_entry *e, struct record_summary *ret)
 {
     const struct digest *d = (const struct digest *)(e + 1);
-    const char *ports = (const char *)(d + digests_of(e)), *when = ports;
+    const char *ports = texts_of(e), *when = ports;
     for (size_t i = 0; i < e->outputs; i++)
         when += strlen(when) + 1;
-    const char *stage = when + strlen(when) + 1;
+    const char *stage = when + strlen(when) + 1, *task = stage + strlen(stage) + 1;
     *ret = (struct record_summary){.key = &e->key,
                                    .output = d,
                                    .object = d + e->outputs,
                                    .import = d + e->outputs + e->objects,
+                                   .content = contents_of(e),
                                    .outputs = e->outputs,
                                    .objects = e->objects,
                                    .imports = e->imports,
                                    .stage = stage,
-                                   .task = stage + strlen(stage) + 1,
+                                   .task = task,
+                                   .node = task + strlen(task) + 1,
                                    .when = when,
                                    .ports = ports,
                                    .seconds = e->seconds,
                                    .peak_rss = e->peak_rss,
+                                   .read = e->read,
+                                   .samples = e->samples,
+                                   .cost = e->cost,
                                    .threads = e->threads,
-                                   .freed = e->flags & INDEX_FREED};
+                                   .freed = e->flags & INDEX_FREED,
+                                   .told = e->flags & INDEX_TOLD};
+}
+
+/* Number of the output with that port; `outputs` when there is none. */
+static size_t output_number(const struct index_entry *e, const char *port)
+{
+    const char *name = texts_of(e);
+    size_t i = 0;
+    for (; i < e->outputs && strcmp(name, port) != 0; i++)
+        name += strlen(name) + 1;
+    return i;
 }
 
 const struct digest *index_output(const struct index_entry *e, const char *port)
 {
-    const struct digest *d = (const struct digest *)(e + 1);
-    const char *name = (const char *)(d + digests_of(e));
-    for (size_t i = 0; i < e->outputs; i++, name += strlen(name) + 1)
-        if (strcmp(name, port) == 0)
-            return &d[i];
-    return NULL;
+    size_t i = output_number(e, port);
+    return i < e->outputs ? (const struct digest *)(e + 1) + i : NULL;
+}
+
+const struct index_content *index_content(const struct index_entry *e, const char *port)
+{
+    size_t i = output_number(e, port);
+    return i < e->outputs ? contents_of(e) + i : NULL;
 }
 
 static int64_t mtime_of(const struct stat *st)
@@ -120,6 +148,14 @@ static uint32_t add_files(const struct record *r, bool imports, struct buf *out)
                 n++;
             }
     return n;
+}
+
+static struct index_content content_of(const struct record_output *o)
+{
+    struct index_content c = {.samples = o->samples};
+    for (size_t i = 0; i < o->n; i++) /* sizes that somebody made up must not overflow */
+        c.bytes = o->file[i].size > INT64_MAX - c.bytes ? INT64_MAX : c.bytes + o->file[i].size;
+    return c;
 }
 
 static void add_text(struct buf *out, const char *text)
@@ -149,9 +185,12 @@ static void make_entry(const struct record *r, const struct stat *st, uint64_t s
                             .inode = (int64_t)st->st_ino,
                             .seconds = r->seconds,
                             .peak_rss = r->peak_rss,
+                            .read = r->read,
+                            .samples = r->samples,
+                            .cost = r->cost,
                             .threads = r->threads,
                             .outputs = (uint32_t)r->n,
-                            .flags = r->freed ? INDEX_FREED : 0,
+                            .flags = (r->freed ? INDEX_FREED : 0) | (r->node && *r->node ? INDEX_TOLD : 0),
                             .sum = sum};
     buf_add(out, &e, sizeof e);
     for (size_t i = 0; i < r->n; i++) {
@@ -160,11 +199,16 @@ static void make_entry(const struct record *r, const struct stat *st, uint64_t s
     }
     e.objects = add_files(r, false, out);
     e.imports = add_files(r, true, out);
+    for (size_t i = 0; i < r->n; i++) {
+        struct index_content c = content_of(&r->output[i]);
+        buf_add(out, &c, sizeof c);
+    }
     for (size_t i = 0; i < r->n; i++)
         add_text(out, r->output[i].port);
     add_text(out, r->when);
     add_text(out, r->stage);
     add_text(out, r->task);
+    add_text(out, r->node && *r->node ? r->node : r->host);
     while (out->len % ALIGN)
         buf_putc(out, '\0');
     e.length = (uint32_t)out->len;
@@ -252,7 +296,7 @@ struct index *index_open(const char *path)
     ix->path = xstrdup(path);
     arena_init(&ix->arena);
     size_t n = read_file(ix), slots = 64;
-    while (slots < n / 100) /* twice the entries, which take about 200 bytes each */
+    while (slots < n / 150) /* twice the entries, which take about 300 bytes each */
         slots *= 2;
     resize(ix, slots);
     scan(ix, n);

@@ -11,32 +11,49 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-struct index_entry { /* as in the file; after it: digests of outputs, objects, imports; then the texts */
+/* What a stage's cost function said of the work, before it was done. Records say it so that what the work
+ * took can be scaled to other work. All 0: it said nothing, or the record is of a time before that. */
+struct record_cost {
+    double flops;
+    int64_t bytes, peak;
+};
+struct index_entry { /* as in the file; after it: digests of outputs, objects, imports; what the outputs hold;
+                        then the texts */
     uint32_t magic, length;
     uint64_t check; /* of all that follows */
     struct digest key;
     int64_t mtime, size, inode; /* of the record's file */
     double seconds;
-    int64_t peak_rss;
+    int64_t peak_rss, read, samples;
+    struct record_cost cost;
     int32_t threads;
     uint32_t outputs, objects, imports, flags;
     uint32_t unused;
     uint64_t sum; /* of the text of the record's file: index_sum */
 };
-enum { INDEX_FREED = 1 };
+enum { INDEX_FREED = 1, INDEX_TOLD = 2 };
+struct index_content { /* of an output */
+    int64_t bytes, samples;
+};
 struct record_summary { /* an entry spelled out; what it points to lives as long as the store */
     const struct digest *key, *output, *object, *import;
-    size_t outputs, objects, imports; /* lengths of these; outputs in the order of the record */
+    const struct index_content *content; /* of the outputs */
+    size_t outputs, objects, imports;    /* lengths of these; outputs in the order of the record */
     const char *stage, *task, *when;
+    const char *node;  /* where it ran, else where its run was directed from */
     const char *ports; /* names of the outputs, one NUL-ended text after the other */
     double seconds;
-    int64_t peak_rss;
+    int64_t peak_rss, read, samples;
+    struct record_cost cost;
     int threads;
     bool freed;
+    bool told; /* it is of a version that says what the work was: a cost of 0 is none */
 };
 void record_summary_of(const struct index_entry *e, struct record_summary *ret);
 /* Tree digest of an output by its port's name; NULL when there is none. */
 const struct digest *index_output(const struct index_entry *e, const char *port);
+/* What that output holds; NULL likewise. */
+const struct index_content *index_content(const struct index_entry *e, const char *port);
 
 /* -- private to cache/ -- */
 struct record;

@@ -43,6 +43,30 @@ static json_t *file_json(const struct record_file *f)
     return j;
 }
 
+/* Members that old records have not are absent where they say nothing. */
+static void set_count(json_t *j, const char *name, int64_t n)
+{
+    if (n > 0)
+        json_object_set_new(j, name, json_integer((json_int_t)n));
+}
+
+static void set_text(json_t *j, const char *name, const char *text)
+{
+    if (text && *text)
+        json_object_set_new(j, name, json_string(text));
+}
+
+static void set_cost(json_t *j, const struct record_cost *c)
+{
+    json_t *o = json_object();
+    if (c->flops > 0)
+        json_object_set_new(o, "flops", json_real(c->flops));
+    set_count(o, "bytes", c->bytes);
+    set_count(o, "peak", c->peak);
+    json_object_set_new(j, "cost", json_object_size(o) ? json_incref(o) : NULL);
+    json_decref(o);
+}
+
 static json_t *record_json(const struct record *r)
 {
     char hex[DIGEST_HEX];
@@ -51,13 +75,20 @@ static json_t *record_json(const struct record *r)
         json_t *files = json_array();
         for (size_t k = 0; k < r->output[i].n; k++)
             json_array_append_new(files, file_json(&r->output[i].file[k]));
-        json_array_append_new(outputs, json_pack("{s:s, s:o}", "port", r->output[i].port, "files", files));
+        json_t *o = json_pack("{s:s, s:o}", "port", r->output[i].port, "files", files);
+        set_count(o, "samples", r->output[i].samples);
+        json_array_append_new(outputs, o);
     }
     json_t *j =
         json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
                   digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
                   r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
                   r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
+    set_count(j, "read", r->read);
+    set_count(j, "samples", r->samples);
+    set_cost(j, &r->cost);
+    set_text(j, "node", r->node);
+    set_text(j, "cpuset", r->cpuset);
     if (r->resumed)
         json_object_set_new(j, "resumed", json_integer((json_int_t)r->resumed));
     if (r->freed)
@@ -141,6 +172,20 @@ static bool read_file(const json_t *j, struct record_file *f)
     return true;
 }
 
+/* Whoever wrote it, a number of things is none below 0. */
+static int64_t count_or_0(const json_t *j, const char *name)
+{
+    int64_t n = json_int_or(j, name, 0);
+    return n > 0 ? n : 0;
+}
+
+static void read_cost(const json_t *j, struct record_cost *c)
+{
+    double flops = json_real_or(j, "flops", 0);
+    *c = (struct record_cost){
+        .flops = flops > 0 ? flops : 0, .bytes = count_or_0(j, "bytes"), .peak = count_or_0(j, "peak")};
+}
+
 static bool read_output(const json_t *j, struct record_output *o)
 {
     const char *port;
@@ -148,6 +193,7 @@ static bool read_output(const json_t *j, struct record_output *o)
     if (!json_get_string(j, "port", &port, NULL) || !json_is_array(files))
         return false;
     o->port = xstrdup(port);
+    o->samples = count_or_0(j, "samples");
     o->file = xcalloc(json_array_size(files), sizeof *o->file);
     for (; o->n < json_array_size(files); o->n++)
         if (!read_file(json_array_get(files, o->n), &o->file[o->n]))
@@ -178,6 +224,11 @@ static bool read_fields(const json_t *j, struct record *r)
     r->freed = json_bool_or(j, "freed", false);
     r->threads = (int)json_int_or(j, "threads", 1);
     r->peak_rss = json_int_or(j, "peak_rss", 0);
+    r->read = count_or_0(j, "read");
+    r->samples = count_or_0(j, "samples");
+    read_cost(json_object_get(j, "cost"), &r->cost);
+    r->node = xstrdup(json_string_or(j, "node", ""));
+    r->cpuset = xstrdup(json_string_or(j, "cpuset", ""));
     r->output = xcalloc(json_array_size(outputs), sizeof *r->output);
     for (; r->n < json_array_size(outputs); r->n++)
         if (!read_output(json_array_get(outputs, r->n), &r->output[r->n])) {
@@ -292,6 +343,8 @@ void record_free(struct record *r)
     free(r->task);
     free(r->when);
     free(r->host);
+    free(r->node);
+    free(r->cpuset);
     free(r);
 }
 

@@ -66,6 +66,7 @@ struct record_output {
     struct digest digest; /* of the tree: record_tree_digest */
     struct record_file *file;
     size_t n;
+    int64_t samples; /* of a data set; 0: it has none, or they are not known */
 };
 struct record {
     struct digest key;
@@ -75,8 +76,13 @@ struct record {
     int64_t resumed; /* the pass after which the last of them went on; 0: it was the only one */
     int threads;
     int64_t peak_rss;
-    char *when, *host; /* ISO time, host name: provenance only */
-    bool freed;        /* its objects were let go on purpose: what it says of them still holds */
+    int64_t read;    /* bytes of its inputs and of outside data; what it wrote, its outputs tell */
+    int64_t samples; /* of the largest data set among its inputs */
+    struct record_cost cost;
+    char *when;          /* ISO time */
+    char *host;          /* where its run was directed from */
+    char *node, *cpuset; /* where it ran: host name, and cores in list format; NULL or "": not known */
+    bool freed;          /* its objects were let go on purpose: what it says of them still holds */
     struct record_output *output;
     size_t n;
 };

@@ -17,6 +17,7 @@
     X(run)                                                                                                   \
     X(sweep)                                                                                                 \
     X(plan)                                                                                                  \
+    X(simulate)                                                                                              \
     X(graph)                                                                                                 \
     X(check)                                                                                                 \
     X(fetch)                                                                                                 \
@@ -27,6 +28,7 @@
     X(log)                                                                                                   \
     X(topo)                                                                                                  \
     X(history)                                                                                               \
+    X(trace)                                                                                                 \
     X(diff)                                                                                                  \
     X(audit)                                                                                                 \
     X(cache)                                                                                                 \
@@ -314,8 +316,6 @@ static int flush_stdout(int status)
         error_set(&err, NULL, ERROR_SYSTEM, "cannot write the output");
     return status || !err.text[0] ? status : cmd_fail(&err);
 }
-
-const char *cmd_commit = "", *cmd_commit_date = "";
 
 const struct opt cmd_global[] = {{"color", 0, OPT_STRING, "auto|always|never", "colours in messages"},
                                  {"help", 'h', OPT_FLAG, NULL, "say what the command does"},

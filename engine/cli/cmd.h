@@ -89,7 +89,6 @@ bool cmd_is_top(const struct cmd *c);                 /* its name is one word */
 void cmd_help_of(const struct cmd *c);                /* all about it on stdout */
 void cmd_usage(const struct cmd *c, struct buf *out); /* "weft check EXPERIMENT [options]" */
 int cmd_main(int argc, char **argv);
-extern const char *cmd_commit, *cmd_commit_date; /* of the source; main sets them; "": not known */
 
 /* Parse what follows the command's name. "--x=y", "--x y", "-x y", "-xy", "--"; a long name may be cut short
  * while it means one option only. The strings are argv's. */

@@ -1,10 +1,10 @@
 /* weft graph: the experiment drawn, as text for graphviz or Mermaid, or as SVG. */
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/fs.h"
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/graphview.h"
+#include "engine/cli/output.h"
 #include "engine/exec/targets.h"
 #include <string.h>
 
@@ -13,7 +13,7 @@ static const struct opt opts[] = {
     {"collapse", 0, OPT_FLAG, NULL, "draw all tasks of a foreach or matrix as one node"},
     {"states", 0, OPT_FLAG, NULL, "colour what is a hit, would run, or wait"},
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
-    {"output", 'o', OPT_STRING, "FILE", "write there instead of to stdout"},
+    OPT_ROW_OUTPUT,
     OPT_ROW_SET,
     OPT_ROW_VARS,
     OPT_ROW_STORE,
@@ -70,15 +70,6 @@ static json_t *graph_json(const struct graphview *g)
     return json_pack("{s:s, s:o, s:o}", "experiment", g->title, "nodes", nodes, "edges", edges);
 }
 
-static bool write_out(const struct cmd_args *a, const struct buf *text, struct error *err)
-{
-    const struct opt_value *file = cmd_opt(a, "output");
-    if (file->set)
-        return fs_publish(file->string, buf_str(text), text->len, true, err);
-    return fwrite(buf_str(text), 1, text->len, stdout) == text->len ||
-           error_errno(err, "cannot write the output");
-}
-
 static bool draw(const struct cmd_args *a, const struct graphview *g, enum format format, struct error *err)
 {
     AUTO(buf) struct buf text = {0};
@@ -88,7 +79,7 @@ static bool draw(const struct cmd_args *a, const struct graphview *g, enum forma
         graph_mermaid(g, &text);
     else if (!graph_svg(g, &text, err))
         return false;
-    return write_out(a, &text, err);
+    return output_text(a, &text, err);
 }
 
 static int graph(const struct cmd_args *a, const struct spec *s)

@@ -5,11 +5,17 @@
 #include "engine/cli/cmd.h"
 #include "engine/cli/runview.h"
 #include "engine/cli/units.h"
+#include "engine/exec/history.h"
 #include "engine/exec/runlog.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct opt opts[] = {
-    {"limit", 'n', OPT_INT, "N", "the newest N runs only"}, OPT_ROW_STORE, OPT_ROW_JSON, {0}};
+    {"limit", 'n', OPT_INT, "N", "the newest N runs only"},
+    {"stages", 's', OPT_FLAG, NULL, "what the records tell of the stages, instead of the runs"},
+    OPT_ROW_STORE,
+    OPT_ROW_JSON,
+    {0}};
 
 static const char *const states[] = {"hit", "ran", "failed", "skipped"};
 #define STATES (sizeof states / sizeof *states)
@@ -50,6 +56,48 @@ static void add_run(const char *store, const char *id, json_t *list, long *left)
         print_run(&r);
 }
 
+/* ---- of the stages ---- */
+
+static json_t *stage_json(const struct history_stage *s)
+{
+    return json_pack("{s:s, s:i, s:f, s:f, s:f, s:b, s:f, s:I}", "stage", s->name, "runs", s->runs, "seconds",
+                     s->seconds, "flops", s->flops, "serial", s->serial, "widths", s->widths, "error",
+                     s->error, "memory", (json_int_t)s->memory);
+}
+
+static void print_stage(const struct history_stage *s)
+{
+    char spent[UNITS_MAX], memory[UNITS_MAX], flops[UNITS_MAX] = "-", error[UNITS_MAX] = "-";
+    if (s->flops > 0)
+        snprintf(flops, sizeof flops, "%.3g", s->flops / 1e9);
+    if (s->error > 0)
+        snprintf(error, sizeof error, "%.0f %%", 100 * s->error);
+    printf("%-12s %6d %10s %9s %7.0f %% %-7s %7s %10s\n", s->name, s->runs, seconds_text(s->seconds, spent),
+           flops, 100 * (1 - s->serial), s->widths ? "" : "assumed", error, bytes_text(s->memory, memory));
+}
+
+static int show_stages(struct store *store, bool json)
+{
+    struct history *h;
+    struct history_stage *row;
+    history_open(store, &h);
+    size_t n = history_stages(h, &row);
+    json_t *list = json ? json_array() : NULL;
+    if (n && !json)
+        printf("%-12s %6s %10s %9s %9s %-7s %7s %10s\n", "stage", "runs", "time", "GFLOP/s", "parallel", "",
+               "error", "memory");
+    for (size_t i = 0; i < n; i++)
+        if (json)
+            json_array_append_new(list, stage_json(&row[i]));
+        else
+            print_stage(&row[i]);
+    free(row);
+    history_close(h);
+    return json ? cmd_print_json(json_pack("{s:o}", "stages", list)) : 0;
+}
+
+/* ---- the command ---- */
+
 static int run(const struct cmd_args *a)
 {
     AUTO(store) struct store *store = NULL;
@@ -62,7 +110,11 @@ static int run(const struct cmd_args *a)
         error_set(&err, NULL, ERROR_INPUT, "--limit takes a number of runs, 1 or more, not %ld", left);
         return cmd_fail(&err);
     }
-    if (!cmd_open_store(a, &store, &err) || !runlog_list(store_path(store), &list, &n, &err))
+    if (!cmd_open_store(a, &store, &err))
+        return cmd_fail(&err);
+    if (cmd_opt(a, "stages")->set)
+        return show_stages(store, cmd_opt(a, "json")->set);
+    if (!runlog_list(store_path(store), &list, &n, &err))
         return cmd_fail(&err);
     bool json = cmd_opt(a, "json")->set;
     json_t *runs = json ? json_array() : NULL;
@@ -77,10 +129,15 @@ const struct cmd cmd_history = {
     .group = "Look at results",
     .doc = "List the runs of the store, newest first.",
     .details = "A run is ok, failed, interrupted, or unfinished: it still runs, or was killed. The "
-               "first column is the run's name for --run of other commands.",
+               "first column is the run's name for --run of other commands.\n\n"
+               "With --stages: how often each ran, its median time, the FLOPs a second on one core by its "
+               "cost function, the part of its time that more cores share (assumed where it ran at one width "
+               "only), how far off a prediction of one of its runs from the others typically is, and the "
+               "most memory one needed. Of each stage the newest 32 runs count, those of this host first.",
     .args = (const struct arg[]){{0}},
     .opts = opts,
     .examples = (const struct example[]){{"weft history --limit 5", "the newest five"},
+                                         {"weft history --stages", "what stages take"},
                                          {"weft history --json", "for programs"},
                                          {0}},
     .run = run};

@@ -126,10 +126,23 @@ static void print_rows(const struct planview *v, int width)
 
 static void print_forecast(const struct planview *v)
 {
-    char time[UNITS_MAX], path[UNITS_MAX], memory[UNITS_MAX];
-    printf("predicted: %s on %d core%s, %.3g core-hours, at most %s at a time\n",
-           seconds_text(v->run.makespan, time), v->cores, v->cores == 1 ? "" : "s",
-           v->run.core_seconds / 3600, bytes_text(v->run.memory, memory));
+    const struct simulate *r = &v->run;
+    char time[UNITS_MAX], path[UNITS_MAX], work[UNITS_MAX], memory[UNITS_MAX];
+    printf("predicted: about %s on %d core%s, ", seconds_text(r->makespan, time), v->cores,
+           v->cores == 1 ? "" : "s");
+    if (v->error > 0)
+        printf("within %.0f %% by %d task%s of the history", 100 * v->error, v->sure,
+               v->sure == 1 ? "" : "s");
+    else if (v->known)
+        printf("by %d task%s of the history, each of which ran but once", v->known, v->known == 1 ? "" : "s");
+    printf(v->guessed ? "%s%d estimate%s\n" : "\n", v->known ? ", " : "", v->guessed,
+           v->guessed == 1 ? "" : "s");
+    printf("work: %.3g core-hours, %.0f %% of the cores in use, at most %s at a time\n",
+           r->core_seconds / 3600, 100 * r->utilisation, bytes_text(r->memory, memory));
+    printf("no less than %s (longest path at its widest %s, work over cores %s); bound by %s\n",
+           seconds_text(r->path_bound > r->work_bound ? r->path_bound : r->work_bound, time),
+           seconds_text(r->path_bound, path), seconds_text(r->work_bound, work),
+           simulate_bound_name(r->bound));
     printf("longest path, %s:", seconds_text(v->run.path_seconds, path));
     for (int i = 0; i < v->run.n_path; i++)
         printf("%s%s", i ? " > " : " ", v->spec->task[v->run.path[i]]->name);
@@ -204,11 +217,13 @@ static json_t *plan_json(const struct planview *v)
             json_array_append_new(tasks, row_json(v, i));
     for (int i = 0; i < v->run.n_path; i++)
         json_array_append_new(path, json_string(v->spec->task[v->run.path[i]]->name));
-    json_t *totals =
-        json_pack("{s:i, s:i, s:i, s:f, s:i, s:f, s:f, s:I, s:o, s:f}", "hit", v->hit, "run", v->miss, "wait",
-                  v->wait, "saved_seconds", v->saved, "cores", v->cores, "seconds", v->run.makespan,
-                  "core_hours", v->run.core_seconds / 3600, "memory", (json_int_t)v->run.memory,
-                  "longest_path", path, "longest_path_seconds", v->run.path_seconds);
+    json_t *totals = json_pack(
+        "{s:i, s:i, s:i, s:f, s:i, s:f, s:f, s:I, s:o, s:f, s:f, s:i, s:i, s:f, s:f, s:f, s:s}", "hit",
+        v->hit, "run", v->miss, "wait", v->wait, "saved_seconds", v->saved, "cores", v->cores, "seconds",
+        v->run.makespan, "core_hours", v->run.core_seconds / 3600, "memory", (json_int_t)v->run.memory,
+        "longest_path", path, "longest_path_seconds", v->run.path_seconds, "error", v->error, "by_history",
+        v->known, "by_estimate", v->guessed, "utilisation", v->run.utilisation, "path_bound",
+        v->run.path_bound, "work_bound", v->run.work_bound, "bound", simulate_bound_name(v->run.bound));
     json_t *o =
         json_pack("{s:s, s:o, s:o}", "experiment", v->spec->experiment, "tasks", tasks, "totals", totals);
     if (v->spec->sweep)
@@ -254,11 +269,14 @@ const struct cmd cmd_plan = {
     .name = "plan",
     .group = "Run experiments",
     .doc = "Show what would run, why and for how long, before it does.",
-    .details = "Nothing runs. A task is a hit when the store has its result, would run when it has "
-               "not, and waits when what it needs is not known yet: its key then follows from "
-               "results still to be made, and it may turn out to be a hit.\n\n"
-               "Times and memory are those of earlier runs, else of the stage's cost function. The totals "
-               "count tasks that wait as ones that run, and go by what the scheduler would do.",
+    .details =
+        "Nothing runs. A task is a hit when the store has its result, would run when it has "
+        "not, and waits when what it needs is not known yet: its key then follows from "
+        "results still to be made, and it may turn out to be a hit.\n\n"
+        "Times and memory follow from earlier runs, else from the stage's cost function. The totals "
+        "count tasks that wait as ones that run, and go by what the scheduler would do. The makespan's "
+        "error is what it would be off by if every task were off by the typical error of its "
+        "prediction, all in the same direction; no schedule ends before the lower bound.",
     .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
     .opts = opts,
     .examples = (const struct example[]){{"weft plan exp.yaml --set 'clients=[a, b]'",

@@ -6,6 +6,7 @@
 #include "cache/store.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/runview.h"
+#include "engine/cli/screen.h"
 #include "engine/cli/units.h"
 #include "engine/exec/runlog.h"
 #include <stdio.h>
@@ -109,80 +110,154 @@ static bool look(const char *store, json_t **ret, struct error *err)
 
 /* ---- for people ---- */
 
-/* "  seed  41%  1200/3000 samples, 0:12 on cores 0-1, silent for 2 s" */
-static void print_task(const json_t *t)
+/* "  seed  0:12 on cores 0-1 of n1, asks for 2.0 GiB,  41% (1200/3000 samples), last progress 2 s ago" */
+static void put_task(const json_t *t, const char *host, struct buf *out)
 {
-    char spent[UNITS_MAX], silent[UNITS_MAX];
+    char spent[UNITS_MAX], silent[UNITS_MAX], memory[UNITS_MAX];
     double total = json_real_or(t, "total", 0), done = json_real_or(t, "done", 0);
-    const char *where = json_string_or(t, "cpuset", "");
-    printf("  %-24s %9s on %s%s", json_string_or(t, "task", ""),
-           seconds_text(json_real_or(t, "seconds", 0), spent), where_word(where), where);
+    const char *node = json_string_or(t, "node", ""), *cpuset = json_string_or(t, "cpuset", "");
+    int cores = (int)json_int_or(t, "cores", 0);
+    buf_printf(out, "  %-24s %9s on ", json_string_or(t, "task", ""),
+               seconds_text(json_real_or(t, "seconds", 0), spent));
+    if (*cpuset)
+        buf_printf(out, "cores %s", cpuset);
+    else
+        buf_printf(out, "%d core%s", cores, cores == 1 ? "" : "s");
+    if (*node && strcmp(node, host) != 0)
+        buf_printf(out, " of %s", node);
+    if (json_int_or(t, "memory", 0) > 0)
+        buf_printf(out, ", asks for %s", bytes_text(json_int_or(t, "memory", 0), memory));
     if (total > 0)
-        printf(", %3.0f%% (%.0f/%.0f %s), last progress %s ago", 100 * done / total, done, total,
-               json_string_or(t, "unit", ""), seconds_text(json_real_or(t, "silent", 0), silent));
-    printf("\n");
+        buf_printf(out, ", %3.0f%% (%.0f/%.0f %s), last progress %s ago", 100 * done / total, done, total,
+                   json_string_or(t, "unit", ""), seconds_text(json_real_or(t, "silent", 0), silent));
+    buf_putc(out, '\n');
 }
 
-static void print_run(const json_t *r)
+/* ", 3 of 8 cores in use" */
+static void put_cores(const json_t *r, struct buf *out)
+{
+    size_t i;
+    const json_t *t;
+    long long used = 0, all = json_int_or(r, "cores", 0);
+    json_array_foreach(json_object_get(r, "tasks"), i, t) used += json_int_or(t, "cores", 0);
+    if (all > 0)
+        buf_printf(out, ", %lld of %lld core%s in use", used, all, all == 1 ? "" : "s");
+}
+
+static void put_run(const json_t *r, struct buf *out)
 {
     char spent[UNITS_MAX], left[UNITS_MAX];
     size_t i;
     json_t *t;
-    printf("%s  %s  at work for %s (pid %lld on %s): %lld of %lld tasks", json_string_or(r, "run", ""),
-           json_string_or(r, "experiment", ""), seconds_text(json_real_or(r, "seconds", 0), spent),
-           (long long)json_int_or(r, "pid", 0), json_string_or(r, "host", ""),
-           (long long)json_int_or(r, "finished", 0), (long long)json_int_or(r, "count", 0));
+    const char *host = json_string_or(r, "host", "");
+    buf_printf(out, "%s  %s  at work for %s (pid %lld on %s): %lld of %lld tasks",
+               json_string_or(r, "run", ""), json_string_or(r, "experiment", ""),
+               seconds_text(json_real_or(r, "seconds", 0), spent), (long long)json_int_or(r, "pid", 0), host,
+               (long long)json_int_or(r, "finished", 0), (long long)json_int_or(r, "count", 0));
     for (size_t k = 0; k < COUNTS; k++)
         if (json_int_or(r, counts[k], 0))
-            printf(", %lld %s", (long long)json_int_or(r, counts[k], 0), counts[k]);
+            buf_printf(out, ", %lld %s", (long long)json_int_or(r, counts[k], 0), counts[k]);
+    put_cores(r, out);
     if (json_real_or(r, "left", -1) >= 0)
-        printf(", about %s left", seconds_text(json_real_or(r, "left", 0), left));
-    printf("\n");
-    json_array_foreach(json_object_get(r, "tasks"), i, t) print_task(t);
+        buf_printf(out, ", about %s left", seconds_text(json_real_or(r, "left", 0), left));
+    buf_putc(out, '\n');
+    json_array_foreach(json_object_get(r, "tasks"), i, t) put_task(t, host, out);
 }
 
-static void print_newest(const json_t *r)
+static void put_newest(const json_t *r, struct buf *out)
 {
     char spent[UNITS_MAX];
-    printf("no run is at work");
+    buf_puts(out, "no run is at work");
     if (json_is_object(r))
-        printf("; the newest, %s of %s, %s: %s in %s", json_string_or(r, "run", ""),
-               json_string_or(r, "experiment", ""), json_string_or(r, "time", ""),
-               json_string_or(r, "state", ""), seconds_text(json_real_or(r, "seconds", 0), spent));
-    printf("\n");
+        buf_printf(out, "; the newest, %s of %s, %s: %s in %s", json_string_or(r, "run", ""),
+                   json_string_or(r, "experiment", ""), json_string_or(r, "time", ""),
+                   json_string_or(r, "state", ""), seconds_text(json_real_or(r, "seconds", 0), spent));
+    buf_putc(out, '\n');
 }
 
-static int print(const struct cmd_args *a, const json_t *all)
+/* Lines that are too long go on in the next one, after a comma. */
+static void wrap(const char *text, int columns, struct buf *out)
+{
+    int used = 0;
+    for (const char *at = text; *at;) {
+        int n = (int)strcspn(at, ",\n");
+        n += at[n] != '\0';
+        if (used > 4 && used + n > columns) {
+            buf_puts(out, "\n   ");
+            used = 3;
+        }
+        buf_add(out, at, (size_t)n);
+        used = at[n - 1] == '\n' ? 0 : used + n;
+        at += n;
+    }
+}
+
+/* In place of what stands there. */
+static void draw(struct screen *screen, const char *text)
+{
+    size_t n = 0, cap = 0;
+    AUTO(buf) struct buf wrapped = {0};
+    AUTO(mem) const char **line = NULL;
+    screen_measure(screen);
+    wrap(text, screen->columns - 1, &wrapped);
+    for (char *at = wrapped.data, *end; at && (end = strchr(at, '\n')); at = end + 1) {
+        *end = '\0';
+        line = xgrow(line, &cap, n + 1, sizeof *line);
+        line[n++] = at;
+    }
+    screen_draw(screen, line, (int)n);
+}
+
+/* The last look stays; those before are drawn over, where a terminal watches. */
+static int print(const struct cmd_args *a, const json_t *all, struct screen *screen, bool last)
 {
     size_t i;
     json_t *r;
+    AUTO(buf) struct buf out = {0};
     const json_t *runs = json_object_get(all, "runs");
     if (cmd_opt(a, "json")->set)
         return cmd_print_json(json_incref((json_t *)(uintptr_t)all));
-    if (cmd_opt(a, "watch")->set && isatty(STDOUT_FILENO))
-        fputs("\033[H\033[2J", stdout);
-    json_array_foreach(runs, i, r) print_run(r);
+    json_array_foreach(runs, i, r) put_run(r, &out);
     if (json_array_size(runs) == 0)
-        print_newest(json_object_get(all, "newest"));
+        put_newest(json_object_get(all, "newest"), &out);
+    if (screen && last)
+        screen_draw(screen, NULL, 0);
+    if (screen && !last)
+        draw(screen, buf_str(&out));
+    else
+        fputs(buf_str(&out), stdout);
     return 0;
+}
+
+static int watch(const struct cmd_args *a, const char *store, struct screen *screen)
+{
+    bool watched = cmd_opt(a, "watch")->set;
+    struct error err = {0};
+    for (;;) {
+        AUTO_JSON all = NULL;
+        if (!look(store, &all, &err))
+            return cmd_fail(&err);
+        bool last = !watched || json_array_size(json_object_get(all, "runs")) == 0;
+        int status = print(a, all, screen, last);
+        if (status || last || fflush(stdout) != 0)
+            return status;
+        sleep(EVERY);
+    }
 }
 
 static int run(const struct cmd_args *a)
 {
     AUTO(store) struct store *store = NULL;
     struct error err = {0};
-    int status = 0;
+    struct screen screen;
     if (!cmd_open_store(a, &store, &err))
         return cmd_fail(&err);
-    for (bool more = true; more && !status;) {
-        AUTO_JSON all = NULL;
-        if (!look(store_path(store), &all, &err))
-            return cmd_fail(&err);
-        status = print(a, all);
-        more = cmd_opt(a, "watch")->set && json_array_size(json_object_get(all, "runs"));
-        if (more && (fflush(stdout) != 0 || sleep(EVERY) != 0))
-            break;
-    }
+    bool live = cmd_opt(a, "watch")->set && !cmd_opt(a, "json")->set && isatty(STDOUT_FILENO);
+    if (live)
+        screen_init(&screen, STDOUT_FILENO);
+    int status = watch(a, store_path(store), live ? &screen : NULL);
+    if (live)
+        screen_done(&screen);
     return status;
 }
 
@@ -190,8 +265,10 @@ const struct cmd cmd_status = {
     .name = "status",
     .group = "Look at results",
     .doc = "Tell what the runs at work are doing, or how the newest run ended.",
-    .details = "Of each run at work in the store, whoever started it: its tasks at work with their "
-               "progress, how many are done, since when, and about how long it still takes.",
+    .details =
+        "Of each run at work in the store, whoever started it: its tasks at work with their "
+        "progress, cores and memory asked for, how many are done, since when, and about how long it still "
+        "takes.",
     .args = (const struct arg[]){{0}},
     .opts = opts,
     .examples = (const struct example[]){{"weft status --watch", "look on until they end"},

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/manual.h"
+#include "engine/exec/versions.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static void put_date(struct buf *out)
     struct tm day = {0};
     char text[64];
     time_t now = time(NULL);
-    if (!strptime(cmd_commit_date, "%Y-%m-%d", &day))
+    if (!strptime(versions_commit_date, "%Y-%m-%d", &day))
         gmtime_r(&now, &day);
     strftime(text, sizeof text, "%B", &day);
     buf_printf(out, ".Dd %s %d, %d\n", text, day.tm_mday, day.tm_year + 1900);

@@ -89,37 +89,90 @@ static struct simulate_edge *edges(const struct planview *v, int *ret_n)
     return edge;
 }
 
+/* ---- what it will take ---- */
+
+struct to_run {
+    struct simulate_task *task; /* by task index */
+    double *error;              /* of their times, as factors less 1 */
+    int n;
+    struct simulate_edge *edge;
+    int n_edges;
+};
+
+/* The makespan when every task is off by its error, in the one direction or in the other. */
+static double makespan_off(struct planview *v, const struct to_run *f, bool longer)
+{
+    AUTO(mem) struct simulate_task *p = xcalloc((size_t)f->n + 1, sizeof *p);
+    for (int i = 0; i < f->n; i++) {
+        double by = longer ? 1 + f->error[i] : 1 / (1 + f->error[i]);
+        struct work *w = &p[i].ask.work;
+        p[i] =
+            (struct simulate_task){.ask = f->task[i].ask, .wanted = f->task[i].wanted, .hit = f->task[i].hit};
+        w->serial *= by;
+        w->parallel *= by;
+    }
+    struct simulate s;
+    simulate(p, f->n, f->edge, f->n_edges, &v->machine, &s);
+    double makespan = s.makespan;
+    simulate_done(p, f->n, &s);
+    return makespan;
+}
+
+/* As if all were off in the same direction: what slows one task down, another load say, slows others too. */
+static void find_error(struct planview *v, const struct to_run *f)
+{
+    double low = makespan_off(v, f, false), high = makespan_off(v, f, true), is = v->run.makespan;
+    if (is > 0 && low > 0)
+        v->error = (high / is > is / low ? high / is : is / low) - 1;
+}
+
+static bool ask_for(struct planview *v, struct history *h, int i, const struct to_run *f, struct error *err)
+{
+    const struct task *t = v->spec->task[i];
+    struct planview_task *row = &v->task[i];
+    struct history_cost c = history_predict(h, t);
+    if (!ask_make(t, &v->machine, &c, &v->arena, &f->task[i].ask, err))
+        return false;
+    f->error[i] = c.error;
+    row->memory = f->task[i].ask.memory;
+    row->source = c.source;
+    v->known += c.source != HISTORY_ESTIMATE;
+    v->sure += c.source != HISTORY_ESTIMATE && c.error > 0;
+    v->guessed += c.source == HISTORY_ESTIMATE;
+    return true;
+}
+
 /* What would run or waits is taken as run: a task that waits may turn out to be a hit. */
 static bool forecast(struct planview *v, struct store *store, struct error *err)
 {
-    int n = v->spec->n, n_edges;
+    int n = v->spec->n;
     struct history *h;
     bool ok = true;
     history_open(store, &h);
-    AUTO(mem) struct simulate_edge *edge = edges(v, &n_edges);
+    history_look(h, &v->resolver);
     AUTO(mem) struct simulate_task *p = xcalloc((size_t)n + 1, sizeof *p);
+    AUTO(mem) double *error = xcalloc((size_t)n + 1, sizeof *error);
+    struct to_run f = {.task = p, .error = error, .n = n};
+    AUTO(mem) struct simulate_edge *edge = f.edge = edges(v, &f.n_edges);
     for (int i = 0; ok && i < n; i++) {
-        const struct task *t = v->spec->task[i];
-        struct planview_task *row = &v->task[i];
-        p[i].wanted = row->wanted;
-        p[i].hit = row->state == RESOLVE_HIT || row->same;
-        if (!row->wanted || p[i].hit)
-            continue;
-        struct history_cost c = history_predict(h, t);
-        ok = ask_make(t, &v->machine, &c, &v->arena, &p[i].ask, err);
-        row->memory = p[i].ask.memory;
-        row->source = c.source;
+        p[i].wanted = v->task[i].wanted;
+        p[i].hit = v->task[i].state == RESOLVE_HIT || v->task[i].same;
+        if (p[i].wanted && !p[i].hit)
+            ok = ask_for(v, h, i, &f, err);
     }
-    if (ok)
-        simulate(p, n, edge, n_edges, &v->machine, &v->run);
-    for (int i = 0; ok && i < n; i++)
+    history_close(h);
+    if (!ok)
+        return false;
+    simulate(p, n, edge, f.n_edges, &v->machine, &v->run);
+    for (int i = 0; i < n; i++)
         if (p[i].cores) {
             v->task[i].cores = p[i].cores;
             v->task[i].seconds = p[i].end - p[i].start;
             free(p[i].cpuset);
         }
-    history_close(h);
-    return ok;
+    if (v->sure)
+        find_error(v, &f);
+    return true;
 }
 
 /* Compare misses with what was made before, all of them in one reading of the records. */

@@ -37,6 +37,9 @@ struct planview {
     int cores;    /* predicted for; 0: nothing has to run */
     struct machine machine;
     struct simulate run; /* all zero then */
+    double error;        /* of its makespan, as a factor less 1; 0: not known */
+    int known, guessed;  /* of the tasks to run: times by history, by estimate */
+    int sure;            /* of the former: with an error that is known */
     int unasked;         /* misses that were not compared */
     struct resolver resolver;
     struct arena arena;

@@ -3,6 +3,7 @@
 #define ENGINE_EXEC_ATTEMPT_H
 #include "base/hash.h"
 #include "engine/exec/process.h"
+#include "engine/sched/work.h"
 #include "engine/spec/spec.h"
 #include "engine/topo/topo.h"
 
@@ -25,11 +26,12 @@ struct attempt { /* one running worker */
     bool spoilt;  /* an input was changed by someone else while it ran: what it made is not to be trusted */
     double seconds;
     int64_t peak_rss;
+    json_t *said;           /* its last event: where it ran, the samples it read and made */
     double began;           /* seconds of the monotonic clock */
     double progress, total; /* as it said last */
     double progressed;      /* when; 0: never */
     char unit[24];
-    double predicted;   /* core-seconds */
+    struct work predicted;
     bool guessed;       /* by nothing but the stage's cost function */
     struct error error; /* what it said was wrong */
     struct attempt_checkpoints {

@@ -438,6 +438,7 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     resolver_init(&b->resolver, spec, store);
     b->resolver.use = true;
     history_open(store, &b->history);
+    history_look(b->history, &b->resolver);
     *ret = NULL;
     if (!choose_wanted(b, err) || !temp_begin(b, err) || !open_machine(b, err) ||
         !store_temp_dir(store, &b->dir, err) || !runlog_open(store_path(store), &b->log, err)) {
@@ -494,6 +495,7 @@ void build_free(struct build *b)
     resolver_done(&b->resolver, b->spec);
     json_decref(b->pending);
     history_close(b->history);
+    trace_done(&b->facts.trace);
     free(b->cost);
     free(b->running);
     free(b->parked);

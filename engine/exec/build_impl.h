@@ -5,6 +5,7 @@
 #include "engine/exec/artifacts.h"
 #include "engine/exec/attempt.h"
 #include "engine/exec/build.h"
+#include "engine/exec/build_facts.h"
 #include "engine/exec/history.h"
 #include "engine/exec/job.h"
 #include "engine/exec/resolve.h"
@@ -67,7 +68,8 @@ struct build {
     /* core-seconds of the tasks that were not started, of which history tells and of which it does not; what
      * the latter took as far as they ended, and what was guessed of them */
     double waiting, guessed, guess_took, guess_said;
-    double began;         /* seconds of the monotonic clock */
+    double began; /* seconds of the monotonic clock */
+    struct build_facts facts;
     struct error failure; /* the first */
 };
 
@@ -149,7 +151,6 @@ void checkpoint_take(struct build *b, struct attempt *a, int64_t step, const cha
 void checkpoint_done(struct build *b, const struct attempt *a);
 /* Ask the workers that keep states to stop after their next one. */
 void checkpoint_stop_all(struct build *b);
-
 /* build_report.c: events to the observer and to the run's log. */
 void report_begin(struct build *b);
 void report_end(struct build *b, bool ok);

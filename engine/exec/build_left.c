@@ -38,13 +38,14 @@ void left_predict(struct build *b)
         if (is_open(b, i))
             left_add(b, i);
     plan_prioritize(b->plan);
+    facts_plan(b);
 }
 
 void left_start(struct build *b, struct attempt *a)
 {
     const struct history_cost c = history_predict(b->history, a->task); /* also of a retry */
     a->began = clock_seconds();
-    a->predicted = c.core_seconds;
+    a->predicted = c.work;
     a->guessed = c.source == HISTORY_ESTIMATE;
     left_finish(b, a->task->index);
 }
@@ -61,11 +62,12 @@ void left_finish(struct build *b, int task)
  * that ends says what the others of that stage will take, and all of them how far off guesses are. */
 void left_learn(struct build *b, const struct attempt *a)
 {
-    if (!b->predicted || !a->guessed || !(a->predicted > 0))
+    double said = work_seconds(&a->predicted, a->cores);
+    if (!b->predicted || !a->guessed || !(said > 0))
         return;
-    double took = a->seconds * a->cores, ratio = took / a->predicted;
-    b->guess_took += took;
-    b->guess_said += a->predicted;
+    double ratio = a->seconds / said, core_seconds = work_seconds(&a->predicted, 1);
+    b->guess_took += core_seconds * ratio;
+    b->guess_said += core_seconds;
     for (int i = 0; i < b->spec->n; i++) {
         if (b->spec->task[i]->stage != a->task->stage || b->cost[i].source != HISTORY_ESTIMATE ||
             !is_open(b, i))
@@ -89,7 +91,7 @@ static double left_of(const struct attempt *a)
     double spent = clock_seconds() - a->began, done = a->total > 0 ? a->progress / a->total : 0;
     if (done > SURE)
         return done < 1 ? spent * (1 - done) / done : 0;
-    double whole = a->predicted / a->cores;
+    double whole = work_seconds(&a->predicted, a->cores);
     return whole > spent ? whole - spent : 0;
 }
 

@@ -94,9 +94,20 @@ void nodes_plan(struct build *b)
     nodes_look(b);
 }
 
+/* A node that is asked for gets its name when it comes. */
+static void name_node(struct machine_node *n, const char *name)
+{
+    if (strcmp(n->name, name) == 0)
+        return;
+    free(n->name);
+    n->name = xstrdup(name);
+}
+
 /* What the plan knows is what the launcher knows. */
 static void tell_plan(struct build *b)
 {
+    for (int i = 0; i < b->launcher->n; i++)
+        name_node(&b->machine.node[i], b->launcher->node[i].name);
     for (int i = 0; i < b->launcher->n; i++)
         if (b->node_there[i] != b->launcher->node[i].there) {
             b->node_there[i] = b->launcher->node[i].there;
@@ -119,7 +130,7 @@ static void want(struct build *b)
             longest = fmax(longest, plan_priority(b->plan, i));
     }
     for (int i = 0; i < b->n_running; i++)
-        left += b->running[i]->predicted;
+        left += work_seconds(&b->running[i]->predicted, 1);
     bool over = b->stopping || plan_finished(b->plan);
     double cores = longest > 0 ? left / longest : 1;
     int nodes = over ? 0 : (int)fmin(fmax(ceil(cores / l->node[0].cores), 1), l->n);

@@ -51,6 +51,23 @@ static json_t *private_outputs(const struct task *t)
     return o;
 }
 
+/* Into the run's log and its trace, with the time since the run's begin; drops the reference. */
+static void put(struct build *b, json_t *o, void (*to_log)(struct runlog *l, json_t *event))
+{
+    json_object_set_new(o, "at", json_real(clock_seconds() - b->began));
+    trace_event(&b->facts.trace, o);
+    to_log(b->log, o);
+}
+
+/* Where the attempt that starts runs: whose cores, and which; "" when whoever starts it there chooses. */
+static json_t *place_json(const struct build *b)
+{
+    const struct attempt *a = b->running[b->n_running - 1];
+    const char *node = b->machine.node[a->node].name;
+    return json_pack("{s:s, s:s, s:i}", "node", *node ? node : b->facts.host, "cpuset",
+                     a->place ? place_cpuset(a->place) : "", "cores", a->cores);
+}
+
 static void keep(struct build *b, const struct build_event *e)
 {
     const char *name = kind_name[e->kind];
@@ -65,6 +82,8 @@ static void keep(struct build *b, const struct build_event *e)
                                             "step", (json_int_t)e->done));
     else if (e->kind == BUILD_RESUME || e->kind == BUILD_CHECKPOINT || e->kind == BUILD_STOP)
         json_object_set_new(o, "step", json_integer((json_int_t)e->done));
+    else if (e->kind == BUILD_START)
+        json_object_update_new(o, place_json(b));
     else if (e->text)
         json_object_set_new(o, "text", json_string(e->text));
     if (e->kind == BUILD_HIT || e->kind == BUILD_DONE || e->kind == BUILD_FAILED || e->kind == BUILD_SKIPPED)
@@ -72,10 +91,7 @@ static void keep(struct build *b, const struct build_event *e)
     json_t *private = e->kind == BUILD_HIT || e->kind == BUILD_DONE ? private_outputs(e->task) : NULL;
     if (private)
         json_object_set_new(o, "private", private);
-    if (e->kind == BUILD_HIT) /* many at once; workers are not waited for meanwhile */
-        runlog_event_soon(b->log, o);
-    else
-        runlog_event(b->log, o);
+    put(b, o, e->kind == BUILD_HIT ? runlog_event_soon : runlog_event); /* hits come many at once */
 }
 
 static struct build_event event(const struct build *b, enum build_event_kind kind, const struct task *t,
@@ -155,9 +171,10 @@ static json_t *files(const struct spec *s)
 
 void report_begin(struct build *b)
 {
+    char cwd[4096];
     b->began = clock_seconds();
-    char cwd[4096], host[256] = "";
-    gethostname(host, sizeof host - 1);
+    gethostname(b->facts.host, sizeof b->facts.host - 1);
+    trace_init(&b->facts.trace, runlog_id(b->log));
     json_t *o =
         json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "event", "begin", "experiment", b->spec->experiment,
                   "file", b->spec->file, "set", texts(b->opt.set, b->opt.n_set), "vars",
@@ -165,17 +182,19 @@ void report_begin(struct build *b)
     json_object_update_new(o, json_pack("{s:o, s:o, s:o}", "reference", references(b->spec), "files",
                                         files(b->spec), "variables", yaml_json(b->spec->vars)));
     json_object_update_new(o, json_pack("{s:i, s:i, s:I, s:s}", "cores", b->cores, "tasks", b->count, "pid",
-                                        (json_int_t)getpid(), "host", host));
+                                        (json_int_t)getpid(), "host", b->facts.host));
     if (b->spec->sweep)
         json_object_set_new(o, "sweep", json_true());
-    runlog_event(b->log, o);
+    put(b, o, runlog_event);
+    facts_environment(b);
 }
 
 void report_end(struct build *b, bool ok)
 {
     status_end(b);
-    runlog_event(b->log, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds",
-                                   clock_seconds() - b->began));
+    put(b, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds", clock_seconds() - b->began),
+        runlog_event);
+    facts_trace(b);
 }
 
 static void take_error(struct attempt *a, const json_t *o)
@@ -235,6 +254,8 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->done = true;
         a->seconds = json_real_or(o, "seconds", 0);
         a->peak_rss = json_int_or(o, "peak_rss", 0);
+        json_decref(a->said);
+        a->said = json_incref((json_t *)(uintptr_t)o);
     } else {
         take_checkpoint_event(b, a, name, o);
     }

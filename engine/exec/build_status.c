@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
 #include <string.h>
 #include <time.h>
@@ -19,11 +20,16 @@ static double wall_seconds(void)
 }
 
 /* Times as seconds before "updated", so that one clock is enough to read them. */
-static json_t *task_json(const struct build *b, const struct attempt *a, double now)
+static json_t *task_json(const struct attempt *a, double now)
 {
-    AUTO(mem) char *where = nodes_where(b, a);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name,
-                          "cpuset", where, "cores", a->cores, "seconds", now - a->began);
+    const struct build *b = a->build;
+    int64_t memory = ask_memory(a->task, &b->machine, b->result[a->task->index].attempts);
+    json_t *o =
+        json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name, "cpuset",
+                  a->place ? place_cpuset(a->place) : "", "cores", a->cores, "seconds", now - a->began);
+    json_object_set_new(o, "node", json_string(b->machine.node[a->node].name));
+    if (memory > 0)
+        json_object_set_new(o, "memory", json_integer((json_int_t)memory));
     if (a->progressed > 0)
         json_object_update_new(o, json_pack("{s:f, s:f, s:s, s:f}", "done", a->progress, "total", a->total,
                                             "unit", a->unit, "silent", now - a->progressed));
@@ -36,7 +42,7 @@ static json_t *status_json(const struct build *b)
     double now = clock_seconds(), left = left_seconds(b);
     json_t *tasks = json_array();
     for (int i = 0; i < b->n_running; i++)
-        json_array_append_new(tasks, task_json(b, b->running[i], now));
+        json_array_append_new(tasks, task_json(b->running[i], now));
     for (int i = 0; i < b->spec->n; i++)
         if (b->result[i].wanted)
             count[b->result[i].state]++;

@@ -3,9 +3,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
+#include "engine/exec/sizes.h"
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -128,6 +130,7 @@ void attempt_free(struct build *b, struct attempt *a)
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
+    json_decref(a->said);
     fs_remove_tree(a->dir, NULL);
     free(a->dir);
     free(a);
@@ -160,6 +163,21 @@ static bool check_end(const struct attempt *a, int status, struct error *err)
         return error_set(err, NULL, ERROR_TASK, "the worker ended with exit status %d and no reason",
                          WEXITSTATUS(status));
     return true;
+}
+
+/* What it was given to do, and where: for the predictions of others (engine/exec/history.h). */
+static void describe_work(const struct build *b, const struct attempt *a, struct record *r)
+{
+    const struct task *t = a->task;
+    struct sizes s;
+    sizes_of_inputs(&b->resolver, t, NULL, &s);
+    r->read = s.in.bytes;
+    r->samples = json_int_or(a->said, "samples", 0);
+    r->cost = cost_of(t, &(struct cost_input){.samples = r->samples, .bytes = r->read});
+    r->node = xstrdup(json_string_or(a->said, "node", ""));
+    r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
+    for (size_t i = 0; i < r->n; i++)
+        r->output[i].samples = json_int_or(json_object_get(a->said, "made"), r->output[i].port, 0);
 }
 
 static void describe(const struct build *b, const struct attempt *a, struct record *r)
@@ -199,6 +217,7 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
     }
     if (!resolve_unchanged(&b->resolver, a->task, &r->text, err))
         return false;
+    describe_work(b, a, r);
     return store_put_record_soon(b->store, r, err) || error_context(err, "cannot store the result");
 }
 

@@ -46,19 +46,37 @@ static bool output_digest(void *arg, const struct task *t, int output, struct di
     return d != NULL;
 }
 
+struct key_maker {
+    const struct resolver *r;
+    int64_t outside; /* bytes of the imports so far */
+};
+
+static bool input_digest(void *arg, const struct task *t, int output, struct digest *ret)
+{
+    const struct key_maker *m = arg;
+    return output_digest((void *)(uintptr_t)m->r, t, output, ret);
+}
+
 static bool import_digest(void *arg, const char *path, struct digest *ret, struct error *err)
 {
-    const struct resolver *r = arg;
-    AUTO(mem) char *local = fetched_path(r->store, path, err);
-    return local && store_import(r->store, local, ret, NULL, err);
+    struct key_maker *m = arg;
+    int64_t size = 0;
+    AUTO(mem) char *local = fetched_path(m->r->store, path, err);
+    if (!local || !store_import(m->r->store, local, ret, &size, err))
+        return false;
+    m->outside += size;
+    return true;
 }
 
 /* The key from what is known now. False with no code in err: an input is not known. */
 static bool make_key(const struct resolver *r, const struct task *t, struct digest *ret, char **ret_text,
                      struct error *err)
 {
-    const struct key_source source = {output_digest, import_digest, (void *)(uintptr_t)r};
-    return task_key(t, &source, ret, ret_text, err) || (err && err->code && error_at(err, &t->pos));
+    struct key_maker m = {.r = r};
+    const struct key_source source = {input_digest, import_digest, &m};
+    bool ok = task_key(t, &source, ret, ret_text, err) || (err && err->code && error_at(err, &t->pos));
+    r->task[t->index].outside = m.outside;
+    return ok;
 }
 
 bool resolve_unchanged(const struct resolver *r, const struct task *t, char **ret_text, struct error *err)

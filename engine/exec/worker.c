@@ -6,6 +6,7 @@
 #include "engine/exec/job.h"
 #include "engine/exec/unitenv.h"
 #include "engine/topo/topo.h"
+#include "stages/samples.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <omp.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define PROGRESS_EVERY 0.1 /* seconds between progress events */
 #define KEEP_SHARE     50 /* of the time between two states at most one part in so many goes into writing one */
@@ -166,6 +168,26 @@ static bool split_stdout(struct reporter *r, struct error *err)
            error_errno(err, "cannot redirect stdout");
 }
 
+static int done(const struct reporter *r)
+{
+    const struct job *j = r->job;
+    char node[256] = "";
+    struct rusage own, program; /* that of a user, which ran in a process of its own */
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &program);
+    gethostname(node, sizeof node - 1);
+    long peak = own.ru_maxrss > program.ru_maxrss ? own.ru_maxrss : program.ru_maxrss;
+    double seconds = clock_seconds() - r->start;
+    json_t *made = json_object();
+    for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
+        json_object_set_new(made, j->stage->outputs[p].name,
+                            json_integer(samples_in(j->stage->outputs[p].type, j->outputs[p])));
+    emit(r, json_pack("{s:s, s:f, s:I, s:s, s:I, s:o}", "event", "done", "seconds", seconds, "peak_rss",
+                      (json_int_t)peak * 1024, "node", node, "samples",
+                      (json_int_t)samples_of_inputs(j->stage, j->inputs), "made", made));
+    return 0;
+}
+
 int worker_main(void)
 {
     double start = clock_seconds();
@@ -183,11 +205,5 @@ int worker_main(void)
         return fail(&r, &err);
     if (!run_job(&job, &a, &r, &err))
         return r.stopped && err.code == ERROR_INTERRUPT ? stop(&r) : fail(&r, &err);
-    struct rusage own, program; /* that of a user, which ran in a process of its own */
-    getrusage(RUSAGE_SELF, &own);
-    getrusage(RUSAGE_CHILDREN, &program);
-    long peak = own.ru_maxrss > program.ru_maxrss ? own.ru_maxrss : program.ru_maxrss;
-    emit(&r, json_pack("{s:s, s:f, s:I}", "event", "done", "seconds", clock_seconds() - start, "peak_rss",
-                       (json_int_t)peak * 1024));
-    return 0;
+    return done(&r);
 }

@@ -13,7 +13,8 @@
  *           {"event": "checkpoint", "step", "name", "seconds"}  a file of scratch: the engine's from now on
  *           {"event": "stopped", "step"}                        last, exit status 0: because "stop" is there
  *           {"event": "error", "code", "text", "file", "line", "col"}   last, exit status 1
- *           {"event": "done", "seconds", "peak_rss"}                    last, exit status 0 */
+ *           {"event": "done", "seconds", "peak_rss", "node", "samples", "made": {PORT: samples}}
+ *                                                               last, exit status 0; node: the host's name */
 #ifndef ENGINE_EXEC_WORKER_H
 #define ENGINE_EXEC_WORKER_H
 /* Body of the hidden command `weft worker`: the exit status. */

@@ -230,11 +230,11 @@ static void draw_near(struct plan *p, int from, int to)
     const struct vertex *f = &p->vertex[from];
     struct vertex *v = &p->vertex[to];
     const struct vertex *n = v->near_task < 0 ? NULL : &p->vertex[v->near_task];
-    if (!f->place || (n && (plan_one_core(n) > plan_one_core(f) ||
-                            (plan_one_core(n) == plan_one_core(f) && v->near_task < from))))
+    if (f->state != TASK_RUN || (n && (plan_one_core(n) > plan_one_core(f) ||
+                                       (plan_one_core(n) == plan_one_core(f) && v->near_task < from))))
         return;
     free(v->near);
-    v->near = xstrdup(place_cpuset(f->place));
+    v->near = f->place ? xstrdup(place_cpuset(f->place)) : NULL;
     v->near_task = from;
     v->near_node = f->node;
 }

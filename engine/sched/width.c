@@ -11,10 +11,15 @@
 
 #define TRY_TASKS 3000    /* open ones, at most, for which rules are tried */
 #define TRY_STEPS 4000000 /* of tasks and edges that widening may look at */
-#define TRY_AGAIN 20000   /* tasks that are driven again to improve the best rule's widths */
-#define GROUPS    64      /* of tasks that are alike, at most, to be widened together */
-#define LARGE     1       /* the row for larger graphs */
-#define ENOUGH    0.999   /* a later row has to end sooner than this part of the best before it */
+#define TRY_PART                                                                                             \
+    0.01               /* of the time that is planned, at most, for improving on the best rule's widths ...  \
+                        */
+#define TRY_COST 2e-6  /* seconds for each task that is driven again ... */
+#define TRY_MOST 400   /* times */
+#define STARTS   3     /* of the best rules that are improved on */
+#define GROUPS   64    /* of tasks that are alike, at most, to be widened together */
+#define LARGE    1     /* the row for larger graphs */
+#define ENOUGH   0.999 /* a later row has to end sooner than this part of the best before it */
 
 /* Of two that end at the same time the first is taken. */
 static const struct policy policies[] = {
@@ -260,7 +265,7 @@ static void scale_group(struct plan *p, const int *group, int which, double fact
 }
 
 /* Wider and narrower, group by group, as long as that ends sooner and the budget lasts. */
-static void improve(struct plan *p, struct machine *m, double end, int tries)
+static double improve(struct plan *p, struct machine *m, double end, int tries)
 {
     static const double factors[] = {0.5, 0.75, 1.33, 2};
     AUTO(mem) int *group = xcalloc((size_t)p->n + 1, sizeof *group);
@@ -280,6 +285,7 @@ static void improve(struct plan *p, struct machine *m, double end, int tries)
                 p->vertex[i].width = before[i];
         }
     }
+    return end;
 }
 
 /* What no rule can change: every task has one width. */
@@ -291,27 +297,42 @@ static bool is_rigid(const struct plan *p)
     return true;
 }
 
+struct trial {
+    const struct policy *policy;
+    double end;
+};
+
+static int by_end(const void *a, const void *b)
+{
+    const struct trial *x = a, *y = b;
+    return x->end != y->end ? (x->end > y->end) - (x->end < y->end)
+                            : (x->policy > y->policy) - (x->policy < y->policy);
+}
+
 static void choose(struct plan *p, struct machine *m, int open)
 {
-    double earliest = HUGE_VAL;
+    struct trial trial[POLICIES], best = {.end = HUGE_VAL};
     AUTO(mem) int *width = xcalloc((size_t)p->n + 1, sizeof *width);
-    const struct policy *best = policies;
     for (size_t i = 0; i < POLICIES; i++) {
         p->policy = policies[i];
         first_widths(p, &p->policy);
-        double end = try_widths(p, m);
-        if (end >= ENOUGH * earliest)
+        trial[i] = (struct trial){&policies[i], try_widths(p, m)};
+    }
+    qsort(trial, POLICIES, sizeof *trial, by_end);
+    int tries = (int)fmin(TRY_PART * trial[0].end / (TRY_COST * open), TRY_MOST) / STARTS;
+    for (size_t i = 0; i < STARTS; i++) {
+        p->policy = *trial[i].policy;
+        first_widths(p, &p->policy);
+        double end = improve(p, m, trial[i].end, p->policy.rule == WIDTH_SHARE ? 0 : tries);
+        if (end >= ENOUGH * best.end)
             continue;
-        earliest = end;
-        best = &policies[i];
+        best = (struct trial){trial[i].policy, end};
         for (int k = 0; k < p->n; k++)
             width[k] = p->vertex[k].width;
     }
-    p->policy = *best;
+    p->policy = *best.policy;
     for (int k = 0; k < p->n; k++)
         p->vertex[k].width = width[k];
-    if (best->rule != WIDTH_SHARE)
-        improve(p, m, earliest, TRY_AGAIN / (open + 1));
 }
 
 void width_choose(struct plan *p)

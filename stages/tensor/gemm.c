@@ -15,20 +15,28 @@ static int64_t unit_rows, unit_cols; /* BLIS' register tile on a row-major C */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* BLIS tells Xeons with two AVX-512 units from those with one by the model's name, and takes the AVX2 kernels
- * when the name says nothing, as in most virtual machines: half the speed. So the AVX-512 kernels are asked
- * for, unless the user chose, in the only way BLIS has: its environment, read once, here. */
+ * when the name says nothing, as in most virtual machines: half the speed. Of processors younger than itself
+ * it knows nothing, and takes plain C: a fifth (BLIS 0.9 on Zen 5). So the AVX-512 kernels are asked for
+ * wherever they run, unless the user chose, in the only way BLIS has: its environment, read once, here. */
+static bool asks_for_avx512(void)
+{
+#if defined __x86_64__ && defined BLIS_CONFIG_SKX
+    return !getenv("BLIS_ARCH_TYPE") && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+#else
+    return false;
+#endif
+}
+
 static void choose_kernels(void)
 {
     bool asked = false;
-#if defined __x86_64__ && defined BLIS_CONFIG_SKX
-    if (!getenv("BLIS_ARCH_TYPE") && __builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl")) {
+    if (asks_for_avx512()) {
         char id[16];
         snprintf(id, sizeof id, "%d", (int)BLIS_ARCH_SKX);
         asked = setenv("BLIS_ARCH_TYPE", id, 0) == 0;
     }
-#endif
     bli_init();
     cntx_t *kernels = bli_gks_query_cntx();
     int64_t mr = bli_cntx_get_blksz_def_dt(BLIS_FLOAT, BLIS_MR, kernels);
@@ -134,4 +142,14 @@ void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const 
     }
     pthread_once(&once, choose_kernels);
     multiply(&(struct product){ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc});
+}
+
+const char *gemm_kernels(void)
+{
+    return bli_arch_string(asks_for_avx512() ? BLIS_ARCH_SKX : bli_arch_query_id());
+}
+
+const char *gemm_version(void)
+{
+    return bli_info_get_version_str();
 }

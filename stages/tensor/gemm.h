@@ -10,4 +10,7 @@
  * ld*: elements from a row to the next. */
 void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
           const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+/* Of BLIS: which machine's kernels it uses here ("skx"), and its version. */
+const char *gemm_kernels(void);
+const char *gemm_version(void);
 #endif

@@ -14,12 +14,12 @@ sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build ||
 "$PYTHON" -c 'import torch, numpy' || echo "bench: no PyTorch and numpy for $PYTHON: the peers' columns stay empty" >&2
 work=$(mktemp -d) && shm=$(mktemp -d -p /dev/shm) && trap 'rm -rf "$work" "$shm"' EXIT INT TERM # memory: a disk's costs vary
 bench=$obj/tests/bench here=tests/bench
-# The library that stands in for libblas.so.3. BLIS may take AVX2 kernels on an Intel machine with AVX-512 (see
+# The library that stands in for libblas.so.3. BLIS does not always take its AVX-512 kernels by itself (see
 # stages/tensor/gemm.c); its peer is told better.
 lib=/usr/lib/$(cc -print-multiarch)
 openblas="env LD_LIBRARY_PATH=$lib/openblas-pthread"
 blis="env LD_LIBRARY_PATH=$lib/blis-openmp"
-grep -q avx512vl /proc/cpuinfo && grep -q GenuineIntel /proc/cpuinfo && blis="$blis BLIS_ARCH_TYPE=0"
+grep -q avx512vl /proc/cpuinfo && blis="$blis BLIS_ARCH_TYPE=0"
 
 # One row each: peer's name | our command | the peer's command. A program prints one JSON line a run: name, value, unit
 # (of time: less is better; else: more is), and where it applies gflops.
@@ -44,6 +44,7 @@ ROWS
     echo "none|$bench/bench_hit run $work/noop1000 $obj/weft|true"
     echo "none|$bench/bench_hit put $shm|true"
     echo "none|$bench/bench_sweep 1|true"
+    for what in read predict; do echo "none|$bench/bench_history $what $shm|true"; done
     echo "none|$bench/bench_pick core:2|true"
     echo "none|$bench/bench_pick pack:2 numa:4 l3:2 core:8|true"
     echo "none|$bench/bench_pick pack:4 numa:4 l3:4 core:16|true"

@@ -60,6 +60,28 @@ assert counts[2] == [3, 0, 1, 1] and counts[1][3] >= 1, counts
 assert runs[0]["seconds"] == 3603 and runs[0]["state"] == "unfinished" and runs[0]["file"] == "late.yaml", runs[0]
 assert all(r["time"] and r["experiment"] for r in runs)
 P
+# -- of the stages: what the records of these runs say
+try history --stages; exits "stages" 0
+prints "stages" '^stage  *runs  *time  *GFLOP/s  *parallel  *error  *memory$'
+prints "stages" '^pretrain  *1 .* 75 % assumed  *-  *[0-9.]* MiB$'; prints "stages" '^synthetic  *[0-9]* '
+try history --stages --json; exits "stages" 0; cp out json
+check "stages" <<'P'
+import glob, json, socket
+rows = {r["stage"]: r for r in json.load(open("json"))["stages"]}
+records = [json.load(open(f)) for f in glob.glob("store/records/*/*")]
+assert sorted(rows) == sorted({r["stage"] for r in records}) and list(rows) == sorted(rows)
+seed, = (r for r in records if r["stage"] == "pretrain")
+row = rows["pretrain"]
+assert row["runs"] == 1 and row["seconds"] == seed["seconds"] and row["memory"] == seed["peak_rss"] and not row["widths"]
+alone = seed["seconds"] / (row["serial"] + (1 - row["serial"]) / seed["threads"])
+assert abs(row["flops"] * alone / seed["cost"]["flops"] - 1) < 1e-6
+# what the record says of where it ran, and of what went in
+a, = (r for r in records if r["task"] == "a")
+assert seed["node"] == socket.gethostname() == seed["host"] and seed["cpuset"]
+assert seed["read"] == sum(f["size"] for o in a["outputs"] for f in o["files"]) > 0
+assert seed["samples"] == a["outputs"][0]["samples"] > 0
+assert "read" not in a and "samples" not in a and a["cost"]["flops"] > 0
+P
 try history --limit 0; exits "no limit" 2; grep -q "1 or more, not 0" err || wrong "no limit" "message"
 try history --limit many; exits "limit of text" 2
 try history tiny; exits "argument" 2

@@ -14,7 +14,7 @@ mv store/runs store/earlier; mkdir store/runs
 until_true '"$WEFT" status 2>/dev/null | grep -q "^  slow .*steps"'
 run=$(ls store/runs)
 try status; exits "at work" 0
-prints "at work" "^$run  slow  at work for .* (pid $engine on .*): 4 of 6 tasks, 4 hit, about .* left$"
+prints "at work" "^$run  slow  at work for .* (pid $engine on .*): 4 of 6 tasks, 4 hit, 1 of [0-9]* cores* in use, about .* left$"
 prints "at work" '^  slow  .* on cores [0-9]*, .*% ([0-9]*/10000 steps), last progress .* ago$'
 try status --json; cp out status.json
 "$WEFT" log slow -f >followed 2>err.follow & follower=$!
@@ -24,7 +24,16 @@ try log slow; exits "log" 0; says "log" "^slow start at 20.*, run $run$\|^slow r
 try log slow -n 1; [ "$(wc -l <out)" -le 2 ] || wrong "log -n" "more than the last line"
 kill -0 $follower || wrong "log -f" "does not follow"
 cp err.waits err; says "log -f of what waits" "features has not begun in run $run; waiting"
+"$WEFT" status --watch >watched & watcher=$!
+TERM=xterm script -qefc "'$WEFT' status --watch" seen >/dev/null 2>&1 & viewer=$!
+until_true 'grep -q steps watched && { [ "$(grep -c "steps" seen)" -ge 2 ] || ! kill -0 $viewer; }'
 kill -TERM $engine; wait $engine
+wait $watcher; rc=$?; cp watched out; exits "watch" 0; prints "watch" "^no run is at work; the newest, $run of slow, "
+grep -q "$(printf '\033')" watched && wrong "watch" "control sequences where there is no terminal"
+if command -v script >/dev/null; then
+    wait $viewer; rc=$?; cp seen out; exits "watch on a terminal" 0; prints "watch on a terminal" "no run is at work; the newest"
+    grep -q "$(printf '\033\\[2J')" seen && wrong "watch on a terminal" "clears the screen, which flickers"
+fi
 wait $follower; rc=$?; cp err.follow err; exits "log -f" 0
 "$WEFT" log slow >whole 2>err; says "log of what was stopped" "slow was cut off, begun at\|slow failed at"
 cmp followed whole || wrong "log -f" "is not what the log has"
@@ -38,7 +47,7 @@ s = json.load(open("status.json"))
 assert s["newest"] is None and r["run"] == os.environ["run"] and r["pid"] == int(os.environ["engine"])
 assert r["finished"] == 4 and r["count"] == 6 and r["hit"] == 4 and r["ran"] == r["failed"] == 0 and r["left"] > 0
 (t,) = r["tasks"]
-assert t["task"] == "slow" and t["stage"] == "pretrain" and t["cores"] == 1 and t["total"] == 10000 and t["unit"] == "steps"
+assert t["task"] == "slow" and t["stage"] == "pretrain" and t["cores"] == 1 and t["node"] == "" and t["total"] == 10000 and t["unit"] == "steps"
 assert 0 < t["done"] < t["total"] and 0 <= t["silent"] <= t["seconds"] <= r["seconds"]
 P
 

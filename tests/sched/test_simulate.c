@@ -281,7 +281,7 @@ static void run_alike(const struct graph *g, struct machine *m)
 
 static void random_graphs(void **state)
 {
-    for (uint32_t k = 0; k < 3000; k++) {
+    for (uint32_t k = 0; k < 2000; k++) {
         struct rng r = rng_at(rng_stream(3, "simulate"), k, 0);
         struct graph g;
         struct simulate s;

@@ -4,6 +4,7 @@ conf=$tmp/cluster
 sh "$slurm/up.sh" "$conf" >up.log 2>&1; rc=$?
 [ $rc = 0 ] || { cat up.log; exit $rc; }
 trap 'sh "$slurm/down.sh" "$conf"; rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
 SLURM_CONF=$conf/slurm.conf; export SLURM_CONF
 
 in_allocation() { salloc -Q -N2 --ntasks-per-node=1 --cpus-per-task=4 --mem=3000 --no-kill "$@"; }

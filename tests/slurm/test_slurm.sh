@@ -19,7 +19,7 @@ try run "$tiny" --json; exits "here" 0; digests >local
 WEFT_STORE=$tmp/inside
 in_allocation "$WEFT" run "$tiny" --json --launcher slurm >out 2>err; exits "inside" 0 $?
 same_results "inside"
-events "inside" '{x["text"].split(",")[0] for x in e if x["event"] == "start"} == {"n1", "n2"}'
+events "inside" '{x["node"] for x in e if x["event"] == "start"} == {"n1", "n2"}'
 all_gone "inside"
 WEFT_STORE=$tmp/outside
 try run "$tiny" --json --launcher slurm --slurm "nodes=2 cores=4"; exits "outside" 0

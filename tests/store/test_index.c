@@ -56,8 +56,9 @@ static void put(struct store *s, int i)
     assert_true(store_put_file(s, in, &f[1].digest, &f[1].size, NULL));
     f[2] = f[0];
     f[2].name = (char *)(uintptr_t) "c";
-    struct record_output o[2] = {{.port = (char *)(uintptr_t) "one", .file = &f[0], .n = 1},
-                                 {.port = (char *)(uintptr_t) "many", .file = &f[1], .n = 2}};
+    struct record_output o[2] = {
+        {.port = (char *)(uintptr_t) "one", .file = &f[0], .n = 1},
+        {.port = (char *)(uintptr_t) "many", .file = &f[1], .n = 2, .samples = 40 + i}};
     struct record r = {.text = text,
                        .task = task,
                        .stage = (char *)(uintptr_t) "demo",
@@ -65,6 +66,11 @@ static void put(struct store *s, int i)
                        .seconds = 1.5 + i,
                        .threads = 2,
                        .peak_rss = 1000 + i,
+                       .read = 2000 + i,
+                       .samples = 3000 + i,
+                       .cost = {.flops = 4000.5 + i, .bytes = 5000 + i, .peak = 6000 + i},
+                       .host = (char *)(uintptr_t) "from",
+                       .node = (char *)(uintptr_t)(i % 2 ? "at" : ""),
                        .output = o,
                        .n = 2};
     hash_bytes(text, strlen(text), &r.key);
@@ -95,7 +101,17 @@ static int look(struct store *s, int i)
     assert_string_equal(m.task, r->task);
     assert_string_equal(m.when, r->when);
     assert_true(m.seconds == r->seconds && m.threads == r->threads && m.peak_rss == r->peak_rss);
+    assert_true(m.read == r->read && m.samples == r->samples && !memcmp(&m.cost, &r->cost, sizeof m.cost));
+    assert_string_equal(m.node, *r->node ? r->node : r->host);
+    assert_true(m.told == (*r->node != '\0') && !m.freed);
     assert_int_equal(m.outputs, r->n);
+    for (size_t k = 0; k < r->n; k++) {
+        const struct record_output *o = &r->output[k];
+        int64_t bytes = o->file[0].size + (o->n > 1 ? o->file[1].size : 0);
+        assert_true(m.content[k].bytes == bytes && m.content[k].samples == o->samples);
+        assert_ptr_equal(index_content(e, o->port), &m.content[k]);
+    }
+    assert_null(index_content(e, "on"));
     for (size_t k = 0; k < r->n; k++)
         assert_memory_equal(index_output(e, r->output[k].port), &r->output[k].digest, sizeof(struct digest));
     assert_null(index_output(e, "on"));

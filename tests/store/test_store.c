@@ -1,8 +1,9 @@
 /* The store: round trips, damage of every byte, temporary folders, imports. */
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
-#include "cache/store.h"
+#include "cache/store_impl.h"
 #include "tests/test.h"
 #include <sys/wait.h>
 
@@ -115,7 +116,8 @@ static void fill_record(struct record *r, struct record_output *o, struct record
     f[1].name = name2;
     f[1].size = 7;
     f[1].source = source;
-    *o = (struct record_output){.port = port, .file = f, .n = 2};
+    static char node[] = "n1", cpuset[] = "0-2,5";
+    *o = (struct record_output){.port = port, .file = f, .n = 2, .samples = 9};
     record_tree_digest(o);
     *r = (struct record){.text = text,
                          .stage = stage,
@@ -123,6 +125,11 @@ static void fill_record(struct record *r, struct record_output *o, struct record
                          .seconds = 1.5,
                          .resumed = 3,
                          .threads = 2,
+                         .read = 77,
+                         .samples = 11,
+                         .cost = {.flops = 2.5e12, .bytes = 13, .peak = 1 << 20},
+                         .node = node,
+                         .cpuset = cpuset,
                          .output = o,
                          .n = 1};
     hash_bytes(text, strlen(text), &r->key);
@@ -132,7 +139,46 @@ static bool same_record(const struct record *a, const struct record *b)
 {
     return digest_equal(&a->key, &b->key) && !strcmp(a->text, b->text) && a->n == b->n &&
            !strcmp(a->output[0].port, b->output[0].port) && a->seconds == b->seconds &&
-           a->resumed == b->resumed && digest_equal(&a->output[0].digest, &b->output[0].digest);
+           a->resumed == b->resumed && digest_equal(&a->output[0].digest, &b->output[0].digest) &&
+           a->output[0].samples == b->output[0].samples && a->read == b->read && a->samples == b->samples &&
+           !memcmp(&a->cost, &b->cost, sizeof a->cost) && !strcmp(a->node, b->node) &&
+           !strcmp(a->cpuset, b->cpuset);
+}
+
+static struct record *from_json(const char *members)
+{
+    char hex[DIGEST_HEX];
+    struct digest key;
+    hash_bytes("t", 1, &key);
+    AUTO(mem)
+    char *text =
+        xprintf("{\"version\": 1, \"text\": \"t\", \"key\": \"%s\"%s}", digest_hex(&key, hex), members);
+    AUTO_JSON j = json_parse(text, strlen(text), "record", NULL);
+    assert_non_null(j);
+    store_seal(j);
+    AUTO(mem) char *sealed = json_text(j, true);
+    return record_parse(sealed, strlen(sealed));
+}
+
+/* What a record of an earlier version has not, and what nobody should have written, says nothing. */
+static void absent_members(void **state)
+{
+    struct record *old = from_json(", \"outputs\": [{\"port\": \"out\", \"files\": []}], \"host\": \"h\"");
+    assert_non_null(old);
+    assert_true(!old->read && !old->samples && !old->cost.flops && !old->cost.bytes && !old->cost.peak);
+    assert_true(!*old->node && !*old->cpuset && !old->output[0].samples);
+    record_free(old);
+    struct record *odd =
+        from_json(", \"outputs\": [{\"port\": \"out\", \"files\": [], \"samples\": -1}], \"read\": -5,"
+                  "\"samples\": \"many\", \"cost\": {\"flops\": -2.0, \"bytes\": -1, \"peak\": 1.5}, "
+                  "\"node\": 3");
+    assert_non_null(odd);
+    assert_true(!odd->read && !odd->samples && !odd->cost.flops && !odd->cost.bytes && !odd->cost.peak);
+    assert_true(!*odd->node && !odd->output[0].samples);
+    record_free(odd);
+    odd = from_json(", \"outputs\": [], \"cost\": 7");
+    assert_true(odd && !odd->cost.flops);
+    record_free(odd);
 }
 
 static bool count_one(void *arg, const struct record *r)
@@ -251,7 +297,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(objects), cmocka_unit_test(damaged_object),    cmocka_unit_test(records),
+        cmocka_unit_test(objects), cmocka_unit_test(damaged_object),
+        cmocka_unit_test(records), cmocka_unit_test(absent_members),
         cmocka_unit_test(imports), cmocka_unit_test(temporary_folders),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

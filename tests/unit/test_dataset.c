@@ -2,6 +2,8 @@
 #include "base/cleanup.h"
 #include "stages/io/dataset.h"
 #include "stages/io/dataset_cache.h"
+#include "stages/io/safetensors.h"
+#include "stages/samples.h"
 #include "tests/test.h"
 #include "tests/unit/image_make.h"
 #include <string.h>
@@ -63,6 +65,35 @@ static void round_trip(void **state)
         assert_true(dataset_decode(d, i, &im, &e));
         assert_int_equal(im.width, width[i]);
     }
+}
+
+/* The heads of data sets' files tell how many samples there are; what is no data set has none. */
+static void counted(void **state)
+{
+    write_packed(false);
+    assert_int_equal(samples_in(ARTIFACT_IMAGES, dir), 3);
+    assert_int_equal(samples_in(ARTIFACT_MODEL, dir), 0);
+    assert_int_equal(samples_in(ARTIFACT_FEATURES, dir), 0); /* no such file */
+    AUTO(mem) char *path = xprintf("%s/features.safetensors", dir);
+    struct safetensors_writer *w = safetensors_writer_new();
+    static const float x[10];
+    safetensors_writer_add(w, "features", DTYPE_F32, 2, (const int64_t[]){5, 2}, x);
+    assert_true(safetensors_write(w, path, NULL));
+    assert_int_equal(samples_in(ARTIFACT_FEATURES, dir), 5);
+    static const struct port in[] = {{.name = "a", .type = ARTIFACT_IMAGES},
+                                     {.name = "b", .type = ARTIFACT_MODEL, .also = ARTIFACT_FEATURES},
+                                     {0}};
+    static const struct stage s = {.inputs = in};
+    struct stage_input item = {.dir = dir, .also_dir = dir};
+    assert_int_equal(samples_of_inputs(&s, (struct stage_inputs[]){{&item, 1}, {&item, 1}}), 5);
+    assert_int_equal(samples_of_inputs(&s, (struct stage_inputs[]){{&item, 1}, {NULL, 0}}), 3);
+    assert_int_equal(samples_of_inputs(&s, (struct stage_inputs[]){{NULL, 0}, {NULL, 0}}), 0);
+    make_file(dir, "features.safetensors", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10);
+    assert_int_equal(samples_in(ARTIFACT_FEATURES, dir), 0);
+    make_file(dir, "features.safetensors", "\x20\0\0\0\0\0\0\0{}", 10); /* cut */
+    assert_int_equal(samples_in(ARTIFACT_FEATURES, dir), 0);
+    make_file(dir, "dataset.json", "{\"count\": -3}", 13);
+    assert_int_equal(samples_in(ARTIFACT_IMAGES, dir), 0);
 }
 
 static void class_order_kept(void **state)
@@ -193,7 +224,8 @@ static void cache_is_bounded(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(round_trip),     T(class_order_kept), T(folder_source),
-                                       T(twice_the_same), T(wrong_sets),       T(cache_is_bounded)};
+    const struct CMUnitTest tests[] = {T(round_trip),      T(counted),        T(class_order_kept),
+                                       T(folder_source),   T(twice_the_same), T(wrong_sets),
+                                       T(cache_is_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
