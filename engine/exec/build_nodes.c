@@ -21,7 +21,7 @@ static void say(void *arg, const char *text)
 /* All work over the longest path: so many cores are busy on average when there are enough of them. */
 static struct launcher_need need_of(const struct build *b)
 {
-    struct launcher_need n = {.cores = 1, .widest = 1};
+    struct launcher_need n = {.cores = 1, .widest = 1, .most = b->opt.cores};
     AUTO(mem) double *path = xcalloc((size_t)b->spec->n + 1, sizeof *path); /* up to the task's end */
     double work = 0, longest = 0;
     for (int i = 0; i < b->spec->n; i++) {

@@ -7,6 +7,7 @@
 #include "engine/topo/topo.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -15,9 +16,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#define BEAT_EVERY 10.0  /* seconds between two signs of life */
-#define PATIENCE   100.0 /* of silence, after which the other end is gone */
-#define TERM_TIME  10.0  /* that a child has for its end */
+#define BEATS     10   /* signs of life in the time that the other end waits for one */
+#define TERM_TIME 10.0 /* that a child has for its end */
 
 #define SAME_FATE 500 /* milliseconds between signals that one hand sends to all of a step */
 
@@ -31,6 +31,7 @@ struct relay {
     int in;            /* the child's stdin, of the near end; else -1 */
     struct buf unsent; /* for it: the job, at first */
     int peer;          /* stdin, of the far end: beats, and its end; else -1 */
+    double patience;   /* seconds of silence, after which the other end is gone */
     double beaten;     /* when we sent the last one */
     double heard;      /* when the other end was heard last; 0: not yet */
     double terminated; /* when the child was asked to end; 0: not */
@@ -65,7 +66,7 @@ static bool start(struct relay *r, const char *const *argv, int in)
 
 static void beat(struct relay *r, double now)
 {
-    if (now - r->beaten < BEAT_EVERY)
+    if (now - r->beaten < r->patience / BEATS)
         return;
     r->beaten = now;
     if (r->in >= 0 && r->unsent.len == 0)
@@ -117,7 +118,7 @@ static bool take_beat(struct relay *r)
 /* Is there still somebody at the other end? No: the child ends, in good order at first. */
 static void judge(struct relay *r, bool near, bool hung_up, double now)
 {
-    bool gone = hung_up || (r->heard > 0 && now - r->heard > PATIENCE);
+    bool gone = hung_up || (r->heard > 0 && now - r->heard > r->patience);
     if (!gone && r->terminated == 0)
         return;
     if (r->terminated == 0) {
@@ -125,10 +126,10 @@ static void judge(struct relay *r, bool near, bool hung_up, double now)
                 near      ? "no word from the worker's node for %g s: it is given up\n"
                 : hung_up ? "the connection to the engine is gone: the worker ends\n"
                           : "no word from the engine for %g s: the worker ends\n",
-                PATIENCE);
+                r->patience);
         r->terminated = now;
         kill(-r->child, SIGTERM);
-    } else if (now - r->terminated > TERM_TIME) {
+    } else if (now - r->terminated > fmin(TERM_TIME, r->patience)) {
         kill(-r->child, SIGKILL);
     }
 }
@@ -143,7 +144,7 @@ static int carry(struct relay *r, bool near)
                              {.fd = r->unsent.len ? r->in : -1, .events = POLLOUT},
                              {.fd = hung_up ? -1 : r->peer, .events = POLLIN}};
         /* what the child left behind may hold its stdout: what is there is read, and no more waited for */
-        int n = poll(p, sizeof p / sizeof *p, ended ? 0 : 1000);
+        int n = poll(p, sizeof p / sizeof *p, ended ? 0 : (int)(1000 * fmin(1, r->patience / BEATS)));
         if (n == 0 && ended)
             break;
         if (n > 0 && p[1].revents)
@@ -182,9 +183,9 @@ static int trouble(const char *what)
     return 1;
 }
 
-int carrier_near(const char *const *argv, pid_t parent)
+int carrier_near(const char *const *argv, pid_t parent, double patience)
 {
-    struct relay r = {.pidfd = -1, .out = -1, .in = -1, .peer = -1, .between = true};
+    struct relay r = {.pidfd = -1, .out = -1, .in = -1, .peer = -1, .patience = patience, .between = true};
     AUTO(mem) char *job = NULL;
     char here[4096];
     size_t n;
@@ -251,9 +252,10 @@ static int job_file(void)
     return fd;
 }
 
-int carrier_far(void)
+int carrier_far(double patience)
 {
-    struct relay r = {.pidfd = -1, .out = -1, .in = -1, .peer = STDIN_FILENO, .between = true};
+    struct relay r = {
+        .pidfd = -1, .out = -1, .in = -1, .peer = STDIN_FILENO, .patience = patience, .between = true};
     char last[64];
     signal(SIGPIPE, SIG_IGN); /* whoever is gone is seen on stdin */
     (void)!fs_write_all(STDOUT_FILENO, alive, strlen(alive), "events", NULL);

@@ -19,11 +19,13 @@
 #define ENGINE_EXEC_CARRIER_H
 #include <sys/types.h>
 
+#define CARRIER_PATIENCE 100 /* seconds of silence, after which the other end counts as gone */
+
 /* The job comes from our stdin; argv is the carrying command (NULL-ended), `parent` the engine, with which
  * this ends. The exit status of the command; 128 + N: signal N ended it. */
-int carrier_near(const char *const *argv, pid_t parent);
+int carrier_near(const char *const *argv, pid_t parent, double patience);
 /* The job is the second line of our stdin. Exit status 0 once the worker has ended, however. */
-int carrier_far(void);
+int carrier_far(double patience);
 /* What a node has, as a line of JSON on stdout: {"host", "memory", "xml"}: bytes, and its topology as
  * hwloc writes it. */
 int carrier_probe(void);

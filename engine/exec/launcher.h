@@ -18,6 +18,7 @@ struct launcher_options {
 };
 struct launcher_need { /* what the graph can make use of */
     int cores;         /* at one time, of all nodes together, by its work and its longest path; at least 1 */
+    int most;          /* of one node, no more are to be used; 0: any */
     int widest;        /* that one task must have */
     int64_t memory;    /* likewise, bytes; 0: not known */
     const char *widest_task, *memory_task; /* their names */

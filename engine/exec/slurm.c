@@ -198,6 +198,7 @@ static bool open_outside(struct launcher *l, const struct launcher_need *need, s
         return error_set(err, NULL, ERROR_SYSTEM, "of Slurm's nodes that are large enough none is up");
     int useful = need->cores > need->widest ? need->cores : need->widest;
     int cores = s->wish.cores ? s->wish.cores : at_most(useful, kind->cores);
+    cores = need->most > 0 && need->most < cores ? need->most : cores;
     s->threads = kind->cpus / kind->cores;
     add_nodes(l, at_most((useful + cores - 1) / cores, s->wish.nodes));
     for (int i = 0; i < l->n; i++) {
@@ -208,10 +209,10 @@ static bool open_outside(struct launcher *l, const struct launcher_need *need, s
         if (kind->memory <= MIB)
             l->node[i].memory = 0;
     }
-    if (s->wish.cores && s->wish.cores < need->widest)
+    if (cores < need->widest)
         return error_set(err, NULL, ERROR_INPUT,
-                         "task '%s' asks for %d cores, and --slurm cores= for %d a node", need->widest_task,
-                         need->widest, s->wish.cores);
+                         "task '%s' asks for %d cores, and no more than %d of a node are to be used",
+                         need->widest_task, need->widest, cores);
     return true;
 }
 

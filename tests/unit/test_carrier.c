@@ -64,15 +64,17 @@ static void note(void *arg, const json_t *event)
         s->status = (int)json_int_or(event, "status", -1);
 }
 
+static const char *patience = "100"; /* of the near end, seconds */
+
 static void begin(struct process *p, const char *const *carrying, const char *line)
 {
     AUTO(mem) char *text = job(line);
     AUTO(mem) char *log = at("log");
     AUTO(mem) char *pid = xprintf("%ld", (long)getpid());
-    const char *argv[16] = {weft, "worker", "--near", pid, "--"};
+    const char *argv[16] = {weft, "worker", "--near", pid, "--patience", patience, "--"};
     struct error err = {0};
     for (int i = 0; carrying[i]; i++)
-        argv[5 + i] = carrying[i];
+        argv[7 + i] = carrying[i];
     if (!process_start(p, argv, NULL, text, log, &err))
         fail_msg("%s", err.text);
 }
@@ -212,6 +214,34 @@ static void killed(void **state)
     assert_int_equal(number_in("asked"), 1);
 }
 
+/* An end that is there but says nothing, as when the network is cut: the other one gives it up. */
+static void silent(void **state)
+{
+    struct process p;
+    struct seen seen = {.status = -1};
+    AUTO(mem) char *line = xprintf("echo $$ >%s/program; sleep 100", dir);
+    AUTO(mem) char *stopped = xprintf("echo $$ >%s/far; exec %s worker --far", dir, weft);
+    patience = "1";
+    begin(&p, (const char *const[]){"sh", "-c", stopped, NULL}, line);
+    pid_t far = number_in("far"), program = number_in("program");
+    kill(far, SIGSTOP);
+    int status = drive(&p, &seen);
+    assert_string_equal(buf_str(&seen.names), "");
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+    dies(far);
+    dies(program);
+
+    patience = "100";
+    begin(&p, (const char *const[]){weft, "worker", "--far", "--patience", "1", NULL}, line);
+    program = number_in("program");
+    kill(p.pid, SIGSTOP);
+    dies(program);
+    kill(p.pid, SIGCONT);
+    status = drive(&p, &seen);
+    assert_true(WIFSIGNALED(seen.status));
+    buf_done(&seen.names);
+}
+
 /* An engine that is gone by itself can kill nobody. */
 static void orphaned(void **state)
 {
@@ -256,6 +286,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(ends), cmocka_unit_test(loses),
-                                       cmocka_unit_test(killed), cmocka_unit_test(orphaned)};
+                                       cmocka_unit_test(killed), cmocka_unit_test(silent),
+                                       cmocka_unit_test(orphaned)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

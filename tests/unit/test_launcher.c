@@ -319,7 +319,7 @@ static void sizes(void **state)
     refuses("slurm", NULL, "partition=no", &need, ERROR_INPUT, "no partition no");
     refuses("slurm", "a,b", NULL, &need, ERROR_INPUT, "--nodes is for a command");
     need = (struct launcher_need){.cores = 1, .widest = 3, .widest_task = "w"};
-    refuses("slurm", NULL, "cores=2", &need, ERROR_INPUT, "--slurm cores= for 2 a node");
+    refuses("slurm", NULL, "cores=2", &need, ERROR_INPUT, "no more than 2 of a node");
     refuses("slrum", NULL, NULL, &need, ERROR_INPUT, "--launcher takes local, slurm, or a command");
     struct launcher *l = begin("slurm", NULL, "partition=fat", &need);
     assert_int_equal(l->n, 1);
