@@ -14,7 +14,7 @@ struct build_result { /* of one task */
     bool has_key;
     struct digest key;
     int attempts;                /* that failed */
-    int losses;                  /* of nodes that were lost under it */
+    int losses;                  /* of nodes under it, since it kept a state last */
     double seconds;              /* of the run now, or of the run that made the hit; as in the record */
     int64_t resumed;             /* the run now went on after this pass; 0: from the beginning, or a hit */
     bool remote;                 /* a hit that came from the remote tier now */

@@ -222,6 +222,8 @@ void nodes_free(struct build *b, const struct attempt *a)
 static void lose(struct build *b, const struct attempt *a, struct error *err)
 {
     struct launcher *l = b->launcher;
+    if (a->checkpoints.last > a->checkpoints.resumed) /* it got somewhere: allocations end again and again */
+        b->result[a->task->index].losses = 0;
     AUTO(mem) char *name = xstrdup(l->node[a->node].name); /* it may be another one's afterwards */
     l->row->lost(l, a->node);
     tell_plan(b);
