@@ -20,6 +20,8 @@ static int add_variables(const char **env, int n, const char *const *name, struc
     return n;
 }
 
+#define STEP_WAIT "60" /* seconds for a step whose cores should be free */
+
 const char *const *slurm_env(const char *const *more, struct arena *a)
 {
     static const char *const kept[] = {"PATH",   "HOME",     "USER", "LOGNAME",         "SHELL",      "LANG",
@@ -242,7 +244,10 @@ static bool open_slurm(struct launcher *l, const struct launcher_options *o, con
 }
 
 /* A step: no other task of the allocation gets its cores, and where Slurm binds, it is bound to them. Memory
- * is the plan's to share, but for what a task declares. */
+ * is the plan's to share, but for what a task declares. Once the allocation has lost a node, Slurm never
+ * gives back the cores of steps that ran then ("unable to update job's core use information due to job
+ * resizing"), so that exact steps would wait for ever: from then on the plan alone shares the cores, too. A
+ * step that meets that before we do ends after a minute, and runs again. */
 static void command(struct launcher *l, const struct launcher_step *step, struct arena *a,
                     const char *const **ret_argv, const char *const **ret_env)
 {
@@ -252,7 +257,8 @@ static void command(struct launcher *l, const struct launcher_step *step, struct
                                 arena_printf(a, "--nodelist=%s", l->node[step->node].name),
                                 "--nodes=1",
                                 "--ntasks=1",
-                                "--exact",
+                                s->resized ? "--overlap" : "--exact",
+                                s->resized ? "--cpu-bind=none" : "--immediate=" STEP_WAIT,
                                 arena_printf(a, "--cpus-per-task=%d", step->cores * s->threads),
                                 arena_printf(a, "--mem=%lld", (long long)((step->memory + MIB - 1) / MIB)),
                                 arena_printf(a, "--job-name=%.64s", step->task),

@@ -26,8 +26,9 @@ struct slurm_slot { /* of a node, by its index in the launcher */
 struct slurm {
     struct slurm_wish wish;
     struct slurm_slot *slot;
-    bool inside; /* an allocation that is there already: all slots have its job */
-    int threads; /* Slurm's CPUs to a core */
+    bool inside;  /* an allocation that is there already: all slots have its job */
+    bool resized; /* it has lost a node: see command() in slurm.c */
+    int threads;  /* Slurm's CPUs to a core */
     const char *const *env;
     char *jobs;            /* path of the file that names our allocations, which the holder touches */
     struct capture holder; /* pid 0: none */

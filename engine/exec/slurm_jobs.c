@@ -315,6 +315,7 @@ void slurm_lost(struct launcher *l, int node)
     n->there = false;
     snprintf(n->trouble, sizeof n->trouble, "the connection to node %s is lost", n->name);
     s->asked = clock_seconds();
+    s->resized = s->inside;
     slurm_look(l); /* has the job ended? */
     if (slot->state == SLURM_GRANTED && !slot->ending)
         launcher_say(l, "node %s is lost; Slurm job %s goes on", n->name, slot->job);
