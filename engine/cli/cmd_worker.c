@@ -2,12 +2,13 @@
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
 #include "engine/exec/carrier.h"
+#include "engine/exec/keeper.h"
 #include "engine/exec/slurm_hold.h"
-#include "engine/exec/worker.h"
 #include <stdlib.h>
 #include <string.h>
 
 static const struct opt opts[] = {
+    {"serve", 0, OPT_FLAG, NULL, "many workers, asked for over the socket that is stdin"},
     {"near", 0, OPT_INT, "PID",
      "carry a worker to another node by the command behind --, for the engine PID"},
     {"far", 0, OPT_FLAG, NULL, "be the other end of that"},
@@ -30,7 +31,7 @@ static int run(const struct cmd_args *a)
     if (cmd_opt(a, "hold")->set && a->n == 1)
         return slurm_hold_main(cmd_opt(a, "hold")->string, (pid_t)strtol(a->arg[0], NULL, 10));
     if (!near->set)
-        return worker_main();
+        return cmd_opt(a, "serve")->set ? keeper_serve() : keeper_once();
     if (a->n == 0) {
         error_set(&err, NULL, ERROR_INPUT, "--near takes a command behind --");
         return cmd_fail(&err);

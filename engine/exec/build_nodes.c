@@ -244,5 +244,5 @@ bool nodes_ended(struct build *b, struct attempt *a, int *status, struct error *
         return true;
     a->lost = true;
     lose(b, a, err);
-    return false;
+    return failure_is(b, a, FAILURE_NODE, err);
 }

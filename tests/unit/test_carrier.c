@@ -83,7 +83,7 @@ static void begin(struct process *p, const char *const *carrying, const char *li
 static int drive(struct process *p, struct seen *seen)
 {
     for (;;) {
-        struct pollfd fds[] = {{.fd = p->pidfd, .events = POLLIN}, {.fd = p->events, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = p->ended, .events = POLLIN}, {.fd = p->events, .events = POLLIN}};
         if (poll(fds, 2, PATIENCE) <= 0) {
             process_kill(p);
             process_end(p);
