@@ -164,7 +164,8 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
     sizes_of_inputs(&b->resolver, t, NULL, &s);
     r->read = s.in.bytes;
     r->samples = json_int_or(a->said, "samples", 0);
-    r->cost = cost_of(t, &(struct cost_input){.samples = r->samples, .bytes = r->read});
+    s.in.samples = r->samples;
+    r->cost = cost_of(t, &s.in);
     r->node = xstrdup(json_string_or(a->said, "node", ""));
     r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
     for (size_t i = 0; i < r->n; i++)

@@ -116,7 +116,8 @@ kill -INT $engine; finish; exits "interrupted" 130; none_left "interrupted"
 # -- no space where the program writes; the store keeps nothing half-written
 mkdir disk
 if mount -t tmpfs -o size=2m none "$tmp/disk" 2>/dev/null; then
-    mounted=$tmp/disk; WEFT_STORE=$tmp/disk/store other=ran
+    mounted=$tmp/disk; WEFT_STORE=$tmp/disk/store
+    "$WEFT" run rows.yaml -q --target other || wrong "disk" "other failed"
     begin "disk full" "head -c 8000000 /dev/zero >big"
     failed "disk full" "'sh' ended with exit status 1: .*No space left on device"
     says "disk full" "hint: make room"
