@@ -323,10 +323,21 @@ static void warn(const char *task, const char *text, const char *tail, struct bu
     color_put(out, buf_str(&clean));
 }
 
+/* ", 52.0 MiB of 64 MiB", taken and asked for, where it asked. */
+static const char *memory_text(const struct build_result *r, char out[2 * UNITS_MAX + 8])
+{
+    char taken[UNITS_MAX], asked[UNITS_MAX];
+    *out = '\0';
+    if (r->memory > 0 && r->peak_rss > 0)
+        snprintf(out, 2 * UNITS_MAX + 8, ", %s of %s", bytes_text(r->peak_rss, taken),
+                 bytes_text(r->memory, asked));
+    return out;
+}
+
 /* The event as lines; nothing for what only the block shows. */
 static void tell(struct progress *p, const struct build_event *e, struct buf *out)
 {
-    char spent[UNITS_MAX];
+    char spent[UNITS_MAX], memory[2 * UNITS_MAX + 8];
     switch (e->kind) {
     case BUILD_HIT:
         tell_task(e, COLOR_DIM, "hit", out, "%s", e->result->remote ? ", from the remote tier" : "");
@@ -339,8 +350,8 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         warn(e->task ? e->task->name : "", e->text, "", out);
         break;
     case BUILD_DONE:
-        tell_task(e, COLOR_DONE, "ran", out, ", %s%s", seconds_text(e->result->seconds, spent),
-                  e->result->resumed ? " in all" : "");
+        tell_task(e, COLOR_DONE, "ran", out, ", %s%s%s", seconds_text(e->result->seconds, spent),
+                  e->result->resumed ? " in all" : "", memory_text(e->result, memory));
         break;
     case BUILD_FAILED:
         tell_task(e, COLOR_ERROR, "FAILED", out, ": %s", e->result->error.text);
