@@ -117,7 +117,8 @@ void forecast_done(struct forecast *f)
     *f = (struct forecast){0};
 }
 
-/* The makespan when every task is off by its error, in the one direction or in the other. */
+/* The makespan when every task is off by its error, in the one direction or in the other, with the widths
+ * that were found. */
 static double makespan_off(const struct forecast *f, bool longer)
 {
     int n = f->spec->n;
@@ -130,7 +131,7 @@ static double makespan_off(const struct forecast *f, bool longer)
         task[i].ask.work.parallel *= by;
     }
     struct simulate s;
-    simulate(task, n, f->edge, f->n_edges, f->machine, &s);
+    simulate_as(f->found.plan, task, n, f->edge, f->n_edges, f->machine, &s);
     double makespan = s.makespan;
     simulate_done(task, n, &s);
     return makespan;

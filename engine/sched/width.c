@@ -368,3 +368,10 @@ void plan_set_policy(struct plan *p, const struct policy *policy, int width)
     for (int i = 0; i < p->n; i++)
         p->vertex[i].width = clamp(&p->vertex[i].ask, width);
 }
+
+void plan_follow(struct plan *p, const struct plan *other)
+{
+    plan_set_policy(p, &other->policy, 0);
+    for (int i = 0; i < p->n; i++)
+        p->vertex[i].width = clamp(&p->vertex[i].ask, other->vertex[i].width);
+}

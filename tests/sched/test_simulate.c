@@ -286,6 +286,19 @@ static void run_alike(const struct graph *g, struct machine *m)
     plan_free(p);
 }
 
+/* With the widths that were found all goes as it went. */
+static void again(const struct graph *g, struct machine *m, const struct simulate *was)
+{
+    struct simulate_task t[N];
+    struct simulate s;
+    memcpy(t, g->t, sizeof t);
+    simulate_as(was->plan, t, g->n, g->edge, g->n_edges, m, &s);
+    assert_true(s.makespan == was->makespan && s.bound == was->bound);
+    for (int i = 0; i < g->n; i++)
+        assert_true(t[i].start == g->t[i].start && t[i].cores == g->t[i].cores && t[i].node == g->t[i].node);
+    simulate_done(t, g->n, &s);
+}
+
 static void random_graphs(void **state)
 {
     for (uint32_t k = 0; k < 2000; k++) {
@@ -303,6 +316,7 @@ static void random_graphs(void **state)
         simulate(g.t, g.n, g.edge, g.n_edges, &m, &s);
         check(&g, &m, &s);
         run_alike(&g, &m);
+        again(&g, &m, &s);
         simulate_done(g.t, g.n, &s);
         simulate_fifo(g.t, g.n, g.edge, g.n_edges, &m, 4, &s);
         check(&g, &m, &s);
