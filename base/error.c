@@ -21,6 +21,8 @@ bool error_set(struct error *err, const struct pos *pos, enum error_code code, c
 
 static enum error_code code_of(int e)
 {
+    if (e == ENOSPC || e == EDQUOT)
+        return ERROR_FULL;
     return e == ENOENT || e == ENOTDIR || e == EISDIR || e == EACCES ? ERROR_INPUT : ERROR_SYSTEM;
 }
 

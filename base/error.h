@@ -13,9 +13,12 @@
 enum error_code {
     ERROR_NONE,
     ERROR_INPUT,     /* the user's file, option or data is wrong */
-    ERROR_SYSTEM,    /* a system call failed: disk full, no permission */
+    ERROR_SYSTEM,    /* a system call failed */
     ERROR_DAMAGE,    /* stored bytes do not match their digest */
     ERROR_TASK,      /* a task failed: worker died, stage said no */
+    ERROR_FULL,      /* a system call failed: no space on the disk, or over a quota */
+    ERROR_EXIT,      /* a program of the user's ended with an exit status that is not 0 */
+    ERROR_KILLED,    /* ... by a signal */
     ERROR_INTERRUPT, /* the user asked to stop */
     ERROR_WARNING    /* nothing failed: this may be a mistake */
 };
@@ -45,7 +48,7 @@ struct error {
 bool error_set(struct error *err, const struct pos *pos, enum error_code code, const char *fmt, ...)
     PRINTF(4, 5);
 /* The same for a failed system call: appends ": strerror(errno)". code is ERROR_SYSTEM, or ERROR_INPUT for
- * ENOENT, ENOTDIR, EISDIR and EACCES. */
+ * ENOENT, ENOTDIR, EISDIR and EACCES, or ERROR_FULL for ENOSPC and EDQUOT. */
 bool error_errno(struct error *err, const char *fmt, ...) PRINTF(2, 3);
 /* Put "fmt: " in front of err's text; returns false. */
 bool error_context(struct error *err, const char *fmt, ...) PRINTF(2, 3);

@@ -1,9 +1,11 @@
 #include "engine/cli/cmd_run.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "cache/config.h"
 #include "engine/cli/fetching.h"
+#include "engine/cli/logtail.h"
 #include "engine/cli/units.h"
 #include "engine/exec/build.h"
 #include <signal.h>
@@ -29,18 +31,53 @@ static const struct opt opts[] = {
     OPT_ROW_JSON,
     {0}};
 
-/* Ctrl-C and termination arrive through a descriptor that the build waits on. */
+/* Ctrl-C and termination (batch systems send it before they take a node away) arrive through a descriptor
+ * that the build waits on. A terminal that closes is no reason to end, and nobody reads what is written
+ * there. */
 static int open_interrupts(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static json_t *task_json(const struct task *t, const struct build_result *r)
+/* A program may write any bytes; a line that is no text keeps its ASCII. */
+static json_t *line_json(char *line)
+{
+    json_t *text = json_string(line);
+    for (char *c = line; !text && *c; c++)
+        *c = (unsigned char)*c < 0x80 ? *c : '?';
+    return text ? text : json_string(line);
+}
+
+static json_t *log_json(const struct build *b, const struct task *t)
+{
+    AUTO(mem) char *path = build_task_log(b, t->index);
+    char **line;
+    size_t n = logtail_read(path, &line);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, line_json(line[i]));
+    fs_list_free(line, n);
+    return list;
+}
+
+/* Nothing of a failure's own words differs from run to run; those of its log are the program's. */
+static void add_failure(json_t *o, const struct build *b, const struct task *t, const struct build_result *r)
+{
+    json_object_set_new(o, "error", json_string(r->error.text));
+    json_object_set_new(o, "cause", json_string(failure_name(r->cause)));
+    if (failure_hint(r->cause))
+        json_object_set_new(o, "hint", json_string(failure_hint(r->cause)));
+    json_object_set_new(o, "log", log_json(b, t));
+}
+
+static json_t *task_json(const struct build *b, const struct task *t, const struct build_result *r)
 {
     char hex[DIGEST_HEX];
     json_t *outputs = json_object();
@@ -52,8 +89,12 @@ static json_t *task_json(const struct task *t, const struct build_result *r)
     if (r->resumed)
         json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
     json_object_set_new(o, "key", r->has_key ? json_string(digest_hex(&r->key, hex)) : json_null());
+    if (r->memory)
+        json_object_set_new(o, "memory_asked", json_integer((json_int_t)r->memory));
+    if (r->peak_rss)
+        json_object_set_new(o, "peak_rss", json_integer((json_int_t)r->peak_rss));
     if (r->error.text[0])
-        json_object_set_new(o, "error", json_string(r->error.text));
+        add_failure(o, b, t, r);
     return o;
 }
 
@@ -72,7 +113,7 @@ static int print_json(const struct spec *s, const struct build *b, const struct 
     json_t *tasks = json_array();
     for (int i = 0; i < s->n; i++)
         if (build_result_of(b, i)->wanted)
-            json_array_append_new(tasks, task_json(s->task[i], build_result_of(b, i)));
+            json_array_append_new(tasks, task_json(b, s->task[i], build_result_of(b, i)));
     json_t *o = json_pack("{s:s, s:s, s:f, s:o}", "experiment", s->experiment, "run", build_run_id(b),
                           "seconds", seconds, "tasks", tasks);
     if (setup->remote_url)
@@ -257,7 +298,8 @@ const struct cmd cmd_run = {
                "cores of its own, as soon as its inputs are there; the others are hits and cost "
                "nothing. Which results a task can use follows from its key: the stage and its "
                "version, the parameters, the content of the inputs.\n\n"
-               "Ctrl-C starts nothing more and waits for what runs; a second one stops at once. "
+               "Ctrl-C, or SIGTERM, starts nothing more and waits for what runs; a second one stops "
+               "at once. "
                "After either, and after kill -9, the next run goes on with what is in the store.",
     .args = (const struct arg[]){{.name = "EXPERIMENT", .doc = "the experiment, a YAML file"}, {0}},
     .opts = opts,

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "engine/cli/color.h"
+#include "engine/cli/logtail.h"
 #include "engine/cli/screen.h"
 #include "engine/cli/units.h"
 #include <limits.h>
@@ -15,7 +16,6 @@
 
 #define REDRAW       0.1  /* seconds between two drawings of the block */
 #define TELL         10.0 /* seconds between two lines about one task in a pipe */
-#define LOG_END      12   /* lines of a failed task's log to show */
 #define NAME_COLUMNS 32   /* at most */
 #define BAR          20
 
@@ -223,25 +223,25 @@ void progress_board(struct progress *p, char *const *line, int n)
 
 static void show_log_end(const char *path, struct buf *out)
 {
-    AUTO(mem) char *text = NULL;
-    size_t n;
-    if (!fs_read_file(path, &text, &n, NULL) || n == 0)
-        return;
-    const char *at = text + n;
-    for (int lines = 0; at > text; at--)
-        if (at[-1] == '\n' && at != text + n && ++lines == LOG_END)
-            break;
-    for (const char *c = at; *c;) {
-        size_t len = strcspn(c, "\n");
-        AUTO(mem) char *line = xstrndup(c, len);
-        for (char *tab = line; (tab = strchr(tab, '\t')) != NULL;)
+    char **line;
+    size_t n = logtail_read(path, &line);
+    for (size_t i = 0; i < n; i++) {
+        for (char *tab = line[i]; (tab = strchr(tab, '\t')) != NULL;)
             *tab = ' ';
         buf_puts(out, "    | ");
-        screen_cut(line, INT_MAX, out);
+        screen_cut(line[i], INT_MAX, out);
         buf_putc(out, '\n');
-        c += len + (c[len] == '\n');
     }
-    buf_printf(out, "    log: %s\n", path);
+    if (n)
+        buf_printf(out, "    log: %s\n", path);
+    fs_list_free(line, n);
+}
+
+static void show_hint(enum failure cause, struct buf *out)
+{
+    const char *hint = failure_hint(cause);
+    if (hint)
+        buf_printf(out, "    hint: %s\n", hint);
 }
 
 static struct shown_work *find_work(struct progress *p, const struct task *t)
@@ -345,6 +345,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
     case BUILD_FAILED:
         tell_task(e, COLOR_ERROR, "FAILED", out, ": %s", e->result->error.text);
         show_log_end(e->text, out);
+        show_hint(e->result->cause, out);
         break;
     case BUILD_HEAL:
         warn("", e->text, "; making it again", out);

@@ -6,6 +6,8 @@
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/targets.h"
+#include "engine/exec/workdirs.h"
+#include "engine/exec/workers.h"
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -100,6 +102,7 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     r->has_key = x->has_key;
     r->key = x->key;
     r->error = *why;
+    r->cause = r->cause ? r->cause : failure_of(why->code);
     if (!b->failure.text[0]) {
         b->failure = *why;
         error_context(&b->failure, "task '%s'", t->name);
@@ -253,7 +256,7 @@ void build_interrupt(struct build *b)
     struct signalfd_siginfo s;
     while (read(b->opt.interrupts, &s, sizeof s) == sizeof s) {
         b->stopping = true;
-        b->interrupts += s.ssi_signo == SIGINT ? 1 : 2;
+        b->interrupts++;
         report(b, BUILD_INTERRUPT, NULL, b->interrupts < 2 ? "finishing" : "stopping");
         if (b->interrupts == 1)
             checkpoint_stop_all(b);
@@ -298,7 +301,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
 {
     int n = 0;
     for (int i = 0; i < b->n_running; i++) {
-        fds[n++] = (struct pollfd){.fd = b->running[i]->process.pidfd, .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = b->running[i]->process.ended, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = b->running[i]->process.events, .events = POLLIN};
     }
     int own = n;
@@ -423,6 +426,8 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     *ret = b;
     b->running = xcalloc((size_t)b->cores + 1, sizeof *b->running);
     b->artifacts = artifacts_new(store, b->dir);
+    b->workdirs = workdirs_new(b->dir);
+    b->workers = workers_new(opt->self);
     if (opt->held) {
         b->held = xcalloc((size_t)spec->n + 1, sizeof *b->held);
         memcpy(b->held, opt->held, (size_t)spec->n * sizeof *b->held);
@@ -430,6 +435,7 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     tier_begin(b);
     report_begin(b);
     bool ok = run_passes(b, err);
+    runlog_flush(b->log);
     if (!store_flush(store, ok ? err : NULL) && ok)
         ok = error_context(err, "cannot keep all results");
     tier_finish(b);
@@ -448,17 +454,24 @@ const char *build_run_id(const struct build *b)
     return runlog_id(b->log);
 }
 
+char *build_task_log(const struct build *b, int task)
+{
+    return runlog_task_log(b->log, b->spec->task[task]->name);
+}
+
 void build_free(struct build *b)
 {
     if (!b)
         return;
     for (int i = 0; i < b->n_running; i++)
         attempt_free(b, b->running[i]);
+    workers_free(b->workers);
     plan_free(b->plan);
     machine_done(&b->machine);
     arena_done(&b->mem);
     free(b->ask);
     artifacts_free(b->artifacts);
+    workdirs_free(b->workdirs);
     runlog_close(b->log);
     resolver_done(&b->resolver, b->spec);
     json_decref(b->pending);

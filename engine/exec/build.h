@@ -3,6 +3,7 @@
 #define ENGINE_EXEC_BUILD_H
 #include "cache/remote.h"
 #include "cache/store.h"
+#include "engine/exec/failure.h"
 #include "engine/sched/machine.h"
 #include "engine/sched/plan.h"
 #include "engine/spec/spec.h"
@@ -18,6 +19,9 @@ struct build_result { /* of one task */
     bool remote;                 /* a hit that came from the remote tier now */
     const struct record *record; /* NULL unless hit or done; lives as long as the build */
     struct error error;          /* when failed */
+    enum failure cause;          /* likewise; of the last attempt */
+    int64_t memory,
+        peak_rss; /* of the run now, in bytes: asked for (0: nothing); taken at most (0: not known) */
 };
 struct build_event { /* what the command line shows, and the run's log keeps */
     enum build_event_kind {
@@ -63,8 +67,8 @@ struct build_options {
     const char *self;        /* path of the weft program, for `weft worker` */
     double checkpoint_every; /* seconds, at least, between two states that a task keeps; 0: the build's
                                 choice, below 0: one after every pass */
-    int interrupts; /* a signalfd: SIGINT lets running tasks keep their state and stop, or finish; a second
-                       one or SIGTERM kills them; -1: none */
+    int interrupts; /* a signalfd: one lets running tasks keep their state and stop, or finish; a second one
+                       kills them; -1: none */
     int tick;       /* milliseconds without an event after which see() gets a TICK; 0: none */
     struct remote *remote; /* cache/remote.h, of this store; NULL: none */
     unsigned remote_mode;
@@ -83,5 +87,7 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
                struct build **ret, struct error *err) MUST_CHECK;
 const struct build_result *build_result_of(const struct build *b, int task);
 const char *build_run_id(const struct build *b);
+char *build_task_log(const struct build *b,
+                     int task); /* path of its log, whether it is there or not; malloc'd */
 void build_free(struct build *b);
 #endif

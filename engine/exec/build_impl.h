@@ -1,4 +1,4 @@
-/* Private to the build: build.c drives the loop, build_task.c starts and ends one task, build_report.c tells.
+/* Private to the build: build.c drives the loop, build_task.c starts and ends a task, build_report.c tells.
  */
 #ifndef ENGINE_EXEC_BUILD_IMPL_H
 #define ENGINE_EXEC_BUILD_IMPL_H
@@ -32,12 +32,13 @@ struct build {
     struct arena mem; /* what asks refer to */
     struct artifacts *artifacts;
     struct runlog *log;
+    struct workers *workers;
     char *dir; /* temporary folder of this run */
     struct attempt **running;
     int n_running, cores, finished, count;
-    unsigned long attempts;
-    json_t *pending; /* a set: keys that tasks missed and are to compute */
-    int *parked;     /* tasks whose key is pending because of another task */
+    struct workdirs *workdirs; /* that attempts work in */
+    json_t *pending;           /* a set: keys that tasks missed and are to compute */
+    int *parked;               /* tasks whose key is pending because of another task */
     int n_parked;
     int *elsewhere; /* tasks that other runs compute, by their claims */
     int n_elsewhere;
@@ -71,12 +72,17 @@ struct build {
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
  * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store;
- * a->spoilt after the end: it has to run again.
- */
+ * a->spoilt after the end: it has to run again. */
 bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c,
                    struct error *err) MUST_CHECK;
 bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
+
+/* build_failure.c: how an attempt ended. */
+void failure_begin(struct build *b, struct attempt *a, int status); /* it is over: what it took */
+bool failure_check(struct build *b, struct attempt *a, int status, struct error *err) MUST_CHECK;
+/* The cause of what err has (NONE: by its code); false. */
+bool failure_is(struct build *b, struct attempt *a, enum failure cause, struct error *err);
 
 /* build_flight.c: a key is computed once, whoever wants it. */
 /* Is the picked task this run's to compute? No: another run does, and it waits; or it has come in between. */

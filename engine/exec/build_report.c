@@ -37,8 +37,15 @@ static void add_result(json_t *o, const struct build_result *r)
         json_object_set_new(o, "remote", json_true());
     if (r->resumed)
         json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
-    if (r->error.text[0])
-        json_object_set_new(o, "error", json_string(r->error.text));
+    if (r->memory)
+        json_object_set_new(o, "memory_asked", json_integer((json_int_t)r->memory));
+    if (r->peak_rss)
+        json_object_set_new(o, "peak_rss", json_integer((json_int_t)r->peak_rss));
+    if (!r->error.text[0])
+        return;
+    json_object_set_new(o, "error", json_string(r->error.text));
+    if (r->cause)
+        json_object_set_new(o, "cause", json_string(failure_name(r->cause)));
 }
 
 /* {"PORT": [labels]} of the outputs that carry private data; NULL when none does. */
@@ -99,7 +106,7 @@ static void keep(struct build *b, const struct build_event *e)
     json_t *private = e->kind == BUILD_HIT || e->kind == BUILD_DONE ? private_outputs(e->task) : NULL;
     if (private)
         json_object_set_new(o, "private", private);
-    put(b, o, e->kind == BUILD_HIT ? runlog_event_soon : runlog_event); /* hits come many at once */
+    put(b, o, runlog_event_soon); /* written before anything is waited for: several at once cost one write */
 }
 
 static struct build_event event(const struct build *b, enum build_event_kind kind, const struct task *t,
@@ -261,6 +268,9 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->peak_rss = json_int_or(o, "peak_rss", 0);
         json_decref(a->said);
         a->said = json_incref((json_t *)(uintptr_t)o);
+    } else if (strcmp(name, "memory") == 0) {
+        a->process.peak = json_int_or(o, "peak", 0);
+        a->process.over = json_is_true(json_object_get(o, "over"));
     } else {
         take_checkpoint_event(b, a, name, o);
     }

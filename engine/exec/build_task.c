@@ -5,12 +5,13 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/sizes.h"
-#include <signal.h>
+#include "engine/exec/workdirs.h"
+#include "engine/exec/workers.h"
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 static bool input_folder(struct build *b, struct attempt *a, const struct task_ref *ref, int output,
@@ -52,14 +53,28 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
     int ports = stage_port_count(s->outputs);
     job->outputs = arena_alloc(mem, (size_t)(ports + 1) * sizeof *job->outputs);
     job->scratch = arena_printf(mem, "%s/scratch", a->dir);
-    if (!fs_mkdirs(job->scratch, err))
+    if (!workdirs_sub(job->scratch, err))
         return false;
     for (int p = 0; p < ports; p++) {
         job->outputs[p] = arena_printf(mem, "%s/out.%s", a->dir, s->outputs[p].name);
-        if (!fs_mkdirs(job->outputs[p], err))
+        if (!workdirs_sub(job->outputs[p], err))
             return false;
     }
     return true;
+}
+
+/* Without a keeper each worker is a start of its own, which costs some milliseconds and nothing else. */
+static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct error *err)
+{
+    AUTO(mem) char *text = job_write(job);
+    AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);
+    const char *const argv[] = {b->opt.self, "worker", NULL};
+    struct error why = {0};
+    if (workers_ready(b->workers, &why))
+        return process_start_kept(&a->process, b->workers, text, job->memory, log, err);
+    if (why.text[0])
+        report(b, BUILD_WARN, NULL, why.text);
+    return process_start(&a->process, argv, NULL, text, log, err);
 }
 
 /* The devices it has; of units that are counted alone there is nothing to tell. */
@@ -84,30 +99,32 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
     AUTO(arena) struct arena mem;
     arena_init(&mem);
     struct attempt *a = xcalloc(1, sizeof *a);
+    b->result[t->index].cause = FAILURE_NONE;
     *a = (struct attempt){.task = t,
                           .build = b,
                           .node = c->node,
                           .cores = c->cores,
                           .place = c->place,
-                          .process = {.pidfd = -1, .events = -1},
+                          .process = PROCESS_NONE,
+                          .memory = t->memory ? ask_memory(t, &b->machine, b->result[t->index].attempts) : 0,
                           .since = artifacts_spoilt(b->artifacts)};
-    a->dir = xprintf("%s/attempt.%lu", b->dir, b->attempts++);
-    struct job job = {.task = t->name, .stage = t->stage, .threads = c->cores, .parent = getpid()};
-    AUTO(mem) char *log = runlog_task_log(b->log, t->name);
-    bool ok = fetched_params(b->store, t, &mem, &job.params, err) && lay_inputs(b, a, &mem, &job, err) &&
-              make_folders(a, &mem, &job, err);
+    a->dir = workdirs_take(b->workdirs, err);
+    struct job job = {
+        .task = t->name, .stage = t->stage, .threads = c->cores, .memory = a->memory, .parent = getpid()};
+    bool ok = a->dir && fetched_params(b->store, t, &mem, &job.params, err) &&
+              lay_inputs(b, a, &mem, &job, err) && make_folders(a, &mem, &job, err);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         tell_units(b, t, &mem, &job);
         job.cpuset = a->place ? place_cpuset(a->place) : "";
         job.nodes = a->place ? place_nodes(a->place) : "";
-        AUTO(mem) char *text = job_write(&job);
-        const char *const argv[] = {b->opt.self, "worker", NULL};
-        ok = process_start(&a->process, argv, NULL, text, log, err);
+        ok = start_worker(b, a, &job, err) || failure_is(b, a, FAILURE_START, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }
     if (!ok) {
+        if (!b->result[t->index].cause)
+            failure_is(b, a, FAILURE_NONE, err);
         attempt_free(b, a);
         return false;
     }
@@ -120,7 +137,7 @@ void attempt_free(struct build *b, struct attempt *a)
 {
     if (!a)
         return;
-    if (a->process.pid > 0) {
+    if (a->process.started) {
         process_kill(&a->process);
         process_end(&a->process);
     }
@@ -128,38 +145,8 @@ void attempt_free(struct build *b, struct attempt *a)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
     json_decref(a->said);
-    fs_remove_tree(a->dir, NULL);
-    free(a->dir);
+    workdirs_give(b->workdirs, a->dir);
     free(a);
-}
-
-static bool timed_out(double seconds, struct error *err)
-{
-    long whole = (long)seconds;
-    if (seconds < 60)
-        return error_set(err, NULL, ERROR_TASK, "timed out after %.3g s", seconds);
-    return error_set(err, NULL, ERROR_TASK, "timed out after %ld:%02ld:%02ld", whole / 3600, whole / 60 % 60,
-                     whole % 60);
-}
-
-/* How the worker ended, as the task's error; true when it is done. */
-static bool check_end(const struct attempt *a, int status, struct error *err)
-{
-    if (a->error.text[0]) {
-        *err = a->error;
-        return false;
-    }
-    if (a->timed_out && WIFSIGNALED(status))
-        return timed_out(a->task->timeout, err);
-    if (WIFSIGNALED(status))
-        return error_set(err, NULL, ERROR_TASK, "the worker was killed by signal %d (%s)%s", WTERMSIG(status),
-                         strsignal(WTERMSIG(status)),
-                         WTERMSIG(status) == SIGKILL ? ": by hand, or by the kernel because memory ran out"
-                                                     : "");
-    if (WEXITSTATUS(status) != 0 || !a->done)
-        return error_set(err, NULL, ERROR_TASK, "the worker ended with exit status %d and no reason",
-                         WEXITSTATUS(status));
-    return true;
 }
 
 /* What it was given to do, and where: for the predictions of others (engine/exec/history.h). */
@@ -170,7 +157,8 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
     sizes_of_inputs(&b->resolver, t, NULL, &s);
     r->read = s.in.bytes;
     r->samples = json_int_or(a->said, "samples", 0);
-    r->cost = cost_of(t, &(struct cost_input){.samples = r->samples, .bytes = r->read});
+    s.in.samples = r->samples;
+    r->cost = cost_of(t, &s.in);
     r->node = xstrdup(json_string_or(a->said, "node", ""));
     r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
     for (size_t i = 0; i < r->n; i++)
@@ -192,7 +180,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->resumed = a->checkpoints.resumed;
     r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
     r->threads = a->cores;
-    r->peak_rss = a->peak_rss;
+    r->peak_rss = b->result[t->index].peak_rss;
     r->when = xstrdup(when);
     r->host = xstrdup(host);
 }
@@ -256,13 +244,14 @@ static bool check_inputs(const struct build *b, struct attempt *a, struct error 
 bool attempt_end(struct build *b, struct attempt *a, struct error *err)
 {
     int status = process_end(&a->process);
+    failure_begin(b, a, status);
     bool whole = check_inputs(b, a, err);
-    if (a->spoilt || !check_end(a, status, err) || !whole)
-        return false;
+    if (a->spoilt || !failure_check(b, a, status, err) || !whole)
+        return a->spoilt || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {
         record_free(r);
-        return false;
+        return failure_is(b, a, FAILURE_NONE, err);
     }
     checkpoint_done(b, a);
     record_free(b->resolver.task[a->task->index].record);

@@ -47,6 +47,8 @@ char *job_write(const struct job *j)
                   j->cpuset, "nodes", j->nodes, "parent", (json_int_t)j->parent);
     if (j->n_units)
         json_object_set_new(o, "units", units_json(j));
+    if (j->memory)
+        json_object_set_new(o, "memory", json_integer((json_int_t)j->memory));
     if (j->stop)
         json_object_set_new(o, "checkpoint", json_pack("{s:s, s:f}", "stop", j->stop, "every", j->every));
     if (j->resume)
@@ -223,6 +225,7 @@ static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct e
     ret->cpuset = arena_strdup(a, cpuset);
     ret->nodes = arena_strdup(a, nodes);
     ret->threads = (int)threads;
+    ret->memory = json_int_or(o, "memory", 0);
     return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
            read_outputs(outputs, a, ret, err) && read_units(o, a, ret, err) &&
            read_checkpoints(o, a, ret, err);

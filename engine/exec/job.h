@@ -17,7 +17,9 @@ struct job {
         const char *name, *ids; /* "gpu", "0,2" */
     } * unit;
     int n_units;
-    int64_t parent; /* the engine's pid: the worker ends with it */
+    int64_t memory; /* bytes that it may take, with all that runs below it; 0: any. Its keeper sees to it */
+    int64_t
+        parent; /* the engine's pid, whose child `weft worker` is: it ends with it; 0: it is no child of it */
     /* Checkpoints, for a stage that keeps states. */
     const char *stop;   /* a file that appears when the run is to stop after a pass; NULL: keep no states */
     double every;       /* seconds, at least, between two states */

@@ -2,6 +2,8 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "engine/exec/keeper.h"
+#include "engine/exec/workers.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -52,33 +54,69 @@ static int spawn(pid_t *pid, const char *const *argv, const char *const *env, in
     return rc;
 }
 
+/* Where its events come from and what it writes to: the other ends. */
+static bool open_ends(struct process *p, const char *log, int *ret_out, int *ret_log, struct error *err)
+{
+    int ends[2];
+    if ((*ret_log = fs_open(log, O_WRONLY | O_CREAT | O_APPEND, 0666)) < 0)
+        return error_errno(err, "cannot create the log '%s'", log);
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return error_errno(err, "cannot create a pipe");
+    p->events = ends[0];
+    *ret_out = ends[1];
+    fcntl(p->events, F_SETFL, O_NONBLOCK);
+    return true;
+}
+
+static bool not_started(struct process *p)
+{
+    if (p->events >= 0)
+        close(p->events);
+    if (p->ended >= 0)
+        close(p->ended);
+    *p = PROCESS_NONE;
+    return false;
+}
+
 bool process_start(struct process *p, const char *const *argv, const char *const *env, const char *job,
                    const char *log, struct error *err)
 {
-    *p = (struct process){.pidfd = -1, .events = -1};
+    AUTO(fd) int out = -1;
+    AUTO(fd) int log_fd = -1;
     AUTO(fd) int in = job_file(job, err);
-    if (in < 0)
-        return false;
-    AUTO(fd) int log_fd = fs_open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
-    if (log_fd < 0)
-        return error_errno(err, "cannot create the log '%s'", log);
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return error_errno(err, "cannot create a pipe");
-    AUTO(fd) int out = ends[1];
-    p->events = ends[0];
-    fcntl(p->events, F_SETFL, O_NONBLOCK);
+    *p = PROCESS_NONE;
+    if (in < 0 || !open_ends(p, log, &out, &log_fd, err))
+        return not_started(p);
     errno = spawn(&p->pid, argv, env, in, out, log_fd);
-    if (errno == 0 && (p->pidfd = pidfd_open(p->pid, 0)) >= 0)
-        return true;
+    if (errno == 0 && (p->ended = pidfd_open(p->pid, 0)) >= 0)
+        return p->started = true;
     error_errno(err, "cannot start '%s'", argv[0]);
     if (p->pid > 0) {
         process_kill(p);
         waitpid(p->pid, NULL, 0);
     }
-    close(p->events);
-    *p = (struct process){.pidfd = -1, .events = -1};
-    return false;
+    return not_started(p);
+}
+
+bool process_start_kept(struct process *p, struct workers *w, const char *job, int64_t memory,
+                        const char *log, struct error *err)
+{
+    AUTO(fd) int out = -1;
+    AUTO(fd) int log_fd = -1;
+    int ends[2];
+    *p = PROCESS_NONE;
+    if (!open_ends(p, log, &out, &log_fd, err))
+        return not_started(p);
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        error_errno(err, "cannot create a pipe");
+        return not_started(p);
+    }
+    AUTO(fd) int end = ends[1];
+    p->ended = ends[0];
+    p->workers = w;
+    const int fd[KEEPER_FDS] = {[KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd, [KEEPER_END] = end};
+    p->started = workers_start(w, job, memory, fd, &p->number, err);
+    return p->started || not_started(p);
 }
 
 /* Split what arrived into lines; the last may go on in the next read. */
@@ -95,6 +133,8 @@ static void take(struct process *p, const char *at, size_t n, void (*see)(void *
         AUTO_JSON event = p->too_long ? NULL : json_parse(buf_str(&p->line), p->line.len, "event", NULL);
         if (json_is_object(event))
             see(arg, event);
+        else
+            p->garbage += p->too_long || p->line.len > 0;
         buf_clear(&p->line);
         p->too_long = !nl;
         at = nl ? nl + 1 : end;
@@ -117,28 +157,58 @@ void process_events(struct process *p, void (*see)(void *arg, const json_t *even
         }
         taken += (size_t)n;
         take(p, chunk, (size_t)n, see, arg);
+        if ((size_t)n < sizeof chunk) /* more comes with the next poll, or with the end */
+            break;
     }
 }
 
 void process_kill(const struct process *p)
 {
-    /* the group first, for children of its own; the group does not exist before the child has made it */
-    if (p->pid > 0 && kill(-p->pid, SIGKILL) != 0)
+    if (!p->started)
+        return;
+    if (p->workers)
+        workers_kill(p->workers, p->number);
+    else if (kill(-p->pid, SIGKILL) != 0) /* the group does not exist before the child has made it */
         kill(p->pid, SIGKILL);
+}
+
+/* Status of a child of ours. What it left in its group is ended before the wait, while the number is still
+ * its own. */
+static int own_end(const struct process *p)
+{
+    int status = 0;
+    kill(-p->pid, SIGKILL);
+    while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status;
+}
+
+/* Status of a child of the keeper; with the keeper gone it is gone, too. */
+static int kept_end(struct process *p)
+{
+    struct keeper_end end;
+    ssize_t n;
+    while ((n = read(p->ended, &end, sizeof end)) < 0 && errno == EINTR)
+        ;
+    if (n != sizeof end) {
+        workers_note_lost(p->workers);
+        return SIGKILL;
+    }
+    p->not_started = end.not_started;
+    p->over = end.over;
+    p->peak = end.peak;
+    return end.status;
 }
 
 int process_end(struct process *p)
 {
-    int status = 0;
-    kill(-p->pid,
-         SIGKILL); /* what the worker left behind; before the wait, while the number is still its own */
-    while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    int status = p->workers ? kept_end(p) : own_end(p);
     if (p->events >= 0)
         close(p->events);
-    close(p->pidfd);
+    close(p->ended);
     buf_done(&p->line);
+    p->started = false;
     p->pid = 0;
-    p->pidfd = p->events = -1;
+    p->ended = p->events = -1;
     return status;
 }

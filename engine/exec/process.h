@@ -1,28 +1,43 @@
-/* One worker process as the engine sees it: start, events, end. Linux: pidfd tells the end without signals,
- * the job travels in an anonymous file, so that nothing here can block. */
+/* One worker process as the engine sees it: start, events, end. A worker on this machine is the keeper's
+ * child (engine/exec/workers.h); what a launcher starts is ours, and a pidfd tells its end. */
 #ifndef ENGINE_EXEC_PROCESS_H
 #define ENGINE_EXEC_PROCESS_H
 #include "base/buf.h"
 #include "base/error.h"
 #include <jansson.h>
+#include <stdint.h>
 #include <sys/types.h>
 
+struct workers;
 struct process {
-    pid_t pid;
-    int pidfd;       /* readable when the process has ended */
-    int events;      /* its stdout, non-blocking; -1 at its end */
-    struct buf line; /* begun, its end has not arrived */
-    bool too_long;   /* of which the rest is dropped too */
+    bool started;
+    pid_t pid;               /* of a child of ours */
+    struct workers *workers; /* whose child it is, else NULL */
+    uint32_t number;         /* among theirs */
+    int ended;               /* readable when the process has ended */
+    int events;              /* its stdout, non-blocking; -1 at its end */
+    struct buf line;         /* begun, its end has not arrived */
+    bool too_long;           /* of which the rest is dropped too */
+    int64_t garbage;         /* lines so far that are no events */
+    /* After process_end. */
+    int not_started; /* 0, or why it could not be: an errno */
+    bool over;       /* it was ended because it took more memory than it may */
+    int64_t peak;    /* bytes that it and all below it held; 0: nobody looked */
 };
+#define PROCESS_NONE ((struct process){.ended = -1, .events = -1})
 /* Run argv (NULL-ended; argv[0] is found in PATH unless it has a slash) with the environment env (NULL:
  * ours): job on its stdin, stderr appended to the file log. In a process group of its own, so that a
  * terminal's Ctrl-C reaches the engine alone. */
 bool process_start(struct process *p, const char *const *argv, const char *const *env, const char *job,
                    const char *log, struct error *err) MUST_CHECK;
+/* The same as a child of the keeper, which may take so much memory (bytes; 0: any). */
+bool process_start_kept(struct process *p, struct workers *w, const char *job, int64_t memory,
+                        const char *log, struct error *err) MUST_CHECK;
 /* Hand every whole event that has arrived to see(); lines that are no JSON objects, or longer than 1 MiB, are
- * dropped. Comes back while a worker goes on writing; takes all that one wrote before its end. */
+ * counted and dropped. Comes back while a worker goes on writing; takes all that one wrote before its end. */
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg);
-/* Wait for the end of a process whose pidfd is readable (or that was killed); the wait status. Frees p's own.
+/* Wait for the end of a process whose `ended` is readable (or that was killed); the wait status. Frees p's
+ * own.
  */
 int process_end(struct process *p);
 void process_kill(const struct process *p);

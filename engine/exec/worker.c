@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/procs.h"
 #include "engine/exec/job.h"
 #include "engine/exec/unitenv.h"
 #include "engine/topo/topo.h"
@@ -12,7 +13,6 @@
 #include <omp.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -114,13 +114,6 @@ static int stop(const struct reporter *r)
     return 0;
 }
 
-/* The kernel kills us when the engine ends; if it ended before we asked for that, we see another parent. */
-static bool end_with(int64_t parent, struct error *err)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    return getppid() == parent || error_set(err, NULL, ERROR_INTERRUPT, "the engine is gone");
-}
-
 /* No cpuset: whoever started us has bound us, or wants none. A user's program gets all of the cpuset, as it
  * inherits what the thread that starts it is bound to; only our own threads take a core each. */
 static bool bind(const struct job *j, struct error *err)
@@ -134,8 +127,6 @@ static bool bind(const struct job *j, struct error *err)
 
 static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
 {
-    if (j->parent && !end_with(j->parent, err))
-        return false;
     unitenv_set(j->unit, j->n_units, a); /* while there is one thread */
     if (!bind(j, err))
         return false;
@@ -188,22 +179,19 @@ static int done(const struct reporter *r)
     return 0;
 }
 
-int worker_main(void)
+int worker_run(const char *text, size_t n)
 {
     double start = clock_seconds();
     struct reporter r = {.fd = STDOUT_FILENO, .start = start, .last_kept = start};
     AUTO(arena) struct arena a;
-    AUTO(mem) char *text = NULL;
-    size_t n;
     struct job job;
     struct error err = {0};
     arena_init(&a);
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     setvbuf(stderr, NULL, _IOLBF, 0);
-    if (!split_stdout(&r, &err) || !fs_read_file("/dev/stdin", &text, &n, &err) ||
-        !job_read(text, n, &a, &job, &err))
-        return fail(&r, &err);
-    if (!run_job(&job, &a, &r, &err))
+    bool ok = split_stdout(&r, &err) && job_read(text, n, &a, &job, &err) && run_job(&job, &a, &r, &err);
+    procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
+    if (!ok)
         return r.stopped && err.code == ERROR_INTERRUPT ? stop(&r) : fail(&r, &err);
     return done(&r);
 }

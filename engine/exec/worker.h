@@ -4,7 +4,8 @@
  * (params of a user's program are its declaration: stages/command.h)
  *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]},
  *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "nodes", "parent"
- *            [, "units": {NAME: "0,2"}][, "checkpoint": {"stop", "every"}][, "resume": {"file", "step"}]}
+ *            [, "units": {NAME: "0,2"}][, "memory"][, "checkpoint": {"stop", "every"}]
+ *            [, "resume": {"file", "step"}]}
  *   units are devices: the worker's environment, and a program's, says which (engine/exec/unitenv.h)
  *   events  {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}
@@ -14,9 +15,12 @@
  *           {"event": "stopped", "step"}                        last, exit status 0: because "stop" is there
  *           {"event": "error", "code", "text", "file", "line", "col"}   last, exit status 1
  *           {"event": "done", "seconds", "peak_rss", "node", "samples", "made": {PORT: samples}}
- *                                                               last, exit status 0; node: the host's name */
+ *                                                               last, exit status 0; node: the host's name
+ *           {"event": "memory", "peak", "over"}   behind the last, from a keeper that a launcher started */
 #ifndef ENGINE_EXEC_WORKER_H
 #define ENGINE_EXEC_WORKER_H
-/* Body of the hidden command `weft worker`: the exit status. */
-int worker_main(void);
+#include <stddef.h>
+/* The whole life of a worker, in a fork of its keeper: its exit status. What the stage left running below it
+ * is ended before it says how it ended. */
+int worker_run(const char *job, size_t n);
 #endif

@@ -283,9 +283,9 @@ static bool check_end(const char *name, int status, const char *last, struct err
 {
     const char *colon = *last ? ": " : "";
     if (WIFSIGNALED(status))
-        return error_set(err, NULL, ERROR_TASK, "'%s' was killed by signal %d (%s)%s%s", name,
+        return error_set(err, NULL, ERROR_KILLED, "'%s' was killed by signal %d (%s)%s%s", name,
                          WTERMSIG(status), strsignal(WTERMSIG(status)), colon, last);
-    return WEXITSTATUS(status) == 0 || error_set(err, NULL, ERROR_TASK, "'%s' ended with exit status %d%s%s",
+    return WEXITSTATUS(status) == 0 || error_set(err, NULL, ERROR_EXIT, "'%s' ended with exit status %d%s%s",
                                                  name, WEXITSTATUS(status), colon, last);
 }
 
@@ -320,7 +320,7 @@ static bool run_program(struct stage_context *ctx, struct error *err)
 static bool run(struct stage_context *ctx, struct error *err)
 {
     bool ok = run_program(ctx, err);
-    if (!ok && err)
+    if (!ok && err && err->code != ERROR_EXIT && err->code != ERROR_KILLED && err->code != ERROR_FULL)
         err->code = ERROR_TASK;
     return ok;
 }

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/procs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,54 +14,6 @@
 #include <sys/wait.h>
 
 #define LINE_LONGEST ((size_t)64 << 10) /* a longer one is handed on in parts */
-
-/* ---- the guard ---- */
-
-struct guard {
-    pid_t pid;
-    int end; /* ours of a pipe: closed by the kernel when we are gone, however that came */
-};
-
-/* The guard's whole life. It holds nothing but its end of the pipe. */
-_Noreturn static void guard_live(int pipe)
-{
-    char c;
-    if (dup2(pipe, STDIN_FILENO) == STDIN_FILENO && close_range(1, ~0U, 0) == 0)
-        while (read(STDIN_FILENO, &c, 1) < 0 && errno == EINTR)
-            ;
-    kill(0, SIGKILL); /* the group, itself included */
-    _exit(1);
-}
-
-static bool guard_start(struct guard *g, struct error *err)
-{
-    int ends[2];
-    if (getpgrp() != getpid() && setpgid(0, 0) != 0)
-        return error_errno(err, "cannot make a process group");
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return error_errno(err, "cannot create a pipe");
-    g->pid = fork();
-    if (g->pid == 0) {
-        close(ends[1]);
-        guard_live(ends[0]);
-    }
-    int why = errno;
-    close(ends[0]);
-    g->end = ends[1];
-    if (g->pid > 0)
-        return true;
-    close(g->end);
-    errno = why;
-    return error_errno(err, "cannot start a guard");
-}
-
-static void guard_stop(struct guard *g)
-{
-    kill(g->pid, SIGKILL);
-    while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    close(g->end);
-}
 
 /* ---- the program ---- */
 
@@ -79,52 +32,46 @@ static void child_auto(struct child *c)
     buf_done(&c->line);
 }
 
-/* In the child: becomes the program, or writes why it could not. */
-_Noreturn static void become(const struct program *p, pid_t parent, int out, int failed)
+/* In the child, which shares our memory until it is the program: why it could not become one. */
+static int become(const struct program *p, pid_t parent, int out)
 {
+    /* which the worker ignores */
+    static const int ignored[] = {SIGXFSZ, SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_DFL);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    signal(SIGXFSZ, SIG_DFL); /* which the worker ignores */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && null >= 0 &&
         dup2(null, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0 &&
         chdir(p->dir) == 0 && close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         execve(p->path, p->argv, p->env);
-    int why = errno;
-    (void)!write(failed, &why, sizeof why);
-    _exit(127);
+    return errno ? errno : ESRCH; /* the parent is gone */
 }
 
-/* What the child wrote into `failed` before it became the program; 0: it is one now. */
-static int why_not(int failed)
-{
-    int why = 0;
-    ssize_t n;
-    while ((n = read(failed, &why, sizeof why)) < 0 && errno == EINTR)
-        ;
-    return n == sizeof why ? why : 0;
-}
-
+/* vfork: with much memory mapped a fork is dear. The child stays in this frame until it is the program. */
 static bool child_start(struct child *c, const struct program *p, struct error *err)
 {
-    int out[2], failed[2];
+    int out[2];
     pid_t self = getpid();
+    volatile int why = 0;
     if (pipe2(out, O_CLOEXEC) != 0)
         return error_errno(err, "cannot create a pipe");
     c->out = out[0];
     AUTO(fd) int out_end = out[1];
-    if (pipe2(failed, O_CLOEXEC) != 0)
-        return error_errno(err, "cannot create a pipe");
-    AUTO(fd) int failed_here = failed[0];
-    c->pid = fork();
-    if (c->pid == 0)
-        become(p, self, out_end, failed[1]);
-    int why = errno;
-    close(failed[1]);
-    if (c->pid > 0 && (why = why_not(failed_here)) == 0 && (c->pidfd = pidfd_open(c->pid, 0)) >= 0) {
+    errno = 0;
+    c->pid = vfork();
+    if (c->pid == 0) {
+        why = become(p, self, out_end);
+        _exit(127);
+    }
+    if (c->pid < 0)
+        why = errno;
+    else if (!why && (c->pidfd = pidfd_open(c->pid, 0)) < 0)
+        why = errno;
+    if (!why) {
         fcntl(c->out, F_SETFL, O_NONBLOCK);
         return true;
     }
     if (c->pid > 0) {
-        why = why ? why : errno;
         kill(c->pid, SIGKILL);
         waitpid(c->pid, NULL, 0);
     }
@@ -195,12 +142,9 @@ static bool follow(struct child *c, const struct program *p, int *ret_status, st
 
 bool program_run(const struct program *p, int *ret_status, struct error *err)
 {
-    struct guard guard = {.end = -1};
     AUTO(child) struct child c = {.pidfd = -1, .out = -1};
-    if (!guard_start(&guard, err))
-        return false;
     bool ok = child_start(&c, p, err) && follow(&c, p, ret_status, err);
-    guard_stop(&guard);
+    procs_end_children(NULL, 0); /* what it left running */
     return ok;
 }
 

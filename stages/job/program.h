@@ -1,5 +1,6 @@
-/* Runs a program that is not ours to its end, in this process's group, so that nothing of it outlives the
- * task: whoever ends the worker ends its group, and when the worker is gone without a word a guard does. */
+/* Runs a program that is not ours to its end, in this process's group. It dies with this process. What it
+ * left running is ended when it ends, wherever it hid, if this process adopts (base/procs.h), as a worker
+ * does; when the worker itself is killed, its keeper sees to that (engine/exec/keeper.h). */
 #ifndef STAGES_JOB_PROGRAM_H
 #define STAGES_JOB_PROGRAM_H
 #include "base/error.h"
@@ -13,8 +14,8 @@ struct program {
     void (*line)(void *arg, const char *text, size_t n);
     void *arg;
 };
-/* *ret_status: the wait status. Makes this process the leader of a group unless it is one. False: it could
- * not be started, or not be waited for. */
+/* *ret_status: the wait status. False: it could not be started, or not be waited for. In both cases this
+ * process has no children afterwards. */
 bool program_run(const struct program *p, int *ret_status, struct error *err) MUST_CHECK;
 /* Absolute path, in the arena, of the program `name` in the folders of `path`, a PATH; NULL when none has it.
  */

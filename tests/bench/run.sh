@@ -1,16 +1,16 @@
 #!/bin/sh
 # Every benchmark beside its peer, turn and turn about: tests/bench/run.sh OBJDIR. Prints a table and writes
 # build/bench.json. ROUNDS (3) medians are taken over; THREADS (2) each side gets; PYTHON runs the peers; ONLY, a pattern,
-# chooses rows: ONLY='noop|sweep' make bench.
+# chooses rows, TASKS (10000) is how many do nothing: ONLY='noop|sweep' make bench.
 #
 # PyTorch and numpy are Debian's, and each peer runs twice: on OpenBLAS, which Debian recommends with python3-torch, and
 # on BLIS, the library that weft itself uses: then the same matrix products stand on both sides. The greedy MAP runs in
 # float64, as published and as weft chooses, and in float32, where it is fastest.
 set -u
 obj=$1
-ROUNDS=${ROUNDS:-3} THREADS=${THREADS:-2} PYTHON=${PYTHON:-/usr/bin/python3}
+TASKS=${TASKS:-10000} ROUNDS=${ROUNDS:-3} THREADS=${THREADS:-2} PYTHON=${PYTHON:-/usr/bin/python3}
 export OMP_NUM_THREADS=$THREADS BLIS_NUM_THREADS=$THREADS OPENBLAS_NUM_THREADS=$THREADS
-sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build || echo "bench: cannot install the peers" >&2
+sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build parallel || echo "bench: cannot install the peers" >&2
 "$PYTHON" -c 'import torch, numpy' || echo "bench: no PyTorch and numpy for $PYTHON: the peers' columns stay empty" >&2
 work=$(mktemp -d) && shm=$(mktemp -d -p /dev/shm) && trap 'rm -rf "$work" "$shm"' EXIT INT TERM # memory: a disk's costs vary
 bench=$obj/tests/bench here=tests/bench
@@ -44,6 +44,10 @@ ROWS
     echo "none|$bench/bench_hit run $work/noop1000 $obj/weft|true"
     echo "none|$bench/bench_hit put $shm|true"
     echo "none|$bench/bench_sweep 1|true"
+    for peer in ninja make parallel; do
+        echo "$peer -j2|$bench/bench_true weft $shm/true $TASKS $obj/weft|$bench/bench_true $peer $shm/true $TASKS"
+    done
+    echo "none|$bench/bench_true engine $shm/true $TASKS $obj/weft|true"
     for what in read predict; do echo "none|$bench/bench_history $what $shm|true"; done
     echo "none|$bench/bench_pick core:2|true"
     echo "none|$bench/bench_pick pack:2 numa:4 l3:2 core:8|true"
@@ -69,6 +73,7 @@ done
 for kind in weights embeddings; do
     ! grep -q "/$kind" "$work/rows" || "$bench/bench_store" data "$work/$kind" $kind || exit 1
 done
+! grep -q "$shm/true" "$work/rows" || "$bench/bench_true" data "$shm/true" "$TASKS" || exit 1
 [ ! -d "$work/noop1000" ] || ninja -C "$work/noop1000" >/dev/null || echo "bench: no ninja to compare with" >&2
 
 round=1

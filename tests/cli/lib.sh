@@ -32,6 +32,7 @@ became() { [ "$(states)" = "$2" ] || wrong "$1" "became '$(states)', wanted '$2'
 alive() { [ -n "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | grep -v '^[ZX]')" ]; } # PID
 children() { cat /proc/[0-9]*/stat 2>/dev/null |
     awk -v p="$1" '{ id = $1; sub(/.*\) /, ""); if ($2 == p && $1 != "Z" && $1 != "X") print id }'; } # PID
+workers() { for keeper in $(children "$1"); do children "$keeper"; done; } # PID of an engine
 wait_until() { # SECONDS COMMAND...
     n=$(($1 * 50)); shift
     until "$@"; do n=$((n - 1)); [ $n -gt 0 ] || return 1; sleep 0.02; done

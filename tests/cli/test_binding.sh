@@ -64,7 +64,7 @@ Y
 "$WEFT" run slow.yaml -q 2>err & engine=$!
 trap 'kill -9 $engine 2>/dev/null; rm -rf "$tmp"' EXIT
 at_work() {
-    for worker in $(children $engine); do
+    for worker in $(workers $engine); do
         case $(readlink "/proc/$worker/fd/2" 2>/dev/null) in */slow.log) "$WEFT" status 2>/dev/null | grep -q '^  slow .*steps' && return 0 ;; esac
     done
     return 1

@@ -34,7 +34,7 @@ same() { digests out | diff "$2" - >diff || wrong "$1" "other digests: $(cat dif
 steps() { find "$WEFT_STORE/checkpoints" -type f 2>/dev/null | sed 's|.*/||' | sort -n | tr '\n' ' '; }
 highest() { steps | awk '{ print $NF }'; } # killed between one and the next: both are there
 kept() { [ "$(cat "$WEFT_STORE"/runs/*/events.jsonl 2>/dev/null | grep -c '"event":"checkpoint".*expert')" -ge "$1" ]; }
-child() { children "$1" | head -n 1; } # PID
+child() { workers "$1" | head -n 1; } # PID
 # Begin a run in a fresh store, in the background; its worker of task expert stands still after two passes or more, before
 # its last. Sets engine and worker.
 catch() { # NAME ARGS...

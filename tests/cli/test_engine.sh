@@ -9,10 +9,10 @@ clean() { [ "$(ls -A "$WEFT_STORE/tmp")" = .lock ] || wrong "$1" "left in tmp: $
 quicks="quick[blobs]=X quick[rings]=X quick[stripes]=X"
 other() { echo "data=$1 features=$2 $(echo "$quicks" | sed "s/X/$1/g") slow=$3"; } # QUICK FEATURES SLOW
 
-# Sets worker: the child of engine $1 whose log is that of task $2, once it has begun to work; it is stopped then.
+# Sets worker: that of engine $1 whose log is that of task $2, once it has begun to work; it is stopped then.
 at_work() {
     worker=
-    for child in $(children "$1"); do
+    for child in $(workers "$1"); do
         log=$(readlink "/proc/$child/fd/2" 2>/dev/null)
         case $log in */"$2.log") [ -s "$log" ] && kill -STOP "$child" && worker=$child && return 0 ;; esac
     done
@@ -55,15 +55,17 @@ begin "engine killed again" && {
 "$WEFT" run "$here/slow.yaml" --json >out 2>err; exits "after the engine" 0 $?
 clean "after the engine"; digests out | diff slow.txt - || wrong "after the engine" "other digests"
 
-# -- Ctrl-C: what keeps states stops after its next one, what keeps none is finished, nothing more starts
-begin "interrupt" --set seed=1 && {
-    kill -INT $engine
-    wait_until 5 grep -q "waiting for 1 running task" err || wrong "interrupt" "not taken"
-    alive "$worker" || wrong "interrupt" "killed the worker"
-    kill -CONT "$worker"; finish; exits "interrupt" 130 $rc
-    became "interrupt" "$(other hit skipped skipped)"; clean "interrupt"
-    says "interrupt" "stop  slow, after pass"; says "interrupt" "interrupted; what is done is kept"
-}
+# -- Ctrl-C, or SIGTERM: what keeps states stops after its next one, what keeps none is finished, nothing more starts
+for how in INT TERM; do
+    begin "interrupt" --set seed=1 && {
+        kill -$how $engine
+        wait_until 5 grep -q "waiting for 1 running task" err || wrong "interrupt" "not taken"
+        alive "$worker" || wrong "interrupt" "killed the worker"
+        kill -CONT "$worker"; finish; exits "interrupt" 130 $rc
+        became "interrupt" "$(other hit skipped skipped)"; clean "interrupt"
+        says "interrupt" "stop  slow, after pass"; says "interrupt" "interrupted; what is done is kept"
+    }
+done
 "$WEFT" run "$here/slow.yaml" --set seed=1 --json >out 2>err; exits "after the interrupt" 0 $?
 became "after the interrupt" "$(other hit ran ran)"; says "after the interrupt" "on    slow, after pass"
 cat >whole.yaml <<'Y'
@@ -73,14 +75,14 @@ stages:
   features: { uses: pretrain, in: { public: many } }
 Y
 "$WEFT" run whole.yaml --json >out 2>err & engine=$!
-stop_child() { worker=$(children $engine) && [ -n "$worker" ] && kill -STOP "$worker"; }
+stop_child() { worker=$(workers $engine) && [ -n "$worker" ] && kill -STOP "$worker"; }
 wait_until 10 stop_child || wrong "whole" "no worker"
 kill -INT $engine
 wait_until 5 grep -q "waiting for 1 running task" err || wrong "whole" "not taken"
 kill -CONT "$worker"; finish; exits "whole" 130 $rc; became "whole" "features=skipped many=ran"
 
-# -- Ctrl-C twice, or SIGTERM: workers die at once, and their tasks have not failed
-for how in "INT INT" TERM; do
+# -- twice: workers die at once, and their tasks have not failed
+for how in "INT INT" "TERM TERM" "INT TERM"; do
     begin "$how" --set seed=2 && {
         for signal in $how; do
             kill -"$signal" $engine
@@ -217,8 +219,8 @@ import json, re
 r = json.load(open("out"))  # nothing but the JSON
 assert set(r) == {"experiment", "run", "seconds", "tasks"} and r["experiment"] == "mixed", set(r)
 for t in r["tasks"]:
-    want = {"task", "stage", "key", "state", "seconds", "outputs"} | ({"error"} if t["state"] == "failed" else set())
-    assert set(t) == want, (t["task"], set(t))
+    want = {"task", "stage", "key", "state", "seconds", "outputs"} | ({"error", "cause", "log"} if t["state"] == "failed" else set())
+    assert set(t) - {"peak_rss"} == want, (t["task"], set(t))
     hexes = list(t["outputs"].values()) + [t["key"]]
     assert all(re.fullmatch("[0-9a-f]{64}", h) for h in hexes) and t["seconds"] >= 0, t
 t = {t["task"]: t for t in r["tasks"]}

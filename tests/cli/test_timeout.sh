@@ -41,12 +41,12 @@ P
 lines "quiet retries" "trying again" 1
 
 # a worker that something kills: the next attempt makes what the first would have made; nothing of it changes the key
-# Sets worker: the child of engine $1 that runs task long.
+# Sets worker: that of engine $1 that runs task long.
 at_work() {
     worker=
     while [ -z "$worker" ]; do
         alive "$1" || { wrong "$name" "the engine is gone"; return 1; }
-        for child in $(children "$1"); do
+        for child in $(workers "$1"); do
             case $(readlink "/proc/$child/fd/2" 2>/dev/null) in */long.log) worker=$child ;; esac
         done
     done

@@ -61,7 +61,7 @@ static void begin(struct process *p, const char *script, const char *job)
 static int drive(struct process *p, struct buf *seen)
 {
     for (;;) {
-        struct pollfd fds[] = {{.fd = p->pidfd, .events = POLLIN}, {.fd = p->events, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = p->ended, .events = POLLIN}, {.fd = p->events, .events = POLLIN}};
         int n = poll(fds, 2, PATIENCE);
         if (n <= 0) {
             process_kill(p);
@@ -121,7 +121,7 @@ static void all_before_the_end(void **state)
     struct process p;
     AUTO(buf) struct buf seen = {0};
     begin(&p, "i=0; while [ $i -lt 900 ]; do echo '{\"event\":\"a\"}'; i=$((i + 1)); done; kill -9 $$", "{}");
-    struct pollfd end = {.fd = p.pidfd, .events = POLLIN};
+    struct pollfd end = {.fd = p.ended, .events = POLLIN};
     assert_int_equal(poll(&end, 1, PATIENCE), 1);
     int status = drive(&p, &seen);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -290,7 +290,7 @@ static void no_start(void **state)
         setrlimit(RLIMIT_NOFILE, &few);
         bool ok = process_start(&p, (const char *const[]){"/bin/true", NULL}, NULL, "{}", log, &err);
         setrlimit(RLIMIT_NOFILE, &old);
-        assert_true(ok || (p.pid == 0 && p.events == -1 && p.pidfd == -1));
+        assert_true(ok || (p.pid == 0 && p.events == -1 && p.ended == -1));
         if (ok) {
             AUTO(buf) struct buf seen = {0};
             drive(&p, &seen);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/procs.h"
 #include "stages/job/program.h"
 #include "tests/test.h"
 #include <signal.h>
@@ -80,16 +81,6 @@ static void descriptors(void **state)
     assert_string_equal(buf_str(&said), "0|1|2|");
 }
 
-/* A program that ended is not waited for because of what it left running, although that holds its stdout. */
-static void left_behind(void **state)
-{
-    AUTO(buf) struct buf said = {0};
-    assert_int_equal(shell("sleep 600 & echo $!", &said), 0);
-    pid_t left = (pid_t)strtol(buf_str(&said), NULL, 10);
-    assert_true(left > 1 && getpgid(left) == getpgrp()); /* still there; who ends our group ends it */
-    assert_int_equal(kill(left, SIGKILL), 0);
-}
-
 static bool gone(pid_t pid)
 {
     AUTO(mem) char *path = xprintf("/proc/%d/stat", (int)pid);
@@ -100,40 +91,73 @@ static bool gone(pid_t pid)
     return end && (end[2] == 'Z' || end[2] == 'X');
 }
 
+/* A program that ended is not waited for because of what it left running, although that holds its stdout: it
+ * is ended, wherever it hid. */
+static void left_behind(void **state)
+{
+    static const char *const line[] = {
+        "sleep 600 & echo $!",
+        "setsid sh -c 'trap \"\" TERM HUP; sleep 600 & echo $!' ",
+        "setsid sh -c '(exec >pid 2>&- <&-; sleep 600 & echo $!) & wait'; cat pid",
+    };
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+        AUTO(buf) struct buf said = {0};
+        assert_int_equal(shell(line[i], &said), 0);
+        pid_t left = (pid_t)strtol(buf_str(&said), NULL, 10);
+        assert_true(left > 1 && gone(left));
+    }
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child at all is left */
+}
+
 static void note_pid(void *arg, const char *text, size_t n)
 {
     (void)!write(*(int *)arg, text, n);
     (void)!write(*(int *)arg, "\n", 1);
 }
 
-/* A worker that is killed takes the program with it, and what that started. */
+/* The two numbers that a worker's program says. */
+static void read_pids(int from, pid_t *first, pid_t *second)
+{
+    char text[100] = "", *at;
+    size_t have = 0;
+    ssize_t n;
+    while (!strchr(text, '\n') && (n = read(from, text + have, sizeof text - 1 - have)) > 0)
+        have += (size_t)n;
+    *first = (pid_t)strtol(text, &at, 10);
+    *second = (pid_t)strtol(at, NULL, 10);
+}
+
+/* A worker that is killed takes the program with it; what that started and hid comes to the worker's keeper,
+ * which spares its other children. */
 static void killed(void **state)
 {
     int ends[2];
+    pid_t program, child;
     assert_int_equal(pipe(ends), 0);
+    pid_t other = fork();
+    if (other == 0) {
+        pause();
+        _exit(0);
+    }
     pid_t worker = fork();
     if (worker == 0) {
-        char *argv[] = {"sh", "-c", "sleep 600 & echo $$ $!; wait", NULL},
+        char *argv[] = {"sh", "-c", "setsid sleep 600 & echo $$ $!; wait", NULL},
              *env[] = {"PATH=/usr/bin:/bin", NULL};
         const struct program p = {"/bin/sh", argv, env, dir, note_pid, &ends[1]};
         int status;
+        procs_adopt();
         _exit(program_run(&p, &status, NULL) ? 0 : 1);
     }
     close(ends[1]);
-    char text[100] = "";
-    size_t have = 0;
-    ssize_t n;
-    while (!strchr(text, '\n') && (n = read(ends[0], text + have, sizeof text - 1 - have)) > 0)
-        have += (size_t)n;
+    read_pids(ends[0], &program, &child);
     close(ends[0]);
-    char *second;
-    pid_t program = (pid_t)strtol(text, &second, 10), child = (pid_t)strtol(second, NULL, 10);
     assert_true(program > 1 && child > 1 && !gone(program) && !gone(child));
     kill(worker, SIGKILL);
     waitpid(worker, NULL, 0);
-    for (int i = 0; i < 1000 && !(gone(program) && gone(child)); i++)
-        usleep(10000);
-    assert_true(gone(program) && gone(child));
+    procs_end_children(&other, 1);
+    assert_true(gone(program) && gone(child) && !gone(other));
+    procs_end_children(NULL, 0);
+    assert_true(gone(other));
 }
 
 static void cannot(void **state)
@@ -172,6 +196,7 @@ static void find(void **state)
 
 static int enter(void **state)
 {
+    procs_adopt();
     return !mkdtemp(dir);
 }
 

@@ -1,0 +1,204 @@
+#include "engine/exec/workers.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/procs.h"
+#include "engine/exec/keeper.h"
+#include "engine/exec/memory.h"
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+struct workers {
+    char *self;
+    pid_t keeper; /* 0: not started yet */
+    int to;
+    uint32_t started;
+    bool lost, told; /* there is none, or none any more */
+};
+
+extern char **environ;
+
+/* Ours and one more: each symbol is looked up once, in the keeper, not in every worker. malloc'd; not the
+ * texts. */
+static char **keeper_environ(void)
+{
+    static char now[] = "LD_BIND_NOW=1";
+    size_t n = 0;
+    while (environ[n])
+        n++;
+    char **env = xcalloc(n + 2, sizeof *env);
+    memcpy(env, environ, n * sizeof *env);
+    env[n] = now;
+    return env;
+}
+
+/* In a group of its own, so that a terminal's Ctrl-C does not reach it. */
+static int spawn(const char *self, int socket, pid_t *ret)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    char *const argv[] = {(char *)(uintptr_t)self, "worker", "--serve", NULL};
+    AUTO(mem) char **env = keeper_environ();
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attr);
+    posix_spawn_file_actions_adddup2(&files, socket, STDIN_FILENO);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", 1 /* O_WRONLY */, 0);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attr, 0);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    int rc = posix_spawnp(ret, self, &files, &attr, argv, env);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    return rc;
+}
+
+struct workers *workers_new(const char *self)
+{
+    struct workers *w = xcalloc(1, sizeof *w);
+    *w = (struct workers){.self = xstrdup(self), .to = -1};
+    return w;
+}
+
+/* It says so once it can take orders; some milliseconds, once a run. */
+static bool is_there(struct workers *w)
+{
+    char c;
+    ssize_t n;
+    while ((n = read(w->to, &c, 1)) < 0 && errno == EINTR)
+        ;
+    return n == 1;
+}
+
+static bool open_keeper(struct workers *w, struct error *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return error_errno(err, "cannot create a socket pair");
+    procs_adopt();
+    w->to = ends[0];
+    int why = spawn(w->self, ends[1], &w->keeper);
+    close(ends[1]);
+    errno = why;
+    if (why) {
+        w->keeper = 0;
+        return error_errno(err, "cannot start '%s'", w->self);
+    }
+    return is_there(w) || error_set(err, NULL, ERROR_SYSTEM, "'%s worker --serve' ended at once", w->self);
+}
+
+bool workers_ready(struct workers *w, struct error *why)
+{
+    if (w->to < 0 && !w->lost && !open_keeper(w, why)) {
+        w->lost = w->told = true;
+        return error_context(why, "no keeper of the workers: each is started by itself");
+    }
+    if (w->lost && !w->told) {
+        w->told = true;
+        return error_set(why, NULL, ERROR_SYSTEM,
+                         "the keeper of the workers is gone: each is started by itself now");
+    }
+    return !w->lost;
+}
+
+void workers_end_orphans(const struct workers *w, pid_t *child, size_t n)
+{
+    child[n] = w->keeper;
+    procs_end_children(child, n + !w->lost);
+    memory_sweep();
+}
+
+static void end_keeper(struct workers *w)
+{
+    close(w->to);
+    if (w->keeper)
+        while (waitpid(w->keeper, NULL, 0) < 0 && errno == EINTR)
+            ;
+    if (w->lost) { /* what was below its workers is ours now */
+        procs_end_children(NULL, 0);
+        memory_sweep();
+    }
+}
+
+void workers_free(struct workers *w)
+{
+    if (!w)
+        return;
+    if (w->to >= 0)
+        end_keeper(w);
+    free(w->self);
+    free(w);
+}
+
+bool workers_are_lost(const struct workers *w)
+{
+    return w->lost;
+}
+
+void workers_note_lost(struct workers *w)
+{
+    w->lost = true;
+}
+
+/* The order with its descriptors, in one piece. MSG_NOSIGNAL: a keeper that is gone is an error, not our end.
+ */
+static bool send_order(struct workers *w, const struct keeper_order *o, const int *fd)
+{
+    union {
+        char room[CMSG_SPACE(KEEPER_FDS * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {(void *)(uintptr_t)o, sizeof *o};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd) {
+        memset(&control, 0, sizeof control);
+        m.msg_control = &control;
+        m.msg_controllen = sizeof control.room;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(KEEPER_FDS * sizeof(int));
+        memcpy(CMSG_DATA(c), fd, KEEPER_FDS * sizeof(int));
+    }
+    ssize_t n;
+    while ((n = sendmsg(w->to, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+        ;
+    return n == sizeof *o;
+}
+
+static bool send_text(struct workers *w, const char *text, size_t n)
+{
+    for (size_t sent = 0; sent < n;) {
+        ssize_t now = send(w->to, text + sent, n - sent, MSG_NOSIGNAL);
+        if (now < 0 && errno != EINTR)
+            return false;
+        sent += now > 0 ? (size_t)now : 0;
+    }
+    return true;
+}
+
+bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
+                   struct error *err)
+{
+    const struct keeper_order o = {
+        .what = KEEPER_START, .worker = w->started++, .memory = memory, .length = strlen(job)};
+    *ret = o.worker;
+    if (send_order(w, &o, fd) && send_text(w, job, o.length))
+        return true;
+    w->lost = true;
+    return error_errno(err, "the keeper of the workers is gone");
+}
+
+void workers_kill(struct workers *w, uint32_t worker)
+{
+    const struct keeper_order o = {.what = KEEPER_KILL, .worker = worker};
+    if (!send_order(w, &o, NULL))
+        w->lost = true;
+}

@@ -1,0 +1,28 @@
+/* The engine's side of the keeper (engine/exec/keeper.h), which it starts once and asks for workers. */
+#ifndef ENGINE_EXEC_WORKERS_H
+#define ENGINE_EXEC_WORKERS_H
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct workers;
+struct workers *workers_new(const char *self); /* path of weft */
+/* Ends the keeper, and by that every worker that is still there. NULL is allowed. */
+void workers_free(struct workers *w);
+/* Is the keeper there? The first call starts it; from then on this process adopts who loses his parent below
+ * it. Not so: it could not be started, or it was killed, and its workers with it, for which *why has a text,
+ * once. */
+bool workers_ready(struct workers *w, struct error *why) MUST_CHECK;
+/* Ask for a worker, by a number that names it in workers_kill. Does not wait for it to be there. events, log
+ * and end stay the caller's; a struct keeper_end can be read from the other end of `end` once all is over, or
+ * nothing, when the keeper is gone. False: the keeper is gone. */
+bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
+                   struct error *err) MUST_CHECK;
+/* End what those have left behind who were our children, or the lost keeper's: all children of this process
+ * but the keeper and n others; child has room for one more. */
+void workers_end_orphans(const struct workers *w, pid_t *child, size_t n);
+void workers_kill(struct workers *w, uint32_t worker);
+bool workers_are_lost(const struct workers *w);
+void workers_note_lost(struct workers *w); /* an end came without a word: it was killed */
+#endif
