@@ -104,7 +104,7 @@ static char *task_line(const struct progress *p, const struct shown_work *w, int
         draw_bar(w, &line);
     }
     describe(w, t, &line);
-    buf_printf(&line, "  cores %s", w->cores);
+    buf_printf(&line, "  %s%s", where_word(w->cores), w->cores);
     return buf_take(&line);
 }
 
@@ -332,7 +332,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
         tell_task(e, COLOR_DIM, "hit", out, "%s", e->result->remote ? ", from the remote tier" : "");
         break;
     case BUILD_START:
-        tell_task(e, COLOR_OFF, "start", out, " (cores %s)", e->text);
+        tell_task(e, COLOR_OFF, "start", out, " (%s%s)", where_word(e->text), e->text);
         break;
     case BUILD_WARN:
     case BUILD_RETRY:
@@ -366,6 +366,10 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
                   "Ctrl-C again stops them now\n"
                 : "interrupted: stopping %d running task(s)\n",
             e->running);
+        break;
+    case BUILD_NODE:
+        screen_cut(e->text, INT_MAX, out);
+        buf_putc(out, '\n');
         break;
     case BUILD_UPLOAD:
         buf_printf(out, "%s\n", e->text);

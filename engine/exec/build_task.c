@@ -64,12 +64,17 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
 }
 
 /* Without a keeper each worker is a start of its own, which costs some milliseconds and nothing else. */
-static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct error *err)
+static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct arena *mem,
+                         struct error *err)
 {
     AUTO(mem) char *text = job_write(job);
     AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);
-    const char *const argv[] = {b->opt.self, "worker", NULL};
+    const char *const here[] = {b->opt.self, "worker", NULL}, *const *argv = here, *const *env = NULL;
     struct error why = {0};
+    if (b->launcher) {
+        nodes_argv(b, a, mem, &argv, &env);
+        return process_start(&a->process, argv, env, text, log, err);
+    }
     if (workers_ready(b->workers, &why))
         return process_start_kept(&a->process, b->workers, text, job->memory, log, err);
     if (why.text[0])
@@ -118,7 +123,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         tell_units(b, t, &mem, &job);
         job.cpuset = a->place ? place_cpuset(a->place) : "";
         job.nodes = a->place ? place_nodes(a->place) : "";
-        ok = start_worker(b, a, &job, err) || failure_is(b, a, FAILURE_START, err);
+        ok = start_worker(b, a, &job, &mem, err) || failure_is(b, a, FAILURE_START, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }
@@ -129,6 +134,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         return false;
     }
     b->running[b->n_running++] = a;
+    nodes_begin(b, a);
     left_start(b, a);
     return true;
 }
@@ -141,6 +147,7 @@ void attempt_free(struct build *b, struct attempt *a)
         process_kill(&a->process);
         process_end(&a->process);
     }
+    nodes_free(b, a);
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
@@ -173,7 +180,10 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     time_t now = time(NULL);
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    gethostname(host, sizeof host - 1);
+    if (b->launcher)
+        snprintf(host, sizeof host, "%s", b->launcher->node[a->node].name);
+    else
+        gethostname(host, sizeof host - 1);
     r->key = b->resolver.task[t->index].key;
     r->stage = xstrdup(t->stage->name);
     r->task = xstrdup(t->name);
@@ -246,8 +256,8 @@ bool attempt_end(struct build *b, struct attempt *a, struct error *err)
     int status = process_end(&a->process);
     failure_begin(b, a, status);
     bool whole = check_inputs(b, a, err);
-    if (a->spoilt || !failure_check(b, a, status, err) || !whole)
-        return a->spoilt || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
+    if (a->spoilt || !nodes_ended(b, a, &status, err) || !failure_check(b, a, status, err) || !whole)
+        return a->spoilt || a->lost || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {
         record_free(r);
