@@ -301,11 +301,11 @@ static int enforce_timeouts(struct build *b)
     return isinf(next) ? -1 : (int)fmin(ceil(1000 * next), INT_MAX);
 }
 
-/* Milliseconds until a task that failed starts again; -1: none waits for that. */
+/* Milliseconds until a task that failed starts again; -1: none waits for that, or none starts any more. */
 static int retry_due(const struct build *b)
 {
     double left = plan_due(b->plan) - clock_seconds();
-    return isinf(left) ? -1 : left > 0 ? (int)fmin(ceil(1000 * left), INT_MAX) : 0;
+    return b->stopping || isinf(left) ? -1 : left > 0 ? (int)fmin(ceil(1000 * left), INT_MAX) : 0;
 }
 
 /* The lesser of two waits in milliseconds, -1 for ever. */
