@@ -67,12 +67,12 @@ int width_now(const struct plan *p, const struct vertex *v, int node, int free)
 {
     int all = free + free_elsewhere(p, node);
     int64_t width = v->width, left = 0;
-    if (p->policy.rule == WIDTH_SHARE) {
+    if (p->policy.rule == WIDTH_SHARE)
         width = share(p, v, all);
+    else if (p->policy.expand && all > p->wanted)
+        width += share(p, v, all - (int)p->wanted);
+    if (p->policy.rule == WIDTH_SHARE || p->policy.expand)
         left = all - (p->demand - v->ask.cores_max); /* what the others could not use anyway */
-    } else if (p->policy.expand && all > p->wanted) {
-        left = width + share(p, v, all - (int)p->wanted);
-    }
     width = left > width ? left : width;
     int cores = clamp(&v->ask, width > p->widest ? p->widest : (int)width);
     return cores < free ? cores : free;
