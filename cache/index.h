@@ -16,6 +16,7 @@
 struct record_cost {
     double flops;
     int64_t bytes, peak;
+    int64_t rule; /* which its cost functions count by; 0: that of a time before there were several */
 };
 struct index_entry { /* as in the file; after it: digests of outputs, objects, imports; what the outputs hold;
                         then the texts */
@@ -25,11 +26,12 @@ struct index_entry { /* as in the file; after it: digests of outputs, objects, i
     int64_t mtime, size, inode; /* of the record's file */
     double seconds;
     int64_t peak_rss, read, samples;
-    struct record_cost cost;
+    double flops; /* this and the next two are a record_cost */
+    int64_t bytes, peak;
     int32_t threads;
     uint32_t outputs, objects, imports, flags;
-    uint32_t unused;
-    uint64_t sum; /* of the text of the record's file: index_sum */
+    uint32_t rule; /* of cost */
+    uint64_t sum;  /* of the text of the record's file: index_sum */
 };
 enum { INDEX_FREED = 1, INDEX_TOLD = 2 };
 struct index_content { /* of an output */

@@ -63,6 +63,8 @@ static void set_cost(json_t *j, const struct record_cost *c)
         json_object_set_new(o, "flops", json_real(c->flops));
     set_count(o, "bytes", c->bytes);
     set_count(o, "peak", c->peak);
+    if (json_object_size(o))
+        set_count(o, "rule", c->rule);
     json_object_set_new(j, "cost", json_object_size(o) ? json_incref(o) : NULL);
     json_decref(o);
 }
@@ -182,8 +184,11 @@ static int64_t count_or_0(const json_t *j, const char *name)
 static void read_cost(const json_t *j, struct record_cost *c)
 {
     double flops = json_real_or(j, "flops", 0);
-    *c = (struct record_cost){
-        .flops = flops > 0 ? flops : 0, .bytes = count_or_0(j, "bytes"), .peak = count_or_0(j, "peak")};
+    int64_t rule = count_or_0(j, "rule");
+    *c = (struct record_cost){.flops = flops > 0 ? flops : 0,
+                              .bytes = count_or_0(j, "bytes"),
+                              .peak = count_or_0(j, "peak"),
+                              .rule = rule < INT32_MAX ? rule : 0};
 }
 
 static bool read_output(const json_t *j, struct record_output *o)

@@ -19,3 +19,8 @@ const struct stage *stage_find(const char *name)
             return *s;
     return NULL;
 }
+
+int64_t cost_count(double x)
+{
+    return x >= 0x1p62 ? (int64_t)1 << 62 : x > 0 ? (int64_t)x : 0;
+}

@@ -44,9 +44,19 @@ static int64_t in_features(const char *dir)
     return not_below_0(json_integer_value(json_array_get(shape, 0)));
 }
 
+static int64_t in_selection(const char *dir)
+{
+    AUTO(mem) char *path = xprintf("%s/selection.json", dir);
+    AUTO_JSON j = json_read(path, NULL);
+    return not_below_0(json_int_or(j, "size", 0));
+}
+
 int64_t samples_in(enum artifact type, const char *dir)
 {
-    return type == ARTIFACT_IMAGES ? in_images(dir) : type == ARTIFACT_FEATURES ? in_features(dir) : 0;
+    return type == ARTIFACT_IMAGES      ? in_images(dir)
+           : type == ARTIFACT_FEATURES  ? in_features(dir)
+           : type == ARTIFACT_SELECTION ? in_selection(dir)
+                                        : 0;
 }
 
 int64_t samples_of_inputs(const struct stage *s, const struct stage_inputs *inputs)

@@ -46,12 +46,29 @@ struct port {
 struct cost_input {
     int64_t samples; /* of the largest data set input */
     int64_t bytes;   /* of all inputs */
+    int64_t own;     /* samples of the largest where private data may enter: what a client works on */
+    int64_t chosen;  /* samples of all selections together */
+    int64_t model;   /* bytes of the largest model input */
+    double forward;  /* FLOPs of one sample's way through it */
+};
+/* Of the task's first output, before there is one: what waits for it is foreseen by that. The others are
+ * small beside it. */
+struct cost_output {
+    int64_t samples; /* of a data set or a selection */
+    int64_t bytes;
+    double forward; /* of a model, as above */
 };
 struct cost {
-    double flops;  /* floating-point operations */
+    double flops;  /* floating-point operations, as fast as those of matrix products: slower ones count for
+                      more */
     int64_t bytes; /* read and written */
     int64_t peak;  /* bytes of memory at the peak */
+    struct cost_output makes;
 };
+#define COST_RULE   2    /* raise it when a cost function counts otherwise: records say by which they went */
+#define COST_WORKER 24e6 /* bytes of memory that any worker has */
+#define COST_SCALAR 60   /* FLOPs as long as one operation that is none of a matrix product */
+int64_t cost_count(double x); /* of bytes or samples: what is more than 2^62 is that */
 
 struct stage_context; /* below */
 struct command;       /* stages/command.h */

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Run the test programs under $1 (build folder), groups $2... (default: all, fast ones first) and the scripts of
-# tests/cli. A program passes with exit 0 and is skipped with exit 77; the last line is "N passed, N failed, N skipped".
+# Run the test programs under $1 (build folder), groups $2... (default: all, fast ones first), of cli and slurm the
+# scripts. A program passes with exit 0 and is skipped with exit 77; the last line is "N passed, N failed, N skipped".
 set -u
 obj=$1; shift
-[ $# -gt 0 ] || set -- unit ops sched store fault fuzz golden cli
+[ $# -gt 0 ] || set -- unit ops sched store fault fuzz golden cli slurm
 WEFT=$PWD/$obj/weft; export WEFT
 pass=0; fail=0; skip=0
 mkdir -p "$obj/log"
@@ -18,8 +18,8 @@ one() { # name command...
     esac
 }
 for group in "$@"; do
-    if [ "$group" = cli ]; then
-        for t in tests/cli/test_*.sh; do [ -e "$t" ] && one "$t" sh "$t"; done
+    if [ "$group" = cli ] || [ "$group" = slurm ]; then
+        for t in tests/$group/test_*.sh; do [ -e "$t" ] && one "$t" sh "$t"; done
     else
         for t in tests/$group/test_*.c; do [ -e "$t" ] && one "${t%.c}" "$obj/${t%.c}"; done
     fi

@@ -17,7 +17,7 @@ static const struct opt opts[] = {
     OPT_ROW_VARS,
     OPT_ROW_STORE,
     {"target", 't', OPT_LIST, "TASK", "only this task or stage and what it needs; repeatable"},
-    {"cores", 'c', OPT_INT, "N", "predict for a machine of N cores instead of this one"},
+    OPT_ROWS_MACHINE,
     {"all", 'a', OPT_FLAG, NULL, "compare every miss with earlier results, not just the first 50"},
     OPT_ROW_SWEEP,
     OPT_ROW_JSON,
@@ -126,26 +126,25 @@ static void print_rows(const struct planview *v, int width)
 
 static void print_forecast(const struct planview *v)
 {
-    const struct simulate *r = &v->run;
+    const struct simulate *r = &v->forecast.found;
     char time[UNITS_MAX], path[UNITS_MAX], work[UNITS_MAX], memory[UNITS_MAX];
     printf("predicted: about %s on %d core%s, ", seconds_text(r->makespan, time), v->cores,
            v->cores == 1 ? "" : "s");
     if (v->error > 0)
-        printf("within %.0f %% by %d task%s of the history", 100 * v->error, v->sure,
-               v->sure == 1 ? "" : "s");
+        printf("within %.0f %% by %d task%s of the history", 100 * v->error, v->forecast.sure,
+               v->forecast.sure == 1 ? "" : "s");
     else if (v->known)
         printf("by %d task%s of the history, each of which ran but once", v->known, v->known == 1 ? "" : "s");
-    printf(v->guessed ? "%s%d estimate%s\n" : "\n", v->known ? ", " : "", v->guessed,
-           v->guessed == 1 ? "" : "s");
+    printf(v->forecast.guessed ? "%s%d estimate%s\n" : "\n", v->known ? ", " : "", v->forecast.guessed,
+           v->forecast.guessed == 1 ? "" : "s");
     printf("work: %.3g core-hours, %.0f %% of the cores in use, at most %s at a time\n",
            r->core_seconds / 3600, 100 * r->utilisation, bytes_text(r->memory, memory));
     printf("no less than %s (longest path at its widest %s, work over cores %s); bound by %s\n",
-           seconds_text(r->path_bound > r->work_bound ? r->path_bound : r->work_bound, time),
-           seconds_text(r->path_bound, path), seconds_text(r->work_bound, work),
-           simulate_bound_name(r->bound));
-    printf("longest path, %s:", seconds_text(v->run.path_seconds, path));
-    for (int i = 0; i < v->run.n_path; i++)
-        printf("%s%s", i ? " > " : " ", v->spec->task[v->run.path[i]]->name);
+           seconds_text(forecast_bound(&v->forecast), time), seconds_text(r->path_bound, path),
+           seconds_text(r->work_bound, work), simulate_bound_name(r->bound));
+    printf("longest path, %s:", seconds_text(v->forecast.found.path_seconds, path));
+    for (int i = 0; i < v->forecast.found.n_path; i++)
+        printf("%s%s", i ? " > " : " ", v->spec->task[v->forecast.found.path[i]]->name);
     printf("\n");
 }
 
@@ -164,7 +163,7 @@ static void print_people(const struct planview *v)
         printf(
             "%d of those that wait need%s data that is not fetched yet: weft fetch, or weft run, gets it\n",
             v->fetch, v->fetch == 1 ? "s" : "");
-    if (v->miss + v->fetch)
+    if (v->forecast.run)
         print_forecast(v);
     if (v->unasked)
         fprintf(stderr, "%d more misses were not compared with earlier results; --all does\n", v->unasked);
@@ -215,15 +214,17 @@ static json_t *plan_json(const struct planview *v)
     for (int i = 0; i < v->spec->n; i++)
         if (v->task[i].wanted)
             json_array_append_new(tasks, row_json(v, i));
-    for (int i = 0; i < v->run.n_path; i++)
-        json_array_append_new(path, json_string(v->spec->task[v->run.path[i]]->name));
-    json_t *totals = json_pack(
-        "{s:i, s:i, s:i, s:f, s:i, s:f, s:f, s:I, s:o, s:f, s:f, s:i, s:i, s:f, s:f, s:f, s:s}", "hit",
-        v->hit, "run", v->miss, "wait", v->wait, "saved_seconds", v->saved, "cores", v->cores, "seconds",
-        v->run.makespan, "core_hours", v->run.core_seconds / 3600, "memory", (json_int_t)v->run.memory,
-        "longest_path", path, "longest_path_seconds", v->run.path_seconds, "error", v->error, "by_history",
-        v->known, "by_estimate", v->guessed, "utilisation", v->run.utilisation, "path_bound",
-        v->run.path_bound, "work_bound", v->run.work_bound, "bound", simulate_bound_name(v->run.bound));
+    for (int i = 0; i < v->forecast.found.n_path; i++)
+        json_array_append_new(path, json_string(v->spec->task[v->forecast.found.path[i]]->name));
+    json_t *totals =
+        json_pack("{s:i, s:i, s:i, s:f, s:i, s:f, s:f, s:I, s:o, s:f, s:f, s:i, s:i, s:f, s:f, s:f, s:s}",
+                  "hit", v->hit, "run", v->miss, "wait", v->wait, "saved_seconds", v->saved, "cores",
+                  v->cores, "seconds", v->forecast.found.makespan, "core_hours",
+                  v->forecast.found.core_seconds / 3600, "memory", (json_int_t)v->forecast.found.memory,
+                  "longest_path", path, "longest_path_seconds", v->forecast.found.path_seconds, "error",
+                  v->error, "by_history", v->known, "by_estimate", v->forecast.guessed, "utilisation",
+                  v->forecast.found.utilisation, "path_bound", v->forecast.found.path_bound, "work_bound",
+                  v->forecast.found.work_bound, "bound", simulate_bound_name(v->forecast.found.bound));
     json_t *o =
         json_pack("{s:s, s:o, s:o}", "experiment", v->spec->experiment, "tasks", tasks, "totals", totals);
     if (v->spec->sweep)
@@ -236,19 +237,16 @@ static json_t *plan_json(const struct planview *v)
 static int plan(const struct cmd_args *a, const struct spec *s)
 {
     AUTO(store) struct store *store = NULL;
+    AUTO(machineopt) struct machineopt machine = {0};
     struct planview v;
     struct error err = {0};
-    const struct opt_value *cores = cmd_opt(a, "cores"), *targets = cmd_opt(a, "target");
-    if (cores->set && (cores->number < 1 || cores->number > 100000)) {
-        error_set(&err, NULL, ERROR_INPUT, "--cores takes a number from 1 to 100000");
+    const struct opt_value *targets = cmd_opt(a, "target");
+    if (!machineopt_read(a, &machine, &err) || !cmd_open_store(a, &store, &err))
         return cmd_fail(&err);
-    }
     const struct planview_options o = {.targets = targets->list,
                                        .n_targets = targets->n,
-                                       .cores = (int)cores->number,
+                                       .machine = &machine,
                                        .all = cmd_opt(a, "all")->set};
-    if (!cmd_open_store(a, &store, &err))
-        return cmd_fail(&err);
     int status = 0;
     if (!planview_make(&v, s, store, &o, &err))
         status = cmd_fail(&err);

@@ -24,6 +24,7 @@ static const struct opt opts[] = {
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
     OPT_ROW_THREADS,
     OPT_ROW_UNIT,
+    OPT_ROWS_LAUNCHER,
     {"checkpoint-every", 0, OPT_INT, "N",
      "let tasks keep their state at most every N seconds; default 5, 0: after every pass"},
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
@@ -184,12 +185,29 @@ static bool open_remote(const struct cmd_args *a, struct store *store, struct ru
     return true;
 }
 
+/* --launcher and what belongs to it. */
+static bool read_launcher(const struct cmd_args *a, struct run_setup *ret, struct error *err)
+{
+    const struct opt_value *o = cmd_opt(a, "launcher"), *nodes = cmd_opt(a, "nodes"),
+                           *wish = cmd_opt(a, "slurm");
+    bool local = !o->set || strcmp(o->string, "local") == 0,
+         slurm = o->set && strcmp(o->string, "slurm") == 0;
+    ret->launcher =
+        (struct launcher_options){o->string, nodes->string, wish->string, cmd_opt(a, "threads")->set};
+    if (wish->set && !slurm)
+        return error_set(err, NULL, ERROR_INPUT, "--slurm goes with --launcher slurm");
+    if (nodes->set && (local || slurm))
+        return error_set(err, NULL, ERROR_INPUT, "--nodes goes with a command as --launcher");
+    ret->opt.launcher = local ? NULL : &ret->launcher;
+    return true;
+}
+
 /* --unit, and what this node has. */
 static bool read_units(const struct cmd_args *a, struct run_setup *ret, struct error *err)
 {
     const struct opt_value *o = cmd_opt(a, "unit");
-    if (!unitlist_read(o->list, o->n, &ret->units, err) ||
-        !unitlist_find_gpus(&ret->units, "/dev", getenv("CUDA_VISIBLE_DEVICES"), err))
+    if (!unitlist_read(o->list, o->n, &ret->units, err) || /* of other nodes we see no GPUs */
+        (!ret->opt.launcher && !unitlist_find_gpus(&ret->units, "/dev", getenv("CUDA_VISIBLE_DEVICES"), err)))
         return false;
     ret->opt.units = ret->units.unit;
     ret->opt.n_units = ret->units.n;
@@ -226,7 +244,7 @@ bool run_setup(const struct cmd_args *a, struct store *store, struct run_setup *
                                .tick = progress_is_live(ret->progress) ? 200 : 0,
                                .see = progress_see,
                                .arg = ret->progress};
-    bool ok = read_units(a, ret, err) && open_remote(a, store, ret, err);
+    bool ok = read_launcher(a, ret, err) && read_units(a, ret, err) && open_remote(a, store, ret, err);
     if (!ok)
         run_setup_done(ret);
     return ok;
@@ -307,6 +325,7 @@ const struct cmd cmd_run = {
         (const struct example[]){{"weft run examples/quickstart.yaml", "run it; again at once: all hits"},
                                  {"weft run exp.yaml --set lambda=0.5 --target table",
                                   "with another value, as far as one stage needs it"},
+                                 {"weft run exp.yaml --launcher slurm", "on a cluster"},
                                  {"weft run exp.yaml --keep-going --json >result.json",
                                   "for programs, which also want to know of failures"},
                                  {0}},

@@ -5,14 +5,15 @@
 #include "engine/cli/progress.h"
 #include "engine/cli/unitlist.h"
 
-/* From --set, --vars, --cores, --unit, --keep-going, --remote and --target; Ctrl-C and termination arrive
- * through a descriptor. False: an option is wrong. */
+/* From --set, --vars, --cores, --unit, --launcher, --keep-going, --remote and --target; Ctrl-C and
+ * termination arrive through a descriptor. False: an option is wrong. */
 struct run_setup {
     struct build_options opt;   /* its remote is the setup's */
     struct remote_stats remote; /* after run_setup_done */
     char *remote_url;           /* without credentials; NULL: none */
     char *self;
     struct unitlist units;
+    struct launcher_options launcher;
     int interrupts;
     struct progress *progress;
 };
@@ -27,4 +28,10 @@ void run_summary(const struct spec *s, const struct build *b, const struct run_s
         "remote", 0, OPT_STRING, "URL",                                                                      \
             "share results through a server (docs/remote.md); off: not; default: the store's setting"        \
     }
+/* clang-format off */
+#define OPT_ROWS_LAUNCHER                                                                                                        \
+    {"launcher", 0, OPT_STRING, "LAUNCHER", "where workers run: local, slurm, or a command for --nodes such as 'ssh {node} {quoted}' (docs/slurm.md)"}, \
+    {"nodes", 0, OPT_STRING, "NAMES", "nodes of such a command: a,b"},                                                           \
+    {"slurm", 0, OPT_STRING, "WISHES", "what to ask of Slurm: 'partition=main time=4h nodes=2'"}
+/* clang-format on */
 #endif

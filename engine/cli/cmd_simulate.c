@@ -2,18 +2,12 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "engine/cli/machineopt.h"
 #include "engine/cli/output.h"
 #include "engine/cli/simulation.h"
-#include "engine/cli/unitlist.h"
-#include <stdlib.h>
 
 static const struct opt opts[] = {
-    {"topology", 0, OPT_STRING, "TOPOLOGY",
-     "a machine as 'pack:2 numa:4 l3:2 core:8 pu:2', or a file of `weft topo --xml`; default: this one"},
-    {"nodes", 0, OPT_INT, "N", "so many of these machines"},
-    {"cores", 'c', OPT_INT, "N", "use at most N cores of each"},
-    {"threads", 0, OPT_FLAG, NULL, "hardware threads instead of cores"},
-    OPT_ROW_UNIT,
+    OPT_ROWS_MACHINE,
     {"cold", 0, OPT_FLAG, NULL, "as if the store had no results"},
     {"history", 0, OPT_STRING, "DIR", "take the times from the runs of this store"},
     {"fifo", 0, OPT_FLAG, NULL, "beside it: first in, first out, all tasks equally wide"},
@@ -28,15 +22,6 @@ static const struct opt opts[] = {
     OPT_ROW_JSON,
     {0}};
 
-static bool number(const struct cmd_args *a, const char *name, int *ret, struct error *err)
-{
-    const struct opt_value *o = cmd_opt(a, name);
-    if (o->set && (o->number < 1 || o->number > 100000))
-        return error_set(err, NULL, ERROR_INPUT, "--%s takes a number from 1 to 100000", name);
-    *ret = (int)o->number;
-    return true;
-}
-
 /* A store that is only read has to be there. */
 static bool open_history(const char *path, struct store **ret, struct error *err)
 {
@@ -44,30 +29,6 @@ static bool open_history(const char *path, struct store **ret, struct error *err
     if (!fs_is_dir(records))
         return error_set(err, NULL, ERROR_INPUT, "--history: '%s' is no store", path);
     return store_open(path, ret, err);
-}
-
-/* Named resources: of a machine that is described there are those that --unit says. */
-static bool read_units(const struct cmd_args *a, struct unitlist *ret, struct error *err)
-{
-    const struct opt_value *o = cmd_opt(a, "unit");
-    return unitlist_read(o->list, o->n, ret, err) &&
-           (cmd_opt(a, "topology")->set ||
-            unitlist_find_gpus(ret, "/dev", getenv("CUDA_VISIBLE_DEVICES"), err));
-}
-
-/* The machine; that of a run that is looked back on has the run's cores. */
-static bool open_machine(const struct cmd_args *a, const struct hindsight *h, const struct unitlist *units,
-                         struct machine *ret, struct error *err)
-{
-    struct machine_options o = {
-        .topo = {.source = cmd_opt(a, "topology")->string, .threads = cmd_opt(a, "threads")->set},
-        .units = units->unit,
-        .n_units = units->n};
-    if (!number(a, "nodes", &o.nodes, err) || !number(a, "cores", &o.cores, err))
-        return false;
-    if (h && !o.topo.source && !o.cores)
-        o.cores = h->cores;
-    return machine_open(&o, ret, err);
 }
 
 static bool forecast(const struct cmd_args *a, const struct spec *s, struct machine *m, struct store *store,
@@ -79,12 +40,10 @@ static bool forecast(const struct cmd_args *a, const struct spec *s, struct mach
         return false;
     const struct forecast_options o = {.targets = targets->list,
                                        .n_targets = targets->n,
-                                       .machine = m,
                                        .store = store,
-                                       .history = history ? history : store,
                                        .cold = cmd_opt(a, "cold")->set || h,
                                        .runs = h ? h->ran : NULL};
-    return forecast_make(ret, s, &o, err);
+    return forecast_look(ret, s, &o, err) && forecast_run(ret, m, history ? history : store, err);
 }
 
 static const struct output_form forms[] = {{"text", ".txt", simulation_text},
@@ -93,27 +52,19 @@ static const struct output_form forms[] = {{"text", ".txt", simulation_text},
                                            {"json", ".json", simulation_json},
                                            {0}};
 
-static void machine_auto(struct machine *m)
-{
-    machine_done(m);
-}
-
-static void unitlist_auto(struct unitlist *u)
-{
-    unitlist_done(u);
-}
-
 static bool look(const struct cmd_args *a, const struct spec *s, struct error *err)
 {
     AUTO(store) struct store *store = NULL;
     AUTO(hindsight) struct hindsight h = {0};
-    AUTO(unitlist) struct unitlist units = {0}; /* outlives the machine */
-    AUTO(machine) struct machine m = {0};
+    AUTO(machineopt) struct machineopt m = {0};
     AUTO(forecast) struct forecast f = {0};
     const char *run = cmd_opt(a, "against")->string;
     if (!cmd_open_store(a, &store, err) || (run && !hindsight_read(&h, s, store_path(store), run, err)) ||
-        !read_units(a, &units, err) || !open_machine(a, run ? &h : NULL, &units, &m, err) ||
-        !forecast(a, s, &m, store, run ? &h : NULL, &f, err))
+        !machineopt_read(a, &m, err))
+        return false;
+    if (run && !m.options.topo.source && !m.options.cores)
+        m.options.cores = h.cores; /* as the run had */
+    if (!machineopt_open(&m, err) || !forecast(a, s, &m.machine, store, run ? &h : NULL, &f, err))
         return false;
     struct simulation v = {.forecast = &f, .topology = cmd_opt(a, "topology")->string};
     if (run) {

@@ -18,6 +18,7 @@ static const struct opt opts[] = {
     {"cores", 'c', OPT_INT, "N", "use at most N cores"},
     OPT_ROW_THREADS,
     OPT_ROW_UNIT,
+    OPT_ROWS_LAUNCHER,
     {"keep-going", 'k', OPT_FLAG, NULL, "after a failure go on with what does not need it"},
     {"top", 0, OPT_INT, "N", "show the best N while it runs; default 5"},
     {"out", 'o', OPT_STRING, "DIR", "write sweep.md, sweep.csv, sweep.json and sweep.svg there, too"},

@@ -1,177 +1,47 @@
 #include "engine/cli/planview.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/exec/asks.h"
 #include "engine/exec/fetched.h"
-#include "engine/exec/targets.h"
-#include <jansson.h>
 
-static bool look_up(struct planview *v, const struct planview_options *o, struct error *err)
+static void take_row(struct planview *v, int i)
 {
-    int n = v->spec->n;
-    AUTO(mem) enum resolution *state = xcalloc((size_t)n + 1, sizeof *state);
-    AUTO(mem) bool *wanted = xcalloc((size_t)n + 1, sizeof *wanted);
-    AUTO(mem) bool *named = xcalloc((size_t)n + 1, sizeof *named);
-    if (!targets_find(v->spec, o->targets, o->n_targets, named, err) ||
-        !targets_choose(v->spec, o->targets, o->n_targets, wanted, err) ||
-        !resolve_all(&v->resolver, v->spec, state, err))
-        return false;
-    resolve_needed(v->spec, wanted, named, state);
-    for (int i = 0; i < n; i++) {
-        struct planview_task *t = &v->task[i];
-        *t = (struct planview_task){
-            .wanted = wanted[i], .state = state[i], .known = &v->resolver.task[i], .asked = false};
-        if (!t->wanted)
-            continue;
-        v->hit += t->state == RESOLVE_HIT;
-        v->miss += t->state == RESOLVE_MISS;
-        v->wait += t->state == RESOLVE_WAIT;
-        if (t->state == RESOLVE_WAIT && (t->fetch = fetched_missing(v->resolver.store, v->spec->task[i])))
-            v->fetch++;
-        if (t->state == RESOLVE_HIT) {
-            t->seconds = t->known->entry->seconds;
-            t->cores = (int)t->known->entry->threads;
-            t->memory = t->known->entry->peak_rss;
-            v->saved += t->seconds;
-        }
+    const struct forecast *f = &v->forecast;
+    struct planview_task *t = &v->task[i];
+    *t = (struct planview_task){
+        .wanted = f->task[i].wanted, .state = f->state[i], .known = &f->resolver.task[i], .same = f->same[i]};
+    if (!t->wanted)
+        return;
+    v->hit += t->state == RESOLVE_HIT;
+    v->miss += t->state == RESOLVE_MISS;
+    v->wait += t->state == RESOLVE_WAIT;
+    if (t->state == RESOLVE_WAIT && (t->fetch = fetched_missing(f->resolver.store, v->spec->task[i])))
+        v->fetch++;
+    if (t->state == RESOLVE_HIT) {
+        t->seconds = t->known->entry->seconds;
+        t->cores = (int)t->known->entry->threads;
+        t->memory = t->known->entry->peak_rss;
+        v->saved += t->seconds;
     }
-    return true;
 }
 
-/* Of tasks with one key the first runs. */
-static void find_same(struct planview *v)
+/* What waits is taken as run: it may turn out to be a hit. */
+static bool predict(struct planview *v, struct machineopt *m, struct store *store, struct error *err)
 {
-    json_t *first = json_object();
+    struct forecast *f = &v->forecast;
+    if (!forecast_run(f, &m->machine, store, err))
+        return false;
     for (int i = 0; i < v->spec->n; i++) {
-        char hex[DIGEST_HEX];
         struct planview_task *t = &v->task[i];
-        if (!t->wanted || t->state != RESOLVE_MISS)
+        if (!forecast_runs(f, i))
             continue;
-        const json_t *at = json_object_get(first, digest_hex(&t->known->key, hex));
-        if (at)
-            t->same = v->spec->task[json_integer_value(at)];
-        else
-            json_object_set_new(first, hex, json_integer(i));
+        t->source = f->cost[i].source;
+        t->memory = f->task[i].ask.memory;
+        t->cores = f->task[i].cores;
+        t->seconds = f->task[i].end - f->task[i].start;
     }
-    json_decref(first);
-}
-
-/* More cores than this machine has are those of a described one. */
-static bool open_machine(struct planview *v, int cores, struct error *err)
-{
-    AUTO(mem) char *described = xprintf("core:%d", cores);
-    struct machine_options o = {.cores = 0};
-    if (!machine_open(&o, &v->machine, err))
-        return false;
-    if (cores > machine_cores(&v->machine)) {
-        machine_done(&v->machine);
-        o.topo.source = described;
-        if (!machine_open(&o, &v->machine, err))
-            return false;
-    }
-    if (cores > 0)
-        v->machine.node[0].cores = cores;
-    v->cores = machine_cores(&v->machine);
-    return true;
-}
-
-static struct simulate_edge *edges(const struct planview *v, int *ret_n)
-{
-    size_t n = 0, cap = 0;
-    struct simulate_edge *edge = NULL;
-    const struct task_ref *ref;
-    for (int i = 0; i < v->spec->n; i++)
-        for (int k = 0; (ref = task_input_at(v->spec->task[i], k)); k++) {
-            edge = xgrow(edge, &cap, n + 1, sizeof *edge);
-            edge[n++] = (struct simulate_edge){ref->task->index, i};
-        }
-    *ret_n = (int)n;
-    return edge;
-}
-
-/* ---- what it will take ---- */
-
-struct to_run {
-    struct simulate_task *task; /* by task index */
-    double *error;              /* of their times, as factors less 1 */
-    int n;
-    struct simulate_edge *edge;
-    int n_edges;
-};
-
-/* The makespan when every task is off by its error, in the one direction or in the other. */
-static double makespan_off(struct planview *v, const struct to_run *f, bool longer)
-{
-    AUTO(mem) struct simulate_task *p = xcalloc((size_t)f->n + 1, sizeof *p);
-    for (int i = 0; i < f->n; i++) {
-        double by = longer ? 1 + f->error[i] : 1 / (1 + f->error[i]);
-        struct work *w = &p[i].ask.work;
-        p[i] =
-            (struct simulate_task){.ask = f->task[i].ask, .wanted = f->task[i].wanted, .hit = f->task[i].hit};
-        w->serial *= by;
-        w->parallel *= by;
-    }
-    struct simulate s;
-    simulate(p, f->n, f->edge, f->n_edges, &v->machine, &s);
-    double makespan = s.makespan;
-    simulate_done(p, f->n, &s);
-    return makespan;
-}
-
-/* As if all were off in the same direction: what slows one task down, another load say, slows others too. */
-static void find_error(struct planview *v, const struct to_run *f)
-{
-    double low = makespan_off(v, f, false), high = makespan_off(v, f, true), is = v->run.makespan;
-    if (is > 0 && low > 0)
-        v->error = (high / is > is / low ? high / is : is / low) - 1;
-}
-
-static bool ask_for(struct planview *v, struct history *h, int i, const struct to_run *f, struct error *err)
-{
-    const struct task *t = v->spec->task[i];
-    struct planview_task *row = &v->task[i];
-    struct history_cost c = history_predict(h, t);
-    if (!ask_make(t, &v->machine, &c, &v->arena, &f->task[i].ask, err))
-        return false;
-    f->error[i] = c.error;
-    row->memory = f->task[i].ask.memory;
-    row->source = c.source;
-    v->known += c.source != HISTORY_ESTIMATE;
-    v->sure += c.source != HISTORY_ESTIMATE && c.error > 0;
-    v->guessed += c.source == HISTORY_ESTIMATE;
-    return true;
-}
-
-/* What would run or waits is taken as run: a task that waits may turn out to be a hit. */
-static bool forecast(struct planview *v, struct store *store, struct error *err)
-{
-    int n = v->spec->n;
-    struct history *h;
-    bool ok = true;
-    history_open(store, &h);
-    history_look(h, &v->resolver);
-    AUTO(mem) struct simulate_task *p = xcalloc((size_t)n + 1, sizeof *p);
-    AUTO(mem) double *error = xcalloc((size_t)n + 1, sizeof *error);
-    struct to_run f = {.task = p, .error = error, .n = n};
-    AUTO(mem) struct simulate_edge *edge = f.edge = edges(v, &f.n_edges);
-    for (int i = 0; ok && i < n; i++) {
-        p[i].wanted = v->task[i].wanted;
-        p[i].hit = v->task[i].state == RESOLVE_HIT || v->task[i].same;
-        if (p[i].wanted && !p[i].hit)
-            ok = ask_for(v, h, i, &f, err);
-    }
-    history_close(h);
-    if (!ok)
-        return false;
-    simulate(p, n, edge, f.n_edges, &v->machine, &v->run);
-    for (int i = 0; i < n; i++)
-        if (p[i].cores) {
-            v->task[i].cores = p[i].cores;
-            v->task[i].seconds = p[i].end - p[i].start;
-            free(p[i].cpuset);
-        }
-    if (v->sure)
-        find_error(v, &f);
+    v->cores = machine_cores(&m->machine);
+    v->known = f->run - f->guessed;
+    v->error = forecast_error(f);
     return true;
 }
 
@@ -190,14 +60,14 @@ static bool ask(struct planview *v, struct store *store, bool all, struct error 
             v->unasked++;
             continue;
         }
-        AUTO(mem) char *text = resolve_text(&v->resolver, task, err);
+        AUTO(mem) char *text = resolve_text(&v->forecast.resolver, task, err);
         if (!text)
             return false;
         row[n] = t;
         q[n++] = (struct key_query){
-            .stage = task->stage->name, .task = task->name, .text = arena_strdup(&v->arena, text)};
+            .stage = task->stage->name, .task = task->name, .text = arena_strdup(&v->forecast.arena, text)};
     }
-    if (!keydiff_nearest_all(store, q, n, &v->arena, err))
+    if (!keydiff_nearest_all(store, q, n, &v->forecast.arena, err))
         return false;
     for (size_t i = 0; i < n; i++) {
         row[i]->asked = true;
@@ -209,22 +79,18 @@ static bool ask(struct planview *v, struct store *store, bool all, struct error 
 bool planview_make(struct planview *v, const struct spec *s, struct store *store,
                    const struct planview_options *o, struct error *err)
 {
+    const struct forecast_options f = {.targets = o->targets, .n_targets = o->n_targets, .store = store};
     *v = (struct planview){.spec = s, .task = xcalloc((size_t)s->n + 1, sizeof *v->task)};
-    arena_init(&v->arena);
-    resolver_init(&v->resolver, s, store);
-    if (!look_up(v, o, err))
+    if (!forecast_look(&v->forecast, s, &f, err))
         return false;
-    if (v->miss + v->fetch == 0)
-        return true;
-    find_same(v);
-    return open_machine(v, o->cores, err) && ask(v, store, o->all, err) && forecast(v, store, err);
+    for (int i = 0; i < s->n; i++)
+        take_row(v, i);
+    return v->forecast.run == 0 || (machineopt_open(o->machine, err) && ask(v, store, o->all, err) &&
+                                    predict(v, o->machine, store, err));
 }
 
 void planview_done(struct planview *v)
 {
-    resolver_done(&v->resolver, v->spec);
-    arena_done(&v->arena);
-    simulate_done(NULL, 0, &v->run);
-    machine_done(&v->machine);
+    forecast_done(&v->forecast);
     free(v->task);
 }

@@ -2,10 +2,9 @@
  * take. */
 #ifndef ENGINE_CLI_PLANVIEW_H
 #define ENGINE_CLI_PLANVIEW_H
+#include "engine/cli/forecast.h"
 #include "engine/cli/keydiff.h"
-#include "engine/exec/history.h"
-#include "engine/exec/resolve.h"
-#include "engine/sched/simulate.h"
+#include "engine/cli/machineopt.h"
 
 #define PLANVIEW_REASONS 50 /* misses that are compared with earlier records unless all are asked for */
 
@@ -25,24 +24,20 @@ struct planview_task {
 struct planview_options {
     const char *const *targets;
     int n_targets;
-    int cores; /* of the machine to predict for; 0: this one's */
-    bool all;  /* compare all misses */
+    struct machineopt *machine; /* borrowed; opened when something has to run */
+    bool all;                   /* compare all misses */
 };
 struct planview {
     const struct spec *spec;
     struct planview_task *task; /* by task index */
     int hit, miss, wait;
-    int fetch;    /* of those that wait: for data that is not fetched yet */
-    double saved; /* seconds that the hits took */
-    int cores;    /* predicted for; 0: nothing has to run */
-    struct machine machine;
-    struct simulate run; /* all zero then */
-    double error;        /* of its makespan, as a factor less 1; 0: not known */
-    int known, guessed;  /* of the tasks to run: times by history, by estimate */
-    int sure;            /* of the former: with an error that is known */
-    int unasked;         /* misses that were not compared */
-    struct resolver resolver;
-    struct arena arena;
+    int fetch;                /* of those that wait: for data that is not fetched yet */
+    double saved;             /* seconds that the hits took */
+    int cores;                /* predicted for; 0: nothing has to run */
+    struct forecast forecast; /* of what has to run */
+    double error;             /* of its makespan, as a factor less 1; 0: not known */
+    int known;                /* of the tasks to run: times by history */
+    int unasked;              /* misses that were not compared */
 };
 bool planview_make(struct planview *v, const struct spec *s, struct store *store,
                    const struct planview_options *o, struct error *err) MUST_CHECK;

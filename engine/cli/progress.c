@@ -104,7 +104,7 @@ static char *task_line(const struct progress *p, const struct shown_work *w, int
         draw_bar(w, &line);
     }
     describe(w, t, &line);
-    buf_printf(&line, "  cores %s", w->cores);
+    buf_printf(&line, "  %s%s", where_word(w->cores), w->cores);
     return buf_take(&line);
 }
 
@@ -323,24 +323,35 @@ static void warn(const char *task, const char *text, const char *tail, struct bu
     color_put(out, buf_str(&clean));
 }
 
+/* ", 52.0 MiB of 64 MiB", taken and asked for, where it asked. */
+static const char *memory_text(const struct build_result *r, char out[2 * UNITS_MAX + 8])
+{
+    char taken[UNITS_MAX], asked[UNITS_MAX];
+    *out = '\0';
+    if (r->memory > 0 && r->peak_rss > 0)
+        snprintf(out, 2 * UNITS_MAX + 8, ", %s of %s", bytes_text(r->peak_rss, taken),
+                 bytes_text(r->memory, asked));
+    return out;
+}
+
 /* The event as lines; nothing for what only the block shows. */
 static void tell(struct progress *p, const struct build_event *e, struct buf *out)
 {
-    char spent[UNITS_MAX];
+    char spent[UNITS_MAX], memory[2 * UNITS_MAX + 8];
     switch (e->kind) {
     case BUILD_HIT:
         tell_task(e, COLOR_DIM, "hit", out, "%s", e->result->remote ? ", from the remote tier" : "");
         break;
     case BUILD_START:
-        tell_task(e, COLOR_OFF, "start", out, " (cores %s)", e->text);
+        tell_task(e, COLOR_OFF, "start", out, " (%s%s)", where_word(e->text), e->text);
         break;
     case BUILD_WARN:
     case BUILD_RETRY:
         warn(e->task ? e->task->name : "", e->text, "", out);
         break;
     case BUILD_DONE:
-        tell_task(e, COLOR_DONE, "ran", out, ", %s%s", seconds_text(e->result->seconds, spent),
-                  e->result->resumed ? " in all" : "");
+        tell_task(e, COLOR_DONE, "ran", out, ", %s%s%s", seconds_text(e->result->seconds, spent),
+                  e->result->resumed ? " in all" : "", memory_text(e->result, memory));
         break;
     case BUILD_FAILED:
         tell_task(e, COLOR_ERROR, "FAILED", out, ": %s", e->result->error.text);
@@ -366,6 +377,10 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
                   "Ctrl-C again stops them now\n"
                 : "interrupted: stopping %d running task(s)\n",
             e->running);
+        break;
+    case BUILD_NODE:
+        screen_cut(e->text, INT_MAX, out);
+        buf_putc(out, '\n');
         break;
     case BUILD_UPLOAD:
         buf_printf(out, "%s\n", e->text);

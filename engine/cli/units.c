@@ -1,6 +1,7 @@
 #include "engine/cli/units.h"
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *seconds_text(double s, char out[UNITS_MAX])
 {
@@ -61,4 +62,9 @@ const char *age_text(double seconds, char out[UNITS_MAX])
         u++;
     snprintf(out, UNITS_MAX, "%.0f %s", seconds > 0 ? seconds / unit[u].seconds : 0, unit[u].name);
     return out;
+}
+
+const char *where_word(const char *where)
+{
+    return strchr(where, ' ') ? "" : "cores ";
 }

@@ -11,13 +11,16 @@ struct build;
 struct attempt { /* one running worker */
     const struct task *task;
     struct process process;
-    int node, cores;      /* of the machine */
-    struct place *place;  /* the plan's; NULL: whoever starts it there chooses */
-    char *dir;            /* private: out.PORT and scratch */
-    bool done;            /* it said so */
-    int64_t memory;       /* that it may take, in bytes; 0: any */
-    double deadline;      /* of the monotonic clock; 0: none */
-    bool timed_out;       /* past it, killed */
+    int node, cores;     /* of the machine */
+    struct place *place; /* the plan's; NULL: whoever starts it there chooses */
+    char *dir;           /* private: out.PORT and scratch */
+    bool done;           /* it said so */
+    int64_t memory;      /* that it may take, in bytes; 0: any */
+    double deadline;     /* of the monotonic clock; 0: none */
+    bool timed_out;      /* past it, killed */
+    bool ended, lost; /* on another node: the worker has ended, with this status; it ended without a word */
+    int status;       /* of wait */
+    bool counted;     /* among those at work on its node */
     struct digest *input; /* artifacts in use */
     size_t n_input, cap_input;
     size_t since; /* artifacts_spoilt when it started */

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#define LOSSES_MOST 3 /* nodes that may be lost under a task; the next one is its failure */
+
 /* ---- the plan ---- */
 
 /* Targets and everything they need. */
@@ -133,6 +135,20 @@ static bool try_again(struct build *b, const struct task *t, const struct error 
     return true;
 }
 
+/* Its node was lost under it: again on another, which is no attempt of the task's own. */
+static bool move_on(struct build *b, const struct task *t, const struct error *why)
+{
+    struct build_result *r = &b->result[t->index];
+    char hex[DIGEST_HEX];
+    if (r->losses++ == LOSSES_MOST || b->interrupts || (b->failure.text[0] && !b->opt.keep_going))
+        return false;
+    AUTO(mem) char *text = xprintf("%s; it runs again", why->text);
+    report(b, BUILD_RETRY, t, text);
+    json_object_set_new(b->pending, digest_hex(&b->resolver.task[t->index].key, hex), json_true());
+    plan_retry(b->plan, t->index, clock_seconds());
+    return true;
+}
+
 /* Look one ready task up: hit, miss, or another task is to compute the same key. */
 void build_look_up(struct build *b, int task)
 {
@@ -213,7 +229,8 @@ static void start(struct build *b, const struct plan_choice *c)
         AUTO(mem) char *text = xprintf("asks for %d cores; this run has %d", t->cores_min, b->cores);
         report(b, BUILD_WARN, t, text);
     }
-    report(b, BUILD_START, t, c->place ? place_cpuset(c->place) : "");
+    AUTO(mem) char *where = nodes_where(b, b->running[b->n_running - 1]);
+    report(b, BUILD_START, t, where);
 }
 
 static void end(struct build *b, int slot)
@@ -223,7 +240,7 @@ static void end(struct build *b, int slot)
     const struct task *t = a->task;
     char hex[DIGEST_HEX];
     b->running[slot] = b->running[--b->n_running];
-    bool ok = attempt_end(b, a, &err), spoilt = a->spoilt,
+    bool ok = attempt_end(b, a, &err), spoilt = a->spoilt, lost = a->lost,
          stopped = b->interrupts > 0 && a->checkpoints.stopped > 0;
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
     if (ok)
@@ -238,7 +255,8 @@ static void end(struct build *b, int slot)
         tier_offer(b, t);
     } else if (spoilt) {
         heal(b, &err);
-    } else if (b->interrupts < 2 && !stopped && !try_again(b, t, &err)) { /* else it ended because of us */
+    } else if (b->interrupts < 2 && !stopped && /* else it ended because of us */
+               !(lost ? move_on(b, t, &err) : try_again(b, t, &err))) {
         fail_task(b, t, &err);
     }
 }
@@ -283,11 +301,11 @@ static int enforce_timeouts(struct build *b)
     return isinf(next) ? -1 : (int)fmin(ceil(1000 * next), INT_MAX);
 }
 
-/* Milliseconds until a task that failed starts again; -1: none waits for that. */
+/* Milliseconds until a task that failed starts again; -1: none waits for that, or none starts any more. */
 static int retry_due(const struct build *b)
 {
     double left = plan_due(b->plan) - clock_seconds();
-    return isinf(left) ? -1 : left > 0 ? (int)fmin(ceil(1000 * left), INT_MAX) : 0;
+    return b->stopping || isinf(left) ? -1 : left > 0 ? (int)fmin(ceil(1000 * left), INT_MAX) : 0;
 }
 
 /* The lesser of two waits in milliseconds, -1 for ever. */
@@ -309,6 +327,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     fds[n++] = (struct pollfd){.fd = tier_fd(b), .events = POLLIN};
     runlog_flush(b->log);
     int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), sooner(flight_due(b), retry_due(b)));
+    wait = sooner(wait, nodes_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
     if (ready < 0)
@@ -338,19 +357,25 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
     b->n_parked = 0;
     json_object_clear(b->pending);
     make_plan(b);
+    nodes_plan(b);
     for (;;) {
         if (!b->stopping)
             look_up_ready(b);
+        nodes_look(b);
         bool picked = false;
         for (; !b->stopping && plan_pick(b->plan, clock_seconds(), &c); picked = true)
             start(b, &c);
-        bool waits = (b->n_elsewhere > 0 || b->n_asked > 0 || isfinite(plan_due(b->plan))) && !b->stopping &&
-                     !picked && !plan_finished(b->plan); /* what is waited for may have been skipped */
+        bool waits =
+            (b->n_elsewhere > 0 || b->n_asked > 0 || isfinite(plan_due(b->plan)) || nodes_awaited(b)) &&
+            !b->stopping && !picked && !plan_finished(b->plan); /* what is waited for may have been skipped */
         if (b->n_running > 0 || waits) {
             if (!wait_for_workers(b, fds, err))
                 return false;
             flight_look(b);
         } else if (b->stopping || !picked) { /* what was picked and could not start may have freed others */
+            struct error why = {0};
+            if (!b->stopping && !b->failure.text[0] && !nodes_left(b, &why))
+                b->failure = why;
             return true;
         }
     }
@@ -387,10 +412,10 @@ static bool open_machine(struct build *b, struct error *err)
                                       .cores = b->opt.cores,
                                       .units = b->opt.units,
                                       .n_units = b->opt.n_units};
-    if (!machine_open(&o, &b->machine, err))
+    if (!(b->opt.launcher ? nodes_open(b, err) : machine_open(&o, &b->machine, err)))
         return false;
     struct machine_node *here = &b->machine.node[0];
-    if (here->memory > topo_memory_free())
+    if (!b->launcher && here->memory > topo_memory_free())
         here->memory = topo_memory_free();
     b->cores = machine_cores(&b->machine);
     for (int i = 0; i < b->spec->n; i++) {
@@ -432,12 +457,16 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
         b->held = xcalloc((size_t)spec->n + 1, sizeof *b->held);
         memcpy(b->held, opt->held, (size_t)spec->n * sizeof *b->held);
     }
+    if (b->launcher)
+        b->launcher->dir = b->run_dir = runlog_dir(b->log);
     tier_begin(b);
     report_begin(b);
     bool ok = run_passes(b, err);
     runlog_flush(b->log);
     if (!store_flush(store, ok ? err : NULL) && ok)
         ok = error_context(err, "cannot keep all results");
+    launcher_close(b->launcher); /* nobody is to pay for nodes that nothing runs on */
+    b->launcher = NULL;
     tier_finish(b);
     temp_free(b, true);
     report_end(b, ok);
@@ -465,6 +494,9 @@ void build_free(struct build *b)
         return;
     for (int i = 0; i < b->n_running; i++)
         attempt_free(b, b->running[i]);
+    launcher_close(b->launcher);
+    free(b->run_dir);
+    free(b->node_there);
     workers_free(b->workers);
     plan_free(b->plan);
     machine_done(&b->machine);

@@ -4,6 +4,7 @@
 #include "cache/remote.h"
 #include "cache/store.h"
 #include "engine/exec/failure.h"
+#include "engine/exec/launcher.h"
 #include "engine/sched/machine.h"
 #include "engine/sched/plan.h"
 #include "engine/spec/spec.h"
@@ -14,6 +15,7 @@ struct build_result { /* of one task */
     bool has_key;
     struct digest key;
     int attempts;                /* that failed */
+    int losses;                  /* of nodes under it, since it kept a state last */
     double seconds;              /* of the run now, or of the run that made the hit; as in the record */
     int64_t resumed;             /* the run now went on after this pass; 0: from the beginning, or a hit */
     bool remote;                 /* a hit that came from the remote tier now */
@@ -41,19 +43,21 @@ struct build_event { /* what the command line shows, and the run's log keeps */
         BUILD_FREED,      /* its content was let go: it is temporary, and all that needs it is done */
         BUILD_CHECKPOINT, /* its state is in the store */
         BUILD_STOP,       /* it has stopped there, because of the interrupt */
+        BUILD_NODE,       /* a node came or went, an allocation is asked for or waits */
         BUILD_UPLOAD,     /* all is done; uploads are waited for */
         BUILD_TICK        /* nothing happened for a while */
     } kind;
-    const struct task *task; /* NULL for HEAL, INTERRUPT, UPLOAD, TICK and warnings that are of no task */
+    const struct task
+        *task; /* NULL for HEAL, INTERRUPT, NODE, UPLOAD, TICK and warnings that are of no task */
     const struct build_result *result; /* of the task */
     int finished, count;               /* tasks finished so far, tasks wanted */
     int running;                       /* workers at work */
     double done, total, value;         /* PROGRESS; METRIC; RESUME, CHECKPOINT, STOP: passes done, of all */
     double left;                       /* seconds until the run's end; below 0: not known */
-    const char *text;                  /* unit, metric's name, warning, cpuset, log of a failure, damage */
+    const char *text; /* unit, metric's name, warning, cpuset or "n1, 4 cores", log of a failure, damage */
 };
 struct build_options {
-    int cores;    /* at most; 0: all of the machine's */
+    int cores;    /* at most, of each node; 0: all of them */
     bool threads; /* each hardware thread is one of these */
     bool keep_going;
     const char *const *targets; /* names of tasks or stages; with what they need. None: all */
@@ -64,7 +68,8 @@ struct build_options {
     int n_vars;
     const struct machine_unit *units; /* named resources that this run has */
     int n_units;
-    const char *self;        /* path of the weft program, for `weft worker` */
+    const char *self;                        /* path of the weft program, for `weft worker` */
+    const struct launcher_options *launcher; /* where workers run; NULL: on this machine */
     double checkpoint_every; /* seconds, at least, between two states that a task keeps; 0: the build's
                                 choice, below 0: one after every pass */
     int interrupts; /* a signalfd: one lets running tasks keep their state and stop, or finish; a second one

@@ -66,7 +66,7 @@ static bool simulate_run(struct build *b, struct schedule *s)
         if (s->task[i].wanted && !s->task[i].hit &&
             !ask_make(b->spec->task[i], &b->machine, &b->cost[i], &s->mem, &s->task[i].ask, NULL))
             return false;
-    simulate(s->task, b->spec->n, s->edge, s->n_edges, &b->machine, &s->found);
+    simulate_as(b->plan, s->task, b->spec->n, s->edge, s->n_edges, &b->machine, &s->found);
     return true;
 }
 

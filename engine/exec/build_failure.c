@@ -57,6 +57,8 @@ bool failure_is(struct build *b, struct attempt *a, enum failure cause, struct e
  * others. */
 static void end_orphans(const struct build *b, const struct attempt *a, int status)
 {
+    if (b->launcher) /* what it leaves here are commands that end by themselves */
+        return;
     if (a->process.workers ? !workers_are_lost(b->workers) : WIFEXITED(status) && WEXITSTATUS(status) <= 1)
         return;
     AUTO(mem) pid_t *spare = xcalloc((size_t)b->n_running + 1, sizeof *spare);

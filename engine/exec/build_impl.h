@@ -29,11 +29,15 @@ struct build {
     struct resolver resolver;
     struct plan *plan; /* of the current pass */
     struct machine machine;
-    struct arena mem; /* what asks refer to */
+    struct launcher *launcher; /* whose nodes the machine's are; NULL: workers run here */
+    bool *node_there;          /* by node: as the plan was told */
+    double wanted_at;          /* when it was last said how many are of use: seconds of the monotonic clock */
+    struct arena mem;          /* what asks refer to */
     struct artifacts *artifacts;
     struct runlog *log;
     struct workers *workers;
-    char *dir; /* temporary folder of this run */
+    char *dir;     /* temporary folder of this run */
+    char *run_dir; /* what is kept of it; NULL without a launcher */
     struct attempt **running;
     int n_running, cores, finished, count;
     struct workdirs *workdirs; /* that attempts work in */
@@ -115,6 +119,23 @@ int tier_fd(const struct build *b);                     /* readable when some di
 void tier_offer(struct build *b, const struct task *t); /* it ran: upload what it made */
 size_t tier_uploads(const struct build *b);             /* that are not done */
 void tier_finish(struct build *b);                      /* wait for them, until an interrupt */
+
+/* build_nodes.c: the nodes of a launcher; without one nothing happens, and no node is ever lost. */
+bool nodes_open(struct build *b, struct error *err) MUST_CHECK; /* they become the machine's */
+void nodes_plan(struct build *b);                               /* a pass begins */
+void nodes_look(struct build *b);          /* who went and who came; now and then, what is of use */
+int nodes_due(const struct build *b);      /* milliseconds until then; -1: not at all */
+bool nodes_awaited(const struct build *b); /* some may come, and there is work for them */
+/* Nothing runs and nothing is awaited: false when something still has to run. */
+bool nodes_left(const struct build *b, struct error *err) MUST_CHECK;
+/* A worker there: its command, in the arena. */
+void nodes_argv(const struct build *b, const struct attempt *a, struct arena *mem,
+                const char *const **ret_argv, const char *const **ret_env);
+char *nodes_where(const struct build *b, const struct attempt *a); /* its CPUs, or "n1, 4 cores"; malloc'd */
+void nodes_begin(struct build *b, struct attempt *a);
+/* Its carrier has ended with *status; false: a->lost. Else *status is the worker's own. */
+bool nodes_ended(struct build *b, struct attempt *a, int *status, struct error *err) MUST_CHECK;
+void nodes_free(struct build *b, const struct attempt *a);
 
 /* build.c: hit or miss, for a task that is ready. */
 void build_look_up(struct build *b, int task);

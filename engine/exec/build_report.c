@@ -8,24 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const kind_name[] = {[BUILD_HIT] = "hit",
-                                        [BUILD_START] = "start",
+static const char *const kind_name[] = {[BUILD_HIT] = "hit",        [BUILD_START] = "start",
                                         [BUILD_PROGRESS] = NULL, /* too many to keep */
-                                        [BUILD_METRIC] = "metric",
-                                        [BUILD_WARN] = "warn",
-                                        [BUILD_DONE] = "ran",
-                                        [BUILD_RETRY] = "retry",
-                                        [BUILD_FAILED] = "failed",
-                                        [BUILD_SKIPPED] = "skipped",
-                                        [BUILD_HEAL] = "heal",
-                                        [BUILD_INTERRUPT] = "interrupt",
-                                        [BUILD_RESUME] = "resumed",
-                                        [BUILD_CHECKPOINT] = "checkpoint",
-                                        [BUILD_STOP] = "stopped",
-                                        [BUILD_FREED] = "freed",
-                                        [BUILD_UPLOAD] = NULL,
-                                        [BUILD_TICK] = NULL,
-                                        [BUILD_ELSEWHERE] = "elsewhere"};
+                                        [BUILD_METRIC] = "metric",  [BUILD_WARN] = "warn",
+                                        [BUILD_DONE] = "ran",       [BUILD_RETRY] = "retry",
+                                        [BUILD_FAILED] = "failed",  [BUILD_SKIPPED] = "skipped",
+                                        [BUILD_HEAL] = "heal",      [BUILD_INTERRUPT] = "interrupt",
+                                        [BUILD_RESUME] = "resumed", [BUILD_CHECKPOINT] = "checkpoint",
+                                        [BUILD_STOP] = "stopped",   [BUILD_FREED] = "freed",
+                                        [BUILD_NODE] = "node",      [BUILD_UPLOAD] = NULL,
+                                        [BUILD_TICK] = NULL,        [BUILD_ELSEWHERE] = "elsewhere"};
 
 static void add_result(json_t *o, const struct build_result *r)
 {
@@ -262,6 +254,9 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         tell(b, &e);
     } else if (strcmp(name, "error") == 0) {
         take_error(a, o);
+    } else if (strcmp(name, "ended") == 0) { /* the far end of a carrier */
+        a->ended = true;
+        a->status = (int)json_int_or(o, "status", 0);
     } else if (strcmp(name, "done") == 0) {
         a->done = true;
         a->seconds = json_real_or(o, "seconds", 0);

@@ -64,12 +64,17 @@ static bool make_folders(const struct attempt *a, struct arena *mem, struct job 
 }
 
 /* Without a keeper each worker is a start of its own, which costs some milliseconds and nothing else. */
-static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct error *err)
+static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct arena *mem,
+                         struct error *err)
 {
     AUTO(mem) char *text = job_write(job);
     AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);
-    const char *const argv[] = {b->opt.self, "worker", NULL};
+    const char *const here[] = {b->opt.self, "worker", NULL}, *const *argv = here, *const *env = NULL;
     struct error why = {0};
+    if (b->launcher) {
+        nodes_argv(b, a, mem, &argv, &env);
+        return process_start(&a->process, argv, env, text, log, err);
+    }
     if (workers_ready(b->workers, &why))
         return process_start_kept(&a->process, b->workers, text, job->memory, log, err);
     if (why.text[0])
@@ -118,7 +123,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         tell_units(b, t, &mem, &job);
         job.cpuset = a->place ? place_cpuset(a->place) : "";
         job.nodes = a->place ? place_nodes(a->place) : "";
-        ok = start_worker(b, a, &job, err) || failure_is(b, a, FAILURE_START, err);
+        ok = start_worker(b, a, &job, &mem, err) || failure_is(b, a, FAILURE_START, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
     }
@@ -129,6 +134,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
         return false;
     }
     b->running[b->n_running++] = a;
+    nodes_begin(b, a);
     left_start(b, a);
     return true;
 }
@@ -141,6 +147,7 @@ void attempt_free(struct build *b, struct attempt *a)
         process_kill(&a->process);
         process_end(&a->process);
     }
+    nodes_free(b, a);
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
@@ -157,7 +164,8 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
     sizes_of_inputs(&b->resolver, t, NULL, &s);
     r->read = s.in.bytes;
     r->samples = json_int_or(a->said, "samples", 0);
-    r->cost = cost_of(t, &(struct cost_input){.samples = r->samples, .bytes = r->read});
+    s.in.samples = r->samples;
+    r->cost = cost_of(t, &s.in);
     r->node = xstrdup(json_string_or(a->said, "node", ""));
     r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
     for (size_t i = 0; i < r->n; i++)
@@ -180,7 +188,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->threads = a->cores;
     r->peak_rss = b->result[t->index].peak_rss;
     r->when = xstrdup(when);
-    r->host = xstrdup(b->facts.host);
+    r->host = xstrdup(b->launcher ? b->launcher->node[a->node].name : b->facts.host);
 }
 
 static bool publish(struct build *b, const struct attempt *a, struct record *r, struct error *err)
@@ -244,8 +252,8 @@ bool attempt_end(struct build *b, struct attempt *a, struct error *err)
     int status = process_end(&a->process);
     failure_begin(b, a, status);
     bool whole = check_inputs(b, a, err);
-    if (a->spoilt || !failure_check(b, a, status, err) || !whole)
-        return a->spoilt || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
+    if (a->spoilt || !nodes_ended(b, a, &status, err) || !failure_check(b, a, status, err) || !whole)
+        return a->spoilt || a->lost || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {
         record_free(r);

@@ -129,7 +129,8 @@ static json_t *machines(const struct machine *m)
     json_t *list = json_array();
     for (int i = 0; i < m->n; i++) {
         json_t *count = json_object();
-        count_objects(topo_root(m->node[i].topo), count);
+        if (m->node[i].topo)
+            count_objects(topo_root(m->node[i].topo), count);
         json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:o}", "name", m->node[i].name, "cores",
                                               m->node[i].cores, "memory", (json_int_t)m->node[i].memory,
                                               "topology", count));

@@ -16,6 +16,7 @@ static const struct row {
     [FAILURE_SILENT] = {"no word", "something in the worker ended it: see the log"},
     [FAILURE_START] = {"not started",
                        "the machine has no processes, files or memory left for it, or weft itself is gone"},
+    [FAILURE_NODE] = {"node lost", "see what is wrong with the nodes, or choose others: docs/slurm.md"},
     [FAILURE_CHANGED] = {"changed input", "let the program work on a copy in {scratch}"},
 };
 

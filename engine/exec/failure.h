@@ -17,6 +17,7 @@ enum failure {
     FAILURE_SILENT,   /* it ended without a word */
     FAILURE_START,    /* it could not be started */
     FAILURE_CHANGED,  /* a program wrote to its inputs */
+    FAILURE_NODE,     /* its node was lost under it, again and again */
     FAILURE_COUNT
 };
 const char *failure_name(enum failure f);      /* "out of memory"; NULL for NONE */

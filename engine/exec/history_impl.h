@@ -59,6 +59,7 @@ struct of_stage *history_stage_of(struct history *h, const char *name);         
 struct of_task *history_task_of(struct history *h, const char *stage, const char *task); /* NULL: none */
 /* The newest runs that predictions go by, in use[] and in the tasks' run[]; their costs are there. */
 void history_choose(struct history *h, struct of_stage *g);
+struct cost_input history_nominal_input(void);
 /* The work of a task for data of a nominal size: of two such only the proportion counts. */
 struct record_cost history_nominal(const struct stage *s, const void *params);
 #endif

@@ -7,10 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
+struct cost_input history_nominal_input(void)
+{
+    return (struct cost_input){.samples = 1000, .own = 1000, .chosen = 500, .bytes = 1 << 24};
+}
+
 struct record_cost history_nominal(const struct stage *s, const void *params)
 {
     const struct task t = {.stage = s, .params = (void *)(uintptr_t)params};
-    return cost_of(&t, &(struct cost_input){.samples = 1000, .bytes = 1 << 24});
+    const struct cost_input in = history_nominal_input();
+    return cost_of(&t, &in);
 }
 
 /* The parameters of a record, out of its key's lines "param NAME = VALUE"; imports are not among them. */
@@ -34,7 +40,8 @@ static bool read_params(const struct stage *s, const char *text, void *params, s
     return true;
 }
 
-/* A record of a time when none told its cost: from its parameters, without the sizes of its inputs. */
+/* A record of a time when none told its cost, or by another rule: from its parameters, without the sizes of
+ * its inputs. */
 static void find_cost(struct history *h, struct run *r)
 {
     const struct stage *s = stage_find(r->record.stage);
@@ -44,7 +51,11 @@ static void find_cost(struct history *h, struct run *r)
     if (r->asked)
         return;
     r->asked = true;
-    if (r->record.told || !s || !s->cost || !s->params)
+    bool none = !(r->cost.flops > 0) && !r->cost.bytes && !r->cost.peak;
+    if (r->record.told && (none || r->cost.rule == COST_RULE))
+        return;
+    r->cost = (struct record_cost){0};
+    if (!s || !s->cost || !s->params)
         return;
     r->nominal = true;
     if (!store_get_record(h->store, r->record.key, &whole, NULL) || !whole)

@@ -7,8 +7,10 @@
 struct resolved { /* of one task */
     struct digest key;
     const struct index_entry *entry; /* what the store knows of the key's record; NULL: not known or a miss */
-    struct record *record; /* the whole of it, once somebody asked or ran the task: resolve_record */
-    int64_t outside;       /* bytes of outside data that it reads, once its key was made from them */
+    struct record *record;    /* the whole of it, once somebody asked or ran the task: resolve_record */
+    int64_t outside;          /* bytes of outside data that it reads, once its key was made from them */
+    struct cost_output makes; /* by the parameters, once foreseen: sizes_of_inputs */
+    bool foreseen;
     bool has_key;
     bool lost;  /* a miss although there is a record: the store lost what it names */
     bool freed; /* what it names was let go on purpose */

@@ -99,6 +99,11 @@ const char *runlog_id(const struct runlog *l)
     return l->id;
 }
 
+char *runlog_dir(const struct runlog *l)
+{
+    return xprintf("%s/runs/%s", l->store, l->id);
+}
+
 void runlog_flush(struct runlog *l)
 {
     if (l->fd >= 0 && l->pending.len)

@@ -10,6 +10,7 @@ struct runlog;
 bool runlog_open(const char *store, struct runlog **ret, struct error *err) MUST_CHECK;
 void runlog_close(struct runlog *l);
 const char *runlog_id(const struct runlog *l);
+char *runlog_dir(const struct runlog *l); /* STORE/runs/ID; malloc'd */
 /* Append one event, with a "time" added; drops the reference. A full disk costs the line, not the run. */
 void runlog_event(struct runlog *l, json_t *event);
 /* The same, written with the next one or by runlog_flush. */

@@ -1,5 +1,5 @@
 #include "engine/exec/sizes.h"
-#include "engine/exec/targets.h"
+#include <math.h>
 
 static int64_t sum(int64_t a, int64_t b)
 {
@@ -25,28 +25,70 @@ static bool output_content(const struct resolver *r, const struct task *t, int o
     return true;
 }
 
-static void add(const struct resolver *r, const struct task *t, int output,
-                const struct sizes_typical *typical, struct sizes *ret)
+/* What t's stage says that t makes; found once for each key of t, or each time that it has none yet. */
+static const struct cost_output *foresee(const struct resolver *r, const struct task *t,
+                                         const struct sizes_typical *typical)
 {
+    struct resolved *x = &r->task[t->index];
+    struct sizes s;
+    struct cost c = {0};
+    if (x->foreseen)
+        return &x->makes;
+    sizes_of_inputs(r, t, typical, &s);
+    if (t->stage->cost)
+        t->stage->cost(t->params, &s.in, &c);
+    x->foreseen = true;
+    x->makes = c.makes;
+    return &x->makes;
+}
+
+/* Only of the first output is anything foreseen, the others count for nothing. */
+static bool foreseen_content(const struct cost_output *m, int output, struct index_content *ret)
+{
+    *ret =
+        output ? (struct index_content){0} : (struct index_content){.samples = m->samples, .bytes = m->bytes};
+    return m->bytes > 0;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void add(const struct resolver *r, const struct task_ref *ref, int output, enum artifact type,
+                bool private_ok, const struct sizes_typical *typical, struct sizes *ret)
+{
+    struct cost_input *in = &ret->in;
     struct index_content c;
-    if (!output_content(r, t, output, typical, &c)) {
+    bool model = type == ARTIFACT_MODEL;
+    if (model)
+        in->forward = fmax(in->forward, foresee(r, ref->task, typical)->forward);
+    if (!output_content(r, ref->task, output, typical, &c) &&
+        !foreseen_content(foresee(r, ref->task, typical), output, &c)) {
         ret->known = false;
         return;
     }
-    ret->in.bytes = sum(ret->in.bytes, c.bytes);
-    ret->in.samples = c.samples > ret->in.samples ? c.samples : ret->in.samples;
+    in->bytes = sum(in->bytes, c.bytes);
+    if (type == ARTIFACT_SELECTION)
+        in->chosen = sum(in->chosen, c.samples);
+    else
+        in->samples = larger(in->samples, c.samples);
+    in->own = private_ok ? larger(in->own, c.samples) : in->own;
+    in->model = model ? larger(in->model, c.bytes) : in->model;
 }
 
 void sizes_of_inputs(const struct resolver *r, const struct task *t, const struct sizes_typical *typical,
                      struct sizes *ret)
 {
-    const struct task_ref *ref;
     *ret = (struct sizes){.in.bytes = r->task[t->index].outside, .known = true};
-    for (int k = 0; (ref = task_input_at(t, k)); k++) {
-        add(r, ref->task, ref->output, typical, ret);
-        if (ref->output_also >= 0)
-            add(r, ref->task, ref->output_also, typical, ret);
-    }
+    for (int p = 0; p < stage_port_count(t->stage->inputs); p++)
+        for (int i = 0; i < t->inputs[p].n; i++) {
+            const struct port *port = &t->stage->inputs[p];
+            const struct task_ref *ref = &t->inputs[p].ref[i];
+            add(r, ref, ref->output, port->type, port->private_ok, typical, ret);
+            if (ref->output_also >= 0)
+                add(r, ref, ref->output_also, port->also, port->private_ok, typical, ret);
+        }
 }
 
 struct record_cost cost_of(const struct task *t, const struct cost_input *in)
@@ -56,5 +98,6 @@ struct record_cost cost_of(const struct task *t, const struct cost_input *in)
         t->stage->cost(t->params, in, &c);
     return (struct record_cost){.flops = c.flops > 0 ? c.flops : 0,
                                 .bytes = c.bytes > 0 ? c.bytes : 0,
-                                .peak = c.peak > 0 ? c.peak : 0};
+                                .peak = c.peak > 0 ? c.peak : 0,
+                                .rule = COST_RULE};
 }

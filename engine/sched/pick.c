@@ -72,17 +72,16 @@ static bool room_at(const struct plan *p, const struct vertex *v, int node, doub
 {
     if (!room_could_fit(p, v, node))
         return false;
-    if (room_fits(p, v, node)) {
-        *ret = now;
+    *ret = now;
+    if (room_fits(p, v, node))
         return true;
-    }
     for (int i = 0; i < p->n_running; i++) {
         const struct vertex *r = &p->vertex[p->running[i]];
         struct room later;
         if (r->node != node && r->ask.n_units == 0)
             continue;
         later = room_later(p, node, r->end);
-        *ret = end_of(r, now);
+        *ret = fmax(*ret, end_of(r, now)); /* one past its time may end after the next */
         if (room_holds(p, &later, v, node))
             return true;
     }
@@ -119,41 +118,57 @@ static bool worth_waiting(const struct plan *p, int task, int node, int cores, d
         (v->waited_from >= 0 && now - v->waited_from > start_now))
         return false;
     int free = p->room[node].cores;
+    double at = now;
     for (int i = 0; i < p->n_running; i++) {
         const struct vertex *r = &p->vertex[p->running[i]];
         if (r->node != node)
             continue;
         free += r->cores;
-        double wait = end_of(r, now) - now;
+        at = fmax(at, end_of(r, now));
+        double wait = at - now;
         if (wait >= best)
             break;
         int later = width_now(p, v, node, free);
         if (wait + work_seconds(&v->ask.work, later) < best) {
             best = wait + work_seconds(&v->ask.work, later);
-            *ret = (struct reservation){task, node, now + wait, later, ret->strict};
+            *ret = (struct reservation){task, node, at, later, ret->strict};
         }
     }
     return ret->task >= 0;
+}
+
+/* Could units that v takes on a node be missing on another (or the same) one for k? */
+static bool same_units(const struct plan *p, const struct vertex *v, const struct vertex *k, bool same_node)
+{
+    for (int i = 0; i < v->ask.n_units; i++)
+        for (int j = 0; j < k->ask.n_units; j++)
+            if (v->ask.units[i].unit == k->ask.units[j].unit &&
+                (same_node || !p->machine->unit[v->ask.units[i].unit].per_node))
+                return true;
+    return false;
 }
 
 /* May v start on a node without delaying the one that room is kept for? */
 static bool may_pass(const struct plan *p, const struct vertex *v, int node, int cores, double now,
                      const struct reservation *kept)
 {
-    if (kept->task < 0 || (node != kept->node && v->ask.n_units == 0))
+    if (kept->task < 0)
+        return true;
+    const struct vertex *k = &p->vertex[kept->task];
+    bool units = same_units(p, v, k, node == kept->node);
+    if (node != kept->node && !units)
         return true;
     if (kept->strict)
         return false;
     if (now + work_seconds(&v->ask.work, cores) <= kept->at)
         return true;
-    const struct vertex *k = &p->vertex[kept->task];
-    struct room later = room_later(p, node, kept->at);
-    if (v->ask.n_units > 0 || k->ask.exclusive || v->ask.exclusive)
+    if (units || k->ask.exclusive || v->ask.exclusive)
         return false;
+    struct room later = room_later(p, node, kept->at);
     later.cores -= cores;
     later.memory -= v->ask.memory;
-    return node != kept->node || (later.cores >= kept->cores &&
-                                  (p->machine->node[node].memory <= 0 || later.memory >= k->ask.memory));
+    return later.cores >= kept->cores &&
+           (p->machine->node[node].memory <= 0 || later.memory >= k->ask.memory);
 }
 
 static void begin(struct plan *p, int task, int node, int cores, double now, struct plan_choice *ret)
@@ -191,20 +206,20 @@ static int find_passing(struct plan *p, size_t group, double now, const struct r
                         int *cores)
 {
     struct heap *h = &p->group[group].heap;
-    int aside = 0, found = -1, task;
-    while (found < 0 && aside < LOOK && (task = top_of(p, group)) >= 0) {
+    int aside[LOOK], n = 0, found = -1, task;
+    while (found < 0 && n < LOOK && (task = top_of(p, group)) >= 0) {
         const struct vertex *v = &p->vertex[task];
         *node = best_node(p, v, cores);
         if (*node < 0)
             break;
         heap_pop(h);
-        p->scratch[aside++] = task;
+        aside[n++] = task;
         if (task != kept->task && may_pass(p, v, *node, *cores, now, kept))
             found = task;
     }
-    while (aside > 0)
-        if (p->scratch[--aside] != found)
-            heap_push(h, p->scratch[aside]);
+    while (n > 0)
+        if (aside[--n] != found)
+            heap_push(h, aside[n]);
     return found;
 }
 

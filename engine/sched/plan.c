@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TICKS_MOST 1e13 /* 100 days: the sum over 900,000 tasks still fits */
+
 const char *task_state_name(enum task_state s)
 {
     static const char *const name[] = {
@@ -91,10 +93,10 @@ double plan_one_core(const struct vertex *v)
 
 int64_t plan_ticks(const struct vertex *v)
 {
-    return (int64_t)fmin(plan_one_core(v) * 1e6, 1e15);
+    return (int64_t)fmin(plan_one_core(v) * 1e6, TICKS_MOST);
 }
 
-/* Its sums follow; a group is left and joined, as what it asks for may change. */
+/* The sums over what is missed follow. */
 void plan_estimate(struct plan *p, int task, const struct work *w)
 {
     struct vertex *v = &p->vertex[task];
@@ -105,9 +107,12 @@ void plan_estimate(struct plan *p, int task, const struct work *w)
         p->work += plan_ticks(v);
 }
 
+/* What asks for something else is of another group. */
 void plan_remember(struct plan *p, int task, int64_t memory)
 {
     bool missed = p->vertex[task].missed;
+    if (memory == p->vertex[task].ask.memory)
+        return;
     if (missed)
         plan_leave_missed(p, task);
     p->vertex[task].ask.memory = memory;
@@ -337,7 +342,8 @@ double plan_due(const struct plan *p)
 {
     double due = HUGE_VAL;
     for (int i = 0; i < p->n_delayed; i++)
-        due = fmin(due, p->vertex[p->delayed[i]].not_before);
+        if (p->vertex[p->delayed[i]].state == TASK_READY) /* others came to an end meanwhile */
+            due = fmin(due, p->vertex[p->delayed[i]].not_before);
     return due;
 }
 

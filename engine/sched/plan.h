@@ -24,6 +24,9 @@ bool plan_fits(const struct plan *p, int task);
 void plan_estimate(struct plan *p, int task, const struct work *w);
 void plan_remember(struct plan *p, int task, int64_t memory); /* likewise: it asks for so much now */
 void plan_prioritize(struct plan *p);
+/* Before plan_start: the widths, and the rule for them, that another plan of the same tasks on a machine like
+ * this has; plan_prioritize looks for no others then. */
+void plan_follow(struct plan *p, const struct plan *other);
 void plan_exclude(struct plan *p,
                   int task); /* not wanted by the targets: starts as SKIPPED without failing anything */
 /* Before plan_start: the task waits for one thing more than the tasks it needs, until plan_release, once for

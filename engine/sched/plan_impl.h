@@ -99,7 +99,7 @@ void room_free(struct plan *p);
 bool room_fits(const struct plan *p, const struct vertex *v, int node);
 /* Would it on an idle one? */
 bool room_could_fit(const struct plan *p, const struct vertex *v, int node);
-enum lack room_lack(const struct plan *p, const struct vertex *v); /* of one that fits nowhere now */
+enum lack room_lack(const struct plan *p, const struct vertex *v); /* of one that room is kept for */
 /* What is free on a node once the tasks that end until `until` have. */
 struct room room_later(const struct plan *p, int node, double until);
 bool room_holds(const struct plan *p, const struct room *r, const struct vertex *v, int node);

@@ -67,10 +67,13 @@ bool room_could_fit(const struct plan *p, const struct vertex *v, int node)
     return true;
 }
 
-/* By the node that comes nearest. */
+/* By the node that comes nearest; one that has room waits for more cores. */
 enum lack room_lack(const struct plan *p, const struct vertex *v)
 {
     enum lack lack = LACK_CORES;
+    for (int i = 0; i < p->machine->n; i++)
+        if (room_fits(p, v, i))
+            return LACK_CORES;
     for (int i = 0; i < p->machine->n; i++) {
         const struct room *r = &p->room[i];
         if (!r->there || r->exclusive || r->cores < v->ask.cores_min || (v->ask.exclusive && r->running > 0))

@@ -182,34 +182,48 @@ static void look_back(const struct run *r)
     s->bound = find_reason(r);
 }
 
-static void run(struct run *r, const struct policy *policy, int width)
+static void run(struct run *r, struct plan *p)
 {
-    *r->ret = (struct simulate){0};
-    for (int i = 0; i < r->n; i++) {
-        r->task[i].start = r->task[i].end = 0;
-        r->task[i].cores = r->task[i].node = 0;
-        r->task[i].cpuset = NULL;
-    }
-    r->plan = make_plan(r);
-    if (policy)
-        plan_set_policy(r->plan, policy, width);
+    *r->ret = (struct simulate){.plan = p};
+    r->plan = p;
     drive(r);
     look_back(r);
-    plan_free(r->plan);
+}
+
+static struct run begin(struct simulate_task *task, int n, const struct simulate_edge *edge, int n_edges,
+                        struct machine *m, struct simulate *ret)
+{
+    for (int i = 0; i < n; i++) {
+        task[i].start = task[i].end = 0;
+        task[i].cores = task[i].node = 0;
+        task[i].cpuset = NULL;
+    }
+    return (struct run){.task = task, .n = n, .edge = edge, .n_edges = n_edges, .machine = m, .ret = ret};
 }
 
 void simulate(struct simulate_task *task, int n, const struct simulate_edge *edge, int n_edges,
               struct machine *m, struct simulate *ret)
 {
-    run(&(struct run){.task = task, .n = n, .edge = edge, .n_edges = n_edges, .machine = m, .ret = ret}, NULL,
-        0);
+    struct run r = begin(task, n, edge, n_edges, m, ret);
+    run(&r, make_plan(&r));
+}
+
+void simulate_as(const struct plan *plan, struct simulate_task *task, int n, const struct simulate_edge *edge,
+                 int n_edges, struct machine *m, struct simulate *ret)
+{
+    struct run r = begin(task, n, edge, n_edges, m, ret);
+    struct plan *p = make_plan(&r);
+    plan_follow(p, plan);
+    run(&r, p);
 }
 
 void simulate_fifo(struct simulate_task *task, int n, const struct simulate_edge *edge, int n_edges,
                    struct machine *m, int width, struct simulate *ret)
 {
-    run(&(struct run){.task = task, .n = n, .edge = edge, .n_edges = n_edges, .machine = m, .ret = ret},
-        &policy_fifo, width);
+    struct run r = begin(task, n, edge, n_edges, m, ret);
+    struct plan *p = make_plan(&r);
+    plan_set_policy(p, &policy_fifo, width);
+    run(&r, p);
 }
 
 void simulate_done(struct simulate_task *task, int n, struct simulate *s)
@@ -219,5 +233,6 @@ void simulate_done(struct simulate_task *task, int n, struct simulate *s)
         task[i].cpuset = NULL;
     }
     free(s->path);
+    plan_free(s->plan);
     *s = (struct simulate){0};
 }

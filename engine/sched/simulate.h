@@ -5,6 +5,8 @@
 #include "engine/sched/ask.h"
 #include "engine/sched/machine.h"
 
+struct plan;
+
 struct simulate_task {
     struct ask ask;
     bool wanted, hit; /* a hit takes no time */
@@ -29,14 +31,19 @@ struct simulate {
     int *path; /* malloc'd: the chain of tasks that each need the one before and take longest */
     int n_path;
     double path_seconds;
-    bool stuck; /* a task asks for more than any node has: it and what needs it never start */
+    struct plan *plan; /* that was driven; of the machine */
+    bool stuck;        /* a task asks for more than any node has: it and what needs it never start */
 };
 /* Fills what is "found" in the tasks, and *ret. The machine is as before when it is done. */
 void simulate(struct simulate_task *task, int n, const struct simulate_edge *edge, int n_edges,
               struct machine *m, struct simulate *ret);
+/* The same with the widths of a plan of these tasks, which are not searched for once more. */
+void simulate_as(const struct plan *plan, struct simulate_task *task, int n, const struct simulate_edge *edge,
+                 int n_edges, struct machine *m, struct simulate *ret);
 /* For comparison: first in, first out, every task as wide as `width` (clamped to what it asks for), none may
  * pass another. */
 void simulate_fifo(struct simulate_task *task, int n, const struct simulate_edge *edge, int n_edges,
                    struct machine *m, int width, struct simulate *ret);
-void simulate_done(struct simulate_task *task, int n, struct simulate *s); /* frees what was found */
+/* Frees what was found, before the machine goes. */
+void simulate_done(struct simulate_task *task, int n, struct simulate *s);
 #endif

@@ -60,19 +60,19 @@ static int free_elsewhere(const struct plan *p, int node)
 static int64_t share(const struct plan *p, const struct vertex *v, int free)
 {
     return p->work > 0 ? (int64_t)(free * ((double)plan_ticks(v) / (double)p->work) + 0.5)
-                       : free / (p->n_missed + 1);
+                       : free / p->n_missed;
 }
 
 int width_now(const struct plan *p, const struct vertex *v, int node, int free)
 {
     int all = free + free_elsewhere(p, node);
     int64_t width = v->width, left = 0;
-    if (p->policy.rule == WIDTH_SHARE) {
+    if (p->policy.rule == WIDTH_SHARE)
         width = share(p, v, all);
+    else if (p->policy.expand && all > p->wanted)
+        width += share(p, v, all - (int)p->wanted);
+    if (p->policy.rule == WIDTH_SHARE || p->policy.expand)
         left = all - (p->demand - v->ask.cores_max); /* what the others could not use anyway */
-    } else if (p->policy.expand && all > p->wanted) {
-        left = width + share(p, v, all - (int)p->wanted);
-    }
     width = left > width ? left : width;
     int cores = clamp(&v->ask, width > p->widest ? p->widest : (int)width);
     return cores < free ? cores : free;
@@ -135,7 +135,7 @@ static int best_to_widen(const struct widen *w, double longest, bool levels)
     for (int i = 0; i < w->n; i++) {
         int task = w->order[i], step;
         const struct vertex *v = &w->p->vertex[task];
-        if (!plan_is_open(w->p, task) || (step = step_of(v)) <= 0 ||
+        if (!plan_is_open(w->p, task) || v->missed || (step = step_of(v)) <= 0 ||
             w->top[task] + w->p->priority[task] < longest * (1 - 1e-9) ||
             (levels && w->used[w->depth[task]] + step > w->p->cores))
             continue;
@@ -200,7 +200,7 @@ static void first_widths(struct plan *p, const struct policy *policy)
         widen_path(p, policy);
 }
 
-/* The open part of p on an idle machine, to be driven without places. */
+/* The open part of p on an idle machine, to be driven without places; what is held stays so. */
 static struct plan *copy_open(const struct plan *p, struct machine *m)
 {
     struct plan *q = plan_new(p->n, m);
@@ -214,7 +214,11 @@ static struct plan *copy_open(const struct plan *p, struct machine *m)
         }
         for (size_t k = 0; k < v->n_next; k++)
             plan_edge(q, i, v->next[k]);
+        if (v->holds > 0)
+            plan_hold(q, i);
     }
+    for (int i = 0; i < m->n; i++)
+        plan_node(q, i, p->room[i].there);
     q->chosen = true;
     q->policy = p->policy;
     return q;
@@ -311,7 +315,7 @@ static int by_end(const void *a, const void *b)
 
 static void choose(struct plan *p, struct machine *m, int open)
 {
-    struct trial trial[POLICIES], best = {.end = HUGE_VAL};
+    struct trial trial[POLICIES], best = {0};
     AUTO(mem) int *width = xcalloc((size_t)p->n + 1, sizeof *width);
     for (size_t i = 0; i < POLICIES; i++) {
         p->policy = policies[i];
@@ -324,7 +328,7 @@ static void choose(struct plan *p, struct machine *m, int open)
         p->policy = *trial[i].policy;
         first_widths(p, &p->policy);
         double end = improve(p, m, trial[i].end, p->policy.rule == WIDTH_SHARE ? 0 : tries);
-        if (end >= ENOUGH * best.end)
+        if (best.policy && end >= ENOUGH * best.end)
             continue;
         best = (struct trial){trial[i].policy, end};
         for (int k = 0; k < p->n; k++)
@@ -363,4 +367,11 @@ void plan_set_policy(struct plan *p, const struct policy *policy, int width)
     p->chosen = true;
     for (int i = 0; i < p->n; i++)
         p->vertex[i].width = clamp(&p->vertex[i].ask, width);
+}
+
+void plan_follow(struct plan *p, const struct plan *other)
+{
+    plan_set_policy(p, &other->policy, 0);
+    for (int i = 0; i < p->n; i++)
+        p->vertex[i].width = clamp(&p->vertex[i].ask, other->vertex[i].width);
 }

@@ -43,6 +43,8 @@ static bool is_xml(const char *source)
 
 static bool no_topology(const char *source, struct error *err)
 {
+    if (*source == '<')
+        return error_set(err, NULL, ERROR_INPUT, "what hwloc wrote of another machine cannot be read here");
     if (is_xml(source))
         return error_set(err, NULL, ERROR_INPUT,
                          "'%s' is no topology that hwloc wrote, or damaged ('weft topo --xml' and lstopo "
@@ -68,6 +70,9 @@ static bool take_source(hwloc_topology_t h, const char *source, struct error *er
 {
     AUTO(mem) char *text = NULL;
     size_t n;
+    if (*source == '<')
+        return hwloc_topology_set_xmlbuffer(h, source, (int)strlen(source) + 1) == 0 ||
+               no_topology(source, err);
     if (!is_xml(source))
         return set_synthetic(h, source) || no_topology(source, err);
     if (!fs_read_file(source, &text, &n, err))

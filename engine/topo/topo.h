@@ -13,7 +13,8 @@ enum topo_policy {
 };
 struct topo_options {
     /* NULL: this machine within our cpuset and affinity; else a synthetic description ("pack:2 core:8 pu:2"),
-     * or the path of a file that hwloc wrote (`weft topo --xml`, `lstopo x.xml`), which ends in ".xml". */
+     * or the path of a file that hwloc wrote (`weft topo --xml`, `lstopo x.xml`), which ends in ".xml", or
+     * the text of one. */
     const char *source;
     bool threads; /* a core is one hardware thread, not a core with all of its threads */
 };

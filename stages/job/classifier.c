@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "stages/algo/probe.h"
 #include "stages/io/safetensors.h"
+#include "stages/job/effort.h"
 #include "stages/model/embed.h"
 #include "stages/stage.h"
 #include <float.h>
@@ -249,9 +250,11 @@ static bool run(struct stage_context *ctx, struct error *err)
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct classifier_params *p = params_;
-    ret->flops = 8.8e9 * (double)in->samples + 6.0 * 768 * 2 * (double)in->samples * (double)p->epochs;
-    ret->bytes = in->bytes + in->samples * 4;
-    ret->peak = (512 << 20) + in->samples * 2 * 768 * 4 + p->embed_batch * (4 << 20);
+    double own = (double)in->own, rows = (own + (double)in->samples) * EFFORT_WIDTH * 4;
+    ret->flops = effort_of_input(in) * own + 6.0 * EFFORT_WIDTH * 2 * own * (double)p->epochs;
+    ret->bytes = cost_count((double)in->bytes + (double)in->samples * 4);
+    ret->peak = cost_count(effort_memory(in, (double)p->embed_batch) + rows);
+    ret->makes = (struct cost_output){.bytes = cost_count((double)in->samples * 4)};
 }
 const struct stage stage_classifier = {
     .name = "classifier",

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "stages/io/safetensors.h"
+#include "stages/job/effort.h"
 #include "stages/stage.h"
 #include <omp.h>
 #include <string.h>
@@ -212,10 +213,13 @@ static bool run(struct stage_context *ctx, struct error *err)
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct dpp_params *p = params_;
-    double n = (double)p->pool, m = (double)p->size, d = 768;
+    double n = (double)p->pool, m = (double)p->size, d = EFFORT_WIDTH;
+    if (in->samples > 0 && in->samples < p->pool)
+        n = (double)in->samples;
     ret->flops = 2 * n * m * d + 4 * m * m * d;
     ret->bytes = in->bytes;
-    ret->peak = in->bytes + p->pool * (768 * 4 + 64) + p->size * 768 * 8 + (64 << 20);
+    ret->peak = cost_count(COST_WORKER + (double)in->bytes + n * (d * 4 + 64) + m * d * 8);
+    ret->makes = (struct cost_output){.samples = p->size, .bytes = cost_count(100 * m)};
 }
 const struct stage stage_dpp = {
     .name = "dpp",

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "stages/io/safetensors.h"
+#include "stages/job/effort.h"
 #include "stages/model/embed.h"
 #include "stages/stage.h"
 #include <omp.h>
@@ -64,13 +65,14 @@ static bool run(struct stage_context *ctx, struct error *err)
     return safetensors_write(w, stage_out_file(ctx, "features", "features.safetensors"), err) &&
            write_ids(ctx, data, err);
 }
-/* ViT-B/32 at 224 px: 88 M weights, 50 tokens. */
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct embedding_params *p = params_;
-    ret->flops = 8.8e9 * (double)in->samples;
-    ret->bytes = in->bytes + in->samples * 768 * 4;
-    ret->peak = (512 << 20) + in->samples * 768 * 4 + p->batch * (4 << 20);
+    double samples = (double)in->samples, rows = samples * EFFORT_WIDTH * 4;
+    ret->flops = effort_of_input(in) * samples;
+    ret->bytes = cost_count((double)in->bytes + rows);
+    ret->peak = cost_count(effort_memory(in, (double)p->batch) + rows);
+    ret->makes = (struct cost_output){.samples = in->samples, .bytes = cost_count(rows)};
 }
 const struct stage stage_embedding = {
     .name = "embedding",

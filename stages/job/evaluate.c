@@ -3,6 +3,7 @@
  * tokens go. */
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "stages/job/effort.h"
 #include "stages/model/embed.h"
 #include "stages/model/peft.h"
 #include "stages/model/prompt.h"
@@ -245,9 +246,10 @@ static bool run(struct stage_context *ctx, struct error *err)
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct evaluate_params *p = params_;
-    ret->flops = 8.8e9 * (double)in->samples;
+    ret->flops = effort_of_input(in) * (double)in->own;
     ret->bytes = in->bytes;
-    ret->peak = (512 << 20) + p->batch * (4 << 20);
+    ret->peak = cost_count(effort_memory(in, (double)p->batch));
+    ret->makes = (struct cost_output){.bytes = 1000};
 }
 const struct stage stage_evaluate = {
     .name = "evaluate",

@@ -7,6 +7,7 @@
  * alignment"). */
 #include "base/cleanup.h"
 #include "stages/io/tokenizer.h"
+#include "stages/job/effort.h"
 #include "stages/job/training.h"
 #include "stages/model/moe_vectors.h"
 #include "stages/model/peft.h"
@@ -232,15 +233,15 @@ static bool run(struct stage_context *ctx, struct error *err)
     clip_free(x.model);
     return ok;
 }
+/* The router vectors are one more pass, forward alone. */
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct expert_params *p = params_;
-    struct train_params once = p->train; /* the router vectors: one more pass, forward alone */
-    once.epochs = 1;
-    ret->flops = train_flops(&p->train, in->bytes, (double)in->samples) +
-                 train_flops(&once, in->bytes, (double)in->samples) / 2;
+    double model = (double)in->model, samples = (double)in->own + (double)in->chosen;
+    ret->flops = effort_train_flops(&p->train, in, samples) + effort_of_input(in) * samples;
     ret->bytes = in->bytes;
-    ret->peak = train_peak(&p->train, in->bytes, 1100);
+    ret->peak = cost_count(effort_train_memory(&p->train, in));
+    ret->makes = (struct cost_output){.bytes = cost_count(model / 10)};
 }
 const struct stage stage_expert = {
     .name = "expert",

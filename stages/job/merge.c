@@ -162,10 +162,13 @@ static bool run(struct stage_context *ctx, struct error *err)
     x.model = model;
     return read_experts(&x, err) && make_router(&x, err) && build(&x, err) && write_model(&x, err);
 }
+/* A token visits one expert, or a few small ones: about the work of the dense model. */
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
+    (void)params_;
     ret->bytes = in->bytes;
-    ret->peak = in->bytes + (64 << 20);
+    ret->peak = cost_count(COST_WORKER + (double)in->bytes);
+    ret->makes = (struct cost_output){.bytes = in->bytes, .forward = in->forward};
 }
 const struct stage stage_merge = {
     .name = "merge",

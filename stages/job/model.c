@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "stages/io/tokenizer.h"
+#include "stages/job/effort.h"
 #include "stages/model/clip.h"
 #include "stages/stage.h"
 
@@ -91,7 +92,8 @@ static bool run(struct stage_context *ctx, struct error *err)
 static void cost(const void *unused, const struct cost_input *in, struct cost *ret)
 {
     ret->bytes = in->bytes;
-    ret->peak = 64 << 20;
+    ret->peak = cost_count(COST_WORKER + (double)in->bytes / 8); /* its files are mapped, and hardly read */
+    ret->makes = (struct cost_output){.bytes = in->bytes, .forward = effort_of_bytes((double)in->bytes)};
 }
 const struct stage stage_model = {
     .name = "model",

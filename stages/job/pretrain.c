@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "stages/io/dataset.h"
+#include "stages/job/effort.h"
 #include "stages/job/training.h"
 #include "stages/model/prompt.h"
 #include "stages/stage.h"
@@ -340,27 +341,23 @@ static bool run(struct stage_context *ctx, struct error *err)
     return ok;
 }
 
-static double tower_weights(const struct tower_config *c)
-{
-    return (double)c->layers *
-           (4.0 * (double)c->width * (double)c->width + 2.0 * (double)c->width * (double)c->mlp);
-}
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct pretrain_params *p = params_;
     struct clip_config c = config_of(p);
     double side = (double)(p->image_size / p->patch), tokens = side * side + 1;
+    double weights = effort_weights(&c), forward = effort_forward(&c);
     double samples = (double)in->samples * (double)p->epochs, steps = samples / (double)p->batch;
-    double texts = 40.0 * (double)p->texts / 2; /* tokens a step: the classes are not known yet */
-    double image =
-        2 * (tower_weights(&c.vision) * tokens + tokens * tokens * (double)(2 * p->width * p->layers));
-    ret->flops = 3 * (samples * image + steps * 2 * tower_weights(&c.text) * texts);
-    ret->bytes = in->bytes * p->epochs;
+    double texts =
+        10.0 * (double)p->texts; /* tokens a step: of a third of them, the classes are not known yet */
+    ret->flops = 3 * (samples * forward + steps * texts * effort_text(&c));
+    ret->bytes = cost_count((double)in->bytes * (double)p->epochs);
     /* saved for the backward: about 16 rows of the width a layer and token; weights, gradients and two
      * moments */
     double saved = 16.0 * ((double)p->batch * tokens * (double)(p->width * p->layers) +
                            2 * texts * (double)(p->text_width * p->text_layers));
-    ret->peak = (int64_t)(4 * (saved + 4 * (tower_weights(&c.vision) + tower_weights(&c.text)))) + (96 << 20);
+    ret->peak = cost_count(COST_WORKER + 4 * (saved + 4 * weights));
+    ret->makes = (struct cost_output){.bytes = cost_count(4 * weights), .forward = forward};
 }
 const struct stage stage_pretrain = {
     .name = "pretrain",

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "stages/io/tokenizer.h"
+#include "stages/job/effort.h"
 #include "stages/job/training.h"
 #include "stages/model/prompt.h"
 #include "stages/model/unified.h"
@@ -187,14 +188,13 @@ static bool run(struct stage_context *ctx, struct error *err)
     clip_free(x.model);
     return ok;
 }
-/* Proxies are few: the public set's size says little, a thousand or two is usual. */
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct router_params *p = params_;
-    double samples = in->samples < 1500 ? (double)in->samples : 1500;
-    ret->flops = train_flops(&p->train, in->bytes, samples);
+    ret->flops = effort_train_flops(&p->train, in, (double)in->chosen);
     ret->bytes = in->bytes;
-    ret->peak = train_peak(&p->train, in->bytes, 1000);
+    ret->peak = cost_count(effort_train_memory(&p->train, in));
+    ret->makes = (struct cost_output){.bytes = in->model, .forward = in->forward};
 }
 const struct stage stage_router = {
     .name = "router",

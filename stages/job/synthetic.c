@@ -109,16 +109,18 @@ static bool synthetic_check(const void *params, struct error *err)
     return true;
 }
 
-/* Some patterns draw dozens of shapes over the whole canvas: about 500 operations a pixel. */
+/* Some patterns draw dozens of shapes over the whole canvas: about 500 operations a pixel, one at a time. */
 static void synthetic_cost(const void *params, const struct cost_input *in, struct cost *ret)
 {
     const struct synthetic_params *p = params;
     int n = 0;
     world_domain(p->domain, &n);
-    int64_t images = (p->classes ? p->classes : n) * p->per_class, pixels = p->size * p->size;
-    ret->flops = 500.0 * (double)images * (double)pixels;
-    ret->bytes = images * (pixels * 3 + 200);
-    ret->peak = ((int64_t)16 << 20) + CHUNK * pixels * 3 + 64 * pixels * 24 + images * 256;
+    double images = (double)(p->classes ? p->classes : n) * (double)p->per_class;
+    double pixels = (double)(p->size * p->size), written = images * (pixels * 3 + 200);
+    ret->flops = COST_SCALAR * 500 * images * pixels;
+    ret->bytes = cost_count(written);
+    ret->peak = cost_count(COST_WORKER + CHUNK * pixels * 3 + 64 * pixels * 24 + images * 256);
+    ret->makes = (struct cost_output){.samples = cost_count(images), .bytes = ret->bytes};
 }
 
 static const struct param params[] = {

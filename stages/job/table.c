@@ -268,7 +268,8 @@ static void cost(const void *params_, const struct cost_input *in, struct cost *
     (void)params_;
     ret->flops = 1e6;
     ret->bytes = in->bytes;
-    ret->peak = 16 << 20;
+    ret->peak = cost_count(COST_WORKER + 4 * (double)in->bytes);
+    ret->makes = (struct cost_output){.bytes = in->bytes};
 }
 const struct stage stage_table = {
     .name = "table",

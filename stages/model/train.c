@@ -3,8 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#define TOKENS 2048 /* in memory at once, when the parameters leave it open */
-
 static bool no_memory(struct error *err)
 {
     return error_set(err, NULL, ERROR_SYSTEM, "out of memory in training: lower 'micro_batch' or 'batch'");
@@ -33,20 +31,6 @@ bool train_prefix(const struct train_params *p)
 {
     return !strcmp(p->schedule, "constant") && p->warmup == 0;
 }
-/* 1 for ViT-B/32, whose file has 600 MB, and anything larger. */
-static double model_scale(int64_t bytes)
-{
-    return bytes > 0 && (double)bytes < 600e6 ? (double)bytes / 600e6 : 1;
-}
-double train_flops(const struct train_params *p, int64_t bytes, double samples)
-{
-    return 18e9 * model_scale(bytes) * samples * (double)p->epochs;
-}
-int64_t train_peak(const struct train_params *p, int64_t bytes, double classes)
-{
-    double images = p->micro_batch ? (double)p->micro_batch : TOKENS / 50.0;
-    return (int64_t)(100e6 + model_scale(bytes) * (700e6 + images * 30e6) + classes * 512 * 4);
-}
 
 /* ---- images ---- */
 struct runner {
@@ -56,7 +40,7 @@ struct runner {
 };
 static void runner_init(struct runner *r, struct train *t)
 {
-    int64_t fit = TOKENS / clip_tokens(t->model);
+    int64_t fit = TRAIN_TOKENS / clip_tokens(t->model);
     *r = (struct runner){.t = t, .side = t->model->config.image_size};
     r->image = 3 * r->side * r->side;
     r->micro = t->params->micro_batch ? t->params->micro_batch : fit < 1 ? 1 : fit;

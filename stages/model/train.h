@@ -52,10 +52,7 @@ bool train_prefix(const struct train_params *p);
 bool train_run(struct train *t, struct error *err) MUST_CHECK;
 /* One forward pass over all samples in order, all tokens, evaluation transform: for an observer. */
 bool train_observe(struct train *t, const struct observer *o, struct error *err) MUST_CHECK;
-/* Floating-point operations and memory: what a scheduler assumes before the first run. Those of ViT-B/32, in
- * proportion to the inputs' bytes where these show that the model is smaller. */
-double train_flops(const struct train_params *p, int64_t bytes, double samples);
-int64_t train_peak(const struct train_params *p, int64_t bytes, double classes);
+#define TRAIN_TOKENS 2048 /* in memory at once, when the parameters leave it open */
 
 #define TRAIN_PARAM(st, field, ...)                                                                          \
     {                                                                                                        \

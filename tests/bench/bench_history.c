@@ -27,16 +27,17 @@ static bool put(struct store *s, const char *stage, int i, char *host, struct er
 {
     AUTO(mem) char *text = xprintf("record %d", i);
     AUTO(mem) char *task = xprintf("task%d", i / 2);
-    struct record r = {.text = text,
-                       .stage = (char *)(uintptr_t)stage,
-                       .task = task,
-                       .seconds = 1 + i % 7,
-                       .threads = 1 + i % 2,
-                       .samples = 100 + i % 50,
-                       .peak_rss = 1 << 20,
-                       .cost = {.flops = 1e9 * (100 + i % 50), .peak = 1000 * (100 + i % 50)},
-                       .node = host,
-                       .when = (char *)(uintptr_t) "2026-01-01T00:00:00Z"};
+    struct record r = {
+        .text = text,
+        .stage = (char *)(uintptr_t)stage,
+        .task = task,
+        .seconds = 1 + i % 7,
+        .threads = 1 + i % 2,
+        .samples = 100 + i % 50,
+        .peak_rss = 1 << 20,
+        .cost = {.flops = 1e9 * (100 + i % 50), .peak = 1000 * (100 + i % 50), .rule = COST_RULE},
+        .node = host,
+        .when = (char *)(uintptr_t) "2026-01-01T00:00:00Z"};
     hash_bytes(text, strlen(text), &r.key);
     return store_put_record_soon(s, &r, err);
 }

@@ -79,8 +79,9 @@ at = b.index(b"weft", b.index(b"objects/")) + 200 # in the first object
 b[at] ^= 16
 open("flip.tar", "wb").write(b)
 P
-refused "a flipped bit" "is damaged ('objects/.*': .*): 1 record did not come in: " other cache import flip.tar
-other cache ls; [ "$(wc -l <out)" = 13 ] || wrong "a flipped bit" "not 13"; other cache verify; exits "verify after a flipped bit" 0
+refused "a flipped bit" "is damaged ('objects/.*': .*): [0-9]* records* did not come in: " other cache import flip.tar
+lost=$(sed -n 's/.*: \([0-9]*\) records* did not come in.*/\1/p' err) # those that have that object
+other cache ls; [ "$(wc -l <out)" = $((14 - lost)) ] || wrong "a flipped bit" "not 14 - $lost"; other cache verify; exits "verify after a flipped bit" 0
 refused "no tar" "'tiny.yaml' is no bundle: not a tar$" other cache import tiny.yaml
 refused "nothing" "cannot open 'nothing.tar'" other cache import nothing.tar
 refused "a folder" "'data'" other cache import data

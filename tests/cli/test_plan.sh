@@ -88,6 +88,41 @@ row, = (r for r in json.load(open("stages.json"))["stages"] if r["stage"] == "sy
 assert t["by_history"] == 1 and row["error"] > 0 and abs(t["error"] / row["error"] - 1) < 1e-6, (t, row)
 P
 
+# -- machines: more cores than there are, several nodes, named resources; what a task cannot have is said once
+cat >machine.yaml <<'Y'
+experiment: machine
+stages:
+  a:
+    foreach: [1, 2, 3, 4]
+    uses: command
+    outputs: { made: files }
+    with: { argv: [sh, -c, 'echo $0 >$1/x', "${item}", "{out:made}"] }
+    resources: { cores: 4, units: { licence: 2 } }
+Y
+try plan machine.yaml; exits "no licence" 2; says "no licence" "task 'a\[1\]' asks for 2 of 'licence'; there are 0"
+[ "$(grep -c error err)" = 1 ] || wrong "no licence" "not one error"
+try plan machine.yaml --json --unit licence=2 --cores 4097; exits "more cores" 0; cp out more.json
+for unit in 8 2; do
+    try plan machine.yaml --json --unit licence=$unit --topology core:4 --nodes 4; exits "nodes" 0; cp out nodes$unit.json
+    try simulate machine.yaml --json --unit licence=$unit --topology core:4 --nodes 4; cp out simulated$unit.json
+done
+try plan machine.yaml --json --unit licence=2 --topology 'core:2 pu:2' --threads; exits "threads" 0; cp out threads.json
+try plan machine.yaml --unit licence=2 --topology core:2 --cores 3; exits "too many cores" 2
+try plan machine.yaml --nodes 0; exits "no nodes" 2
+check "machines" <<'P'
+import json
+def load(name): return json.load(open(name + ".json"))
+assert load("more")["totals"]["cores"] == 4097 and load("more")["totals"]["bound"] == "a named resource"
+assert load("threads")["totals"]["cores"] == 4 and {t["cores"] for t in load("threads")["tasks"]} == {4}
+wide, one = load("nodes8"), load("nodes2")
+one_time = wide["tasks"][0]["seconds"]
+assert wide["totals"]["cores"] == 16 and abs(wide["totals"]["seconds"] - one_time) < 1e-9
+assert abs(one["totals"]["seconds"] - 4 * one_time) < 1e-9 and one["totals"]["bound"] == "a named resource"
+for n in "82": # both commands foretell the same
+    a, b = load("nodes" + n)["totals"], load("simulated" + n)["totals"]
+    assert a["seconds"] == b["seconds"] and a["utilisation"] == b["utilisation"] and a["bound"] == b["bound_by"]
+P
+
 # -- what was lost says so; many misses: the first 50 are compared
 rm -f store/objects/*/*
 try plan tiny.yaml; exits "lost" 0; prints "lost" '^run   public .* a part of the result is no longer in the store$'

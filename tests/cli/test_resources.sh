@@ -30,7 +30,8 @@ experiment '{ cores: 1, exclusive: true }'
 try run e.yaml -q; exits "exclusive" 0; [ "$(most)" = 1 ] || wrong "exclusive" "$(most) at a time"
 total=$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
 experiment "{ cores: 1, memory: $((total / 3 * 2))MiB }"
-try run e.yaml -q; exits "memory" 0; [ "$(most)" = 1 ] || wrong "memory" "$(most) at a time"
+try run e.yaml; exits "memory" 0; [ "$(most)" = 1 ] || wrong "memory" "$(most) at a time"
+says "memory" "ran   t\[a\], .*, [0-9.]* MiB of $((total / 3 * 2 / 1024))\.[0-9]* GiB"
 
 # -- what no machine has is said before anything runs
 experiment "{ memory: $((total * 4))MiB }"

@@ -40,7 +40,7 @@ tmp, units, set, env = sys.argv[1], *map(json.loads, sys.argv[2:])
 params = {"argv": ["sh", "-c", 'env >"$WEFT_OUT_MADE/env"'], "files": {}, "env": env, "set": set, "version": 1,
           "outputs": {"made": "files"}, "inputs": []}
 job = {"task": "t", "stage": "command", "version": 1, "params": params, "inputs": {}, "outputs": {"made": tmp + "/made"},
-       "scratch": tmp + "/scratch", "threads": 1, "cpuset": "", "parent": 0}
+       "scratch": tmp + "/scratch", "threads": 1, "cpuset":"","nodes":"", "parent": 0}
 if units is not None: job["units"] = units
 json.dump(job, sys.stdout)
 P

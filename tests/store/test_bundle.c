@@ -435,7 +435,7 @@ static void full_disk(void **state)
         fs = &faulty;
         done = bundle_read(s, &(struct frame_file){fd, "in.tar"}, NULL, &r, &err);
         fs = &fs_real;
-        assert_true(done || err.code == ERROR_SYSTEM);
+        assert_true(done || err.code == ERROR_FULL);
         store_close(s);
         s = open_at("other");
         nothing_found(s);
@@ -450,7 +450,7 @@ static void full_disk(void **state)
     fs = &faulty;
     assert_false(bundle_write(s, keys, RESULTS, &(struct frame_file){fd, path}, NULL, &r, &err));
     fs = &fs_real;
-    assert_int_equal(err.code, ERROR_SYSTEM);
+    assert_int_equal(err.code, ERROR_FULL);
     assert_non_null(strstr(err.text, "No space left"));
 }
 

@@ -122,7 +122,7 @@ static void full_disk(void **state)
     fs = &without_space;
     assert_false(config_write(file, "level", "5", &err));
     fs = &fs_real;
-    assert_int_equal(err.code, ERROR_SYSTEM);
+    assert_int_equal(err.code, ERROR_FULL);
     file_is("{\"level\": 4}");
     assert_true(fs_list_tree(root, &list, &n, NULL));
     fs_list_free(list, n);

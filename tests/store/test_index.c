@@ -68,7 +68,7 @@ static void put(struct store *s, int i)
                        .peak_rss = 1000 + i,
                        .read = 2000 + i,
                        .samples = 3000 + i,
-                       .cost = {.flops = 4000.5 + i, .bytes = 5000 + i, .peak = 6000 + i},
+                       .cost = {.flops = 4000.5 + i, .bytes = 5000 + i, .peak = 6000 + i, .rule = 1 + i % 2},
                        .host = (char *)(uintptr_t) "from",
                        .node = (char *)(uintptr_t)(i % 2 ? "at" : ""),
                        .output = o,

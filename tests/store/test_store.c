@@ -127,7 +127,7 @@ static void fill_record(struct record *r, struct record_output *o, struct record
                          .threads = 2,
                          .read = 77,
                          .samples = 11,
-                         .cost = {.flops = 2.5e12, .bytes = 13, .peak = 1 << 20},
+                         .cost = {.flops = 2.5e12, .bytes = 13, .peak = 1 << 20, .rule = 5},
                          .node = node,
                          .cpuset = cpuset,
                          .output = o,

@@ -92,6 +92,9 @@ static void counted(void **state)
     assert_int_equal(samples_in(ARTIFACT_FEATURES, dir), 0);
     make_file(dir, "features.safetensors", "\x20\0\0\0\0\0\0\0{}", 10); /* cut */
     assert_int_equal(samples_in(ARTIFACT_FEATURES, dir), 0);
+    assert_int_equal(samples_in(ARTIFACT_SELECTION, dir), 0); /* no such file */
+    make_file(dir, "selection.json", "{\"size\": 7}", 11);
+    assert_int_equal(samples_in(ARTIFACT_SELECTION, dir), 7);
     make_file(dir, "dataset.json", "{\"count\": -3}", 13);
     assert_int_equal(samples_in(ARTIFACT_IMAGES, dir), 0);
 }

@@ -37,6 +37,7 @@ struct plant { /* one record; seconds 1 and here unless said otherwise */
     int64_t memory, samples, read, out; /* out: samples and bytes of its output */
     double flops;
     int64_t bytes, peak;
+    int rule;                /* 0: that of today */
     const char *node, *text; /* text: of an old record, with these parameters */
 };
 
@@ -61,7 +62,10 @@ static void put(const struct plant *p)
                        .peak_rss = p->memory,
                        .samples = p->samples,
                        .read = p->read,
-                       .cost = {.flops = p->flops, .bytes = p->bytes, .peak = p->peak},
+                       .cost = {.flops = p->flops,
+                                .bytes = p->bytes,
+                                .peak = p->peak,
+                                .rule = p->rule ? p->rule : COST_RULE},
                        .output = &o,
                        .n = 1};
     hash_bytes(text, strlen(text), &r.key);
@@ -111,7 +115,7 @@ static void sources(void **state)
     int64_t work = 100;
     const struct task a = task_of(&fake, "a", &work), b = task_of(&fake, "b", &work),
                       c = task_of(&other, "a", &work);
-    is(&a, HISTORY_ESTIMATE, 0.05 + 100 / 50., 77);
+    is(&a, HISTORY_ESTIMATE, 0.01 + 100 / 100., 77);
     put(&(struct plant){"fake", "a", 2, .seconds = 3, .threads = 2, .memory = 1000});
     put(&(struct plant){"fake", "a", 1, .seconds = 100, .memory = 2000});
     put(&(struct plant){"fake", "c", 3, .seconds = 10, .memory = 4000});
@@ -120,7 +124,7 @@ static void sources(void **state)
     is(&a, HISTORY_TASK, 53, 2200);  /* the middle of 6 and 100; the most and a tenth */
     is(&b, HISTORY_STAGE, 10, 4400); /* the median of 6, 10 and 100 */
     struct history_cost e = ask(&c);
-    assert_true(e.source == HISTORY_ESTIMATE && e.core_seconds == 2.05); /* no work is known: no correction */
+    assert_true(e.source == HISTORY_ESTIMATE && e.core_seconds == 1.01); /* no work is known: no correction */
     put(&(struct plant){"fake", "d", 5, .seconds = 20, .memory = 30});
     is(&b, HISTORY_STAGE, 15, 4400);
     assert_int_equal(ask(&b).runs, 4);
@@ -178,8 +182,8 @@ static void no_flops(void **state)
     static const struct stage with = {.name = "nothing", .cost = no_cost}, without = {.name = "none"},
                               moves = {.name = "moves", .cost = bytes_cost};
     const struct task a = task_of(&with, "a", NULL), b = task_of(&without, "b", NULL);
-    is(&a, HISTORY_ESTIMATE, 0.05, 0);
-    is(&b, HISTORY_ESTIMATE, 0.05, 0);
+    is(&a, HISTORY_ESTIMATE, 0.01, 0);
+    is(&b, HISTORY_ESTIMATE, 0.01, 0);
     put(&(struct plant){"moves", "x", 1, .seconds = 4, .read = 100, .bytes = 100});
     put(&(struct plant){"moves", "y", 1, .seconds = 8, .read = 200, .bytes = 200});
     const struct task x = task_of(&moves, "x", NULL), z = task_of(&moves, "z", NULL);
@@ -231,7 +235,7 @@ static void sizes(void **state)
     int64_t work = 1;
     make_pair(&p, "data", "a", &work);
     struct history_cost c = ask_pair(&p);
-    near(c.core_seconds, 0.05 + 1 / 50., "estimate of data of a nominal size");
+    near(c.core_seconds, 0.01 + 1 / 100., "estimate of data of a nominal size");
     /* 300 samples took 6 s and 1000 bytes */
     put(&(struct plant){"fake", "a", 1, .seconds = 6, .memory = 1000, .samples = 300, .flops = .3e9,
                         .peak = 23});
@@ -252,6 +256,20 @@ static void sizes(void **state)
     c = ask_pair(&p);
     near(c.core_seconds, 12, "another task");
     assert_int_equal(c.source, HISTORY_STAGE);
+}
+
+/* Work that was counted by another rule is no measure: the seconds stand. */
+static void other_rule(void **state)
+{
+    int64_t work = 1;
+    struct pair p;
+    make_pair(&p, "data", "a", &work);
+    put(&(struct plant){"source", "data", 1, .seconds = 1, .out = 600});
+    put(&(struct plant){"fake", "a", 1, .seconds = 6, .samples = 300, .flops = .3e9, .rule = COST_RULE - 1});
+    near(ask_pair(&p).core_seconds, 6, "of another rule");
+    put(&(struct plant){"fake", "a", 2, .seconds = 6, .samples = 300, .flops = .3e9});
+    put(&(struct plant){"fake", "a", 3, .seconds = 6, .samples = 300, .flops = .3e9});
+    near(ask_pair(&p).core_seconds, 12, "of this one");
 }
 
 static double noise(int i)
@@ -369,13 +387,13 @@ static void estimates(void **state)
     static const struct stage fresh = {.name = "fresh", .cost = cost};
     const struct task t = task_of(&fresh, "t", &work);
     put(&(struct plant){"long", "a", 1, .seconds = 40, .flops = 1000e9}); /* guessed 20 s */
-    near(ask(&t).core_seconds, 0.05 + 2 * 2, "as slow as the one stage");
+    near(ask(&t).core_seconds, 0.01 + 2 * 2, "as slow as the one stage");
     assert_true(ask(&t).error == 0);
     put(&(struct plant){"short", "a", 1, .seconds = 0.1, .flops = 1000e9});
     near(ask(&t).error, 400 - 1, "either of two by the other");
     put(&(struct plant){"middle", "a", 1, .seconds = 5, .flops = 50e9});
     struct history_cost c = ask(&t);
-    near(c.core_seconds, 0.05 + 2 * 2, "short ones say little");
+    near(c.core_seconds, 0.01 + 2 * 2, "short ones say little");
     assert_true(c.source == HISTORY_ESTIMATE && c.memory == 77);
     /* long by middle: 2 of 5; short by long: 0.005 of 2; middle by long: 5 of 2. The median of the factors */
     near(c.error, 1.5, "error of guesses");
@@ -428,8 +446,9 @@ static int teardown(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(sources), TEST(newest),    TEST(old_records), TEST(no_flops),
-                                       TEST(sizes),   TEST(laws),      TEST(same_again),  TEST(errors),
-                                       TEST(hosts),   TEST(estimates), TEST(memory),      TEST(table)};
+    const struct CMUnitTest tests[] = {TEST(sources), TEST(newest),     TEST(old_records), TEST(no_flops),
+                                       TEST(sizes),   TEST(other_rule), TEST(laws),        TEST(same_again),
+                                       TEST(errors),  TEST(hosts),      TEST(estimates),   TEST(memory),
+                                       TEST(table)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,9 +18,9 @@ static double some_real(struct rng *r)
 /* Letters, what has an escape, control characters, and more than ASCII. */
 static void some_text(struct rng *r, char ret[64])
 {
-    static const char *const part[] = {"a",    "key", "Z",    "\"", "\\",       "/",            "\b", "\f",
-                                       "\n",   "\r",  "\t",   " ",  "\xc3\xa9", "\xe2\x82\xac", "0",  "_",
-                                       "\x01", "\v",  "\x1f", "\x7f"};
+    static const char *const part[] = {"a",  "key", "Z",    "\"", "\\",   "/",        "\b",
+                                       "\f", "\n",  "\r",   "\t", " ",    "\xc3\xa9", "\xe2\x82\xac",
+                                       "0",  "_",   "\x01", "\v", "\x1f", "\x7f"};
     size_t n = 0;
     ret[0] = '\0';
     for (uint64_t i = rng_below(r, 8); i > 0; i--)

@@ -177,7 +177,7 @@ static void costs(void **state)
     struct stage_run r;
     struct cost c = {0};
     stage_run_begin(&r, &stage_pretrain);
-    stage_pretrain.cost(r.params, &(struct cost_input){3000, 1 << 20}, &c);
+    stage_pretrain.cost(r.params, &(struct cost_input){.samples = 3000, .bytes = 1 << 20}, &c);
     assert_true(c.flops > 1e11 && c.flops < 1e14 && c.peak > 1 << 26 && c.peak < (int64_t)1 << 31);
     stage_run_end(&r);
 }
