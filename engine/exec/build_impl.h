@@ -74,11 +74,6 @@ struct build {
     struct build_facts facts;
     struct error failure; /* the first */
 };
-struct left_kin {
-    int group; /* its stage: the least index of a task of it */
-    int first; /* of a group: the last of its tasks that was guessed, -1: none */
-    int next;  /* the one that was guessed before it */
-};
 
 /* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
  * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store;

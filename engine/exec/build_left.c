@@ -9,6 +9,12 @@
 
 #define SURE 0.02 /* of a task's progress, before which its rate says little */
 
+struct left_kin {
+    int group; /* its stage: the least index of a task of it */
+    int first; /* of a group: the last of its tasks that was guessed, -1: none */
+    int next;  /* the one that was guessed before it */
+};
+
 static double *bucket(struct build *b, int task)
 {
     return b->cost[task].source == HISTORY_ESTIMATE ? &b->guessed : &b->waiting;
