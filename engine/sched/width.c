@@ -234,7 +234,15 @@ static double try_widths(const struct plan *p, struct machine *m)
     return end;
 }
 
-/* Tasks that are alike in all that matters for their width: group[i] of each. How many groups. */
+/* Measured times are never equal: within a half and twice of the work, and an eighth of its serial share. */
+static bool alike(const struct ask *a, const struct ask *b)
+{
+    double x = work_seconds(&a->work, 1), y = work_seconds(&b->work, 1);
+    return x < 2 * y && y < 2 * x && fabs(a->work.serial / x - b->work.serial / y) < 0.125 &&
+           a->cores_min == b->cores_min && a->cores_max == b->cores_max;
+}
+
+/* Tasks that are alike in what matters for their width: group[i] of each. How many groups. */
 static int group_alike(const struct plan *p, int *group)
 {
     int n = 0;
@@ -246,8 +254,7 @@ static int group_alike(const struct plan *p, int *group)
             continue;
         for (int g = 0; g < n && group[i] < 0; g++) {
             const struct ask *b = &p->vertex[first[g]].ask;
-            if (a->work.serial == b->work.serial && a->work.parallel == b->work.parallel &&
-                a->cores_min == b->cores_min && a->cores_max == b->cores_max)
+            if (alike(a, b))
                 group[i] = g;
         }
         if (group[i] < 0 && n < GROUPS) {
