@@ -50,6 +50,15 @@ int fs_sync(int fd);
 int fs_close(int fd);
 /* opendir, by the open of the table; NULL with errno. */
 DIR *fs_opendir(const char *path);
+/* The same with fewer calls: entries but for "." and "..", as they come. */
+struct fs_dir {
+    int fd; /* -1: not open */
+    size_t at, n;
+    _Alignas(8) char room[2048]; /* on the stack, once a level of a tree */
+};
+bool fs_dir_open(struct fs_dir *d, const char *path, int flags); /* O_NOFOLLOW; false: errno says why */
+const struct dirent64 *fs_dir_next(struct fs_dir *d); /* NULL: the end (errno 0), or errno says why */
+void fs_dir_close(struct fs_dir *d);
 /* What names this start of the machine: files made before the last one may have lost what was never synced.
  * "" where the kernel does not say. */
 const char *fs_boot_id(void);

@@ -59,10 +59,9 @@ void hash_bytes(const void *p, size_t n, struct digest *ret)
 /* All of a file into a digest that has begun. */
 static bool add_file(EVP_MD_CTX *ctx, int fd, const char *path, int64_t *ret_size, struct error *err)
 {
-    const size_t cap = (size_t)1 << 20;
-    AUTO(mem) char *chunk = xmalloc(cap);
+    char chunk[65536];
     for (int64_t size = 0;;) {
-        ssize_t n = fs->read(fd, chunk, cap);
+        ssize_t n = fs->read(fd, chunk, sizeof chunk);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -79,8 +78,12 @@ static bool add_file(EVP_MD_CTX *ctx, int fd, const char *path, int64_t *ret_siz
 bool hash_file(const char *path, struct digest *ret, int64_t *ret_size, struct error *err)
 {
     AUTO(fd) int fd = fs_open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return error_errno(err, "cannot open '%s'", path);
+    return fd >= 0 ? hash_open_file(fd, path, ret, ret_size, err)
+                   : error_errno(err, "cannot open '%s'", path);
+}
+
+bool hash_open_file(int fd, const char *path, struct digest *ret, int64_t *ret_size, struct error *err)
+{
     struct hasher h;
     struct digest d;
     int64_t size = 0;

@@ -19,6 +19,9 @@ void hasher_finish(struct hasher *h, struct digest *ret); /* also frees */
 void hash_bytes(const void *p, size_t n, struct digest *ret);
 /* Content of a file, streamed; *ret_size may be NULL. */
 bool hash_file(const char *path, struct digest *ret, int64_t *ret_size, struct error *err) MUST_CHECK;
+/* The rest of one that is open. */
+bool hash_open_file(int fd, const char *path, struct digest *ret, int64_t *ret_size,
+                    struct error *err) MUST_CHECK;
 /* Content of a file as git names a blob: SHA-1 of "blob SIZE\0" and the content, in hex. Only to compare with
  * what a git server says. */
 #define GIT_HEX 41

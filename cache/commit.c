@@ -7,6 +7,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
+
+#define GATHER_NS 5000000 /* what comes within so long after a first is published with it */
 
 struct item {
     enum commit_kind kind;
@@ -26,6 +29,7 @@ struct commit {
     pthread_cond_t more, done;
     struct batch waiting, working; /* the second does not change while the thread is at it */
     bool started, stop;
+    int hurried;          /* callers of commit_flush */
     int64_t settled;      /* bytes reserved for what was published, since the last commit_settled */
     struct error failure; /* the first; code NONE: none */
 };
@@ -45,10 +49,16 @@ static bool sync_file(const char *path, struct error *err)
 static bool place(const struct item *i, struct error *err)
 {
     int rc;
-    if (!store_make_parent(i->to, err))
-        return false;
-    while ((rc = fs->rename(i->temp, i->to)) != 0 && errno == EINTR)
-        ;
+    bool made = false;
+    while ((rc = fs->rename(i->temp, i->to)) != 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != ENOENT || made) /* most often its folder is there */
+            break;
+        made = true;
+        if (!store_make_parent(i->to, err))
+            return false;
+    }
     return rc == 0 || error_errno(err, "cannot rename to '%s'", i->to);
 }
 
@@ -91,7 +101,8 @@ static bool publish_batch(const struct batch *b, struct error *err)
 static void batch_done(struct commit *c, struct batch *b, bool ok)
 {
     for (size_t i = 0; i < b->n; i++) {
-        fs->unlink(b->item[i].temp);
+        if (!ok)
+            fs->unlink(b->item[i].temp);
         c->settled += ok ? b->item[i].reserved : 0;
         if (b->item[i].claimed)
             store_unclaim(c->store, &b->item[i].digest);
@@ -101,13 +112,27 @@ static void batch_done(struct commit *c, struct batch *b, bool ok)
     b->n = 0;
 }
 
+/* Wait for a first, then a moment for more, unless somebody waits for them. With the mutex. */
+static void gather(struct commit *c)
+{
+    struct timespec until;
+    while (!c->waiting.n && !c->stop)
+        pthread_cond_wait(&c->more, &c->mutex);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += GATHER_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!c->stop && !c->hurried)
+        if (pthread_cond_timedwait(&c->more, &c->mutex, &until) != 0)
+            break;
+}
+
 static void *work(void *arg)
 {
     struct commit *c = arg;
     pthread_mutex_lock(&c->mutex);
     for (;;) {
-        while (!c->waiting.n && !c->stop)
-            pthread_cond_wait(&c->more, &c->mutex);
+        gather(c);
         if (!c->waiting.n)
             break;
         struct batch spare = c->working;
@@ -144,7 +169,7 @@ bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d,
 {
     static const char *const folder[] = {[COMMIT_OBJECT] = "objects", [COMMIT_RECORD] = "records"};
     pthread_mutex_lock(&c->mutex);
-    bool ok = c->failure.code == ERROR_NONE;
+    bool ok = c->failure.code == ERROR_NONE, first = false;
     if (!ok && err)
         *err = c->failure;
     if (ok && !c->started) {
@@ -156,9 +181,11 @@ bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d,
         b->item = xgrow(b->item, &b->cap, b->n + 1, sizeof *b->item);
         b->item[b->n++] =
             (struct item){kind, *d, xstrdup(temp), store_file(c->store, folder[kind], d), reserved, claimed};
-        pthread_cond_signal(&c->more);
+        first = b->n == 1;
     }
     pthread_mutex_unlock(&c->mutex);
+    if (first) /* else the thread knows that there is work */
+        pthread_cond_signal(&c->more);
     return ok;
 }
 
@@ -190,8 +217,11 @@ int64_t commit_settled(struct commit *c)
 bool commit_flush(struct commit *c, struct error *err)
 {
     pthread_mutex_lock(&c->mutex);
+    c->hurried++;
+    pthread_cond_signal(&c->more);
     while (c->waiting.n || c->working.n)
         pthread_cond_wait(&c->done, &c->mutex);
+    c->hurried--;
     bool ok = c->failure.code == ERROR_NONE;
     if (!ok && err)
         *err = c->failure;

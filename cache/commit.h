@@ -1,7 +1,8 @@
 /* Private to cache/: group commit. What is written lies below tmp/ until a thread has synced it, for all that
  * came meanwhile at once, and renames it into place: objects first, then the records that name them, then the
- * claims on their keys end. Nothing waits longer than a sync takes, so a power cut costs what the last one or
- * two syncs were to save. After a failure nothing more is published and every call tells of it. */
+ * claims on their keys end. Nothing waits longer than a sync takes and some milliseconds before it, so a
+ * power cut costs what came in that time. After a failure nothing more is published and every call tells of
+ * it. */
 #ifndef CACHE_COMMIT_H
 #define CACHE_COMMIT_H
 #include "base/error.h"

@@ -69,7 +69,7 @@ bool store_put_file(struct store *s, const char *path, struct digest *ret, int64
     /* A long file is read once, for its digest and its blocks. For a short one it is cheaper to ask first,
      * and nothing should have to go for one that is there. */
     bool ask = size <= s->config.block || !usage_has_room(s, pack_most(size, s->config.block));
-    if (ask && !hash_file(path, &known, &size, err))
+    if (ask && !hash_open_file(fd, path, &known, &size, err))
         return false;
     if (ask)
         store_use(s, &known); /* before it is looked for, as above */

@@ -392,7 +392,7 @@ static bool collect_link(struct artifacts *a, const char *path, const char *name
 }
 
 static bool collect_one(struct artifacts *a, const char *path, const char *name, struct record_file *ret,
-                        struct error *err)
+                        bool *ret_plain, struct error *err)
 {
     struct stat st;
     if (lstat(path, &st) != 0)
@@ -402,6 +402,7 @@ static bool collect_one(struct artifacts *a, const char *path, const char *name,
     if (!S_ISREG(st.st_mode))
         return error_set(err, NULL, ERROR_TASK, "'%s' is neither a file nor a link", name);
     struct record_file f = {0};
+    *ret_plain = true;
     if (!store_put_file(a->store, path, &f.digest, &f.size, err))
         return false;
     *ret = file_copy(name, &f);
@@ -409,14 +410,12 @@ static bool collect_one(struct artifacts *a, const char *path, const char *name,
 }
 
 /* Its plain files stay, for those who need them. Not possible: they are unpacked when needed. */
-static void keep(struct artifacts *a, const char *dir, const struct record_output *o)
+static void keep(struct artifacts *a, const char *dir, const struct record_output *o, const bool *plain)
 {
     for (size_t i = 0; i < o->n; i++) {
         AUTO(mem) char *path = xprintf("%s/%s", dir, o->file[i].name);
-        struct stat st;
-        if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
-            continue;
-        AUTO(mem) char *hot = store_hot_adopt(a->store, &o->file[i].digest, o->file[i].size, path);
+        AUTO(mem)
+        char *hot = plain[i] ? store_hot_adopt(a->store, &o->file[i].digest, o->file[i].size, path) : NULL;
         if (hot)
             store_hot_drop(a->store, &o->file[i].digest);
     }
@@ -431,16 +430,17 @@ bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, s
     if (!fs_list_tree(dir, &list, &n, err))
         return error_context(err, "output '%s'", port);
     *ret = (struct record_output){.port = xstrdup(port), .file = xcalloc(n, sizeof *ret->file)};
+    AUTO(mem) bool *plain = xcalloc(n + 1, sizeof *plain); /* in the order of names, as the record's */
     bool ok = n > 0 || error_set(err, NULL, ERROR_TASK, "nothing was written");
     for (size_t i = 0; ok && i < n; i++) {
         AUTO(mem) char *path = xprintf("%s/%s", dir, list[i]);
-        ok = collect_one(a, path, list[i], &ret->file[ret->n], err);
+        ok = collect_one(a, path, list[i], &ret->file[ret->n], &plain[i], err);
         ret->n += ok;
     }
     fs_list_free(list, n);
     if (!ok)
         return error_context(err, "output '%s'", port);
     record_tree_digest(ret);
-    keep(a, dir, ret);
+    keep(a, dir, ret, plain);
     return true;
 }

@@ -510,6 +510,7 @@ void build_free(struct build *b)
     history_close(b->history);
     trace_done(&b->facts.trace);
     free(b->cost);
+    free(b->kin);
     free(b->running);
     free(b->parked);
     free(b->elsewhere);

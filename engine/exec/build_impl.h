@@ -69,7 +69,8 @@ struct build {
     /* core-seconds of the tasks that were not started, of which history tells and of which it does not; what
      * the latter took as far as they ended, and what was guessed of them */
     double waiting, guessed, guess_took, guess_said;
-    double began; /* seconds of the monotonic clock */
+    struct left_kin *kin; /* by task index: tasks of one stage; NULL: not needed yet */
+    double began;         /* seconds of the monotonic clock */
     struct build_facts facts;
     struct error failure; /* the first */
 };

@@ -175,15 +175,11 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
 static void describe(const struct build *b, const struct attempt *a, struct record *r)
 {
     const struct task *t = a->task;
-    char when[32], host[256] = "";
+    char when[32];
     struct tm tm;
     time_t now = time(NULL);
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    if (b->launcher)
-        snprintf(host, sizeof host, "%s", b->launcher->node[a->node].name);
-    else
-        gethostname(host, sizeof host - 1);
     r->key = b->resolver.task[t->index].key;
     r->stage = xstrdup(t->stage->name);
     r->task = xstrdup(t->name);
@@ -192,7 +188,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->threads = a->cores;
     r->peak_rss = b->result[t->index].peak_rss;
     r->when = xstrdup(when);
-    r->host = xstrdup(host);
+    r->host = xstrdup(b->launcher ? b->launcher->node[a->node].name : b->facts.host);
 }
 
 static bool publish(struct build *b, const struct attempt *a, struct record *r, struct error *err)

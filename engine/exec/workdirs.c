@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define MODE 0777 /* less the umask */
@@ -11,6 +12,7 @@ struct workdirs {
     char *dir;
     unsigned long made;
     mode_t mode; /* as ours are */
+    uid_t uid;
     char **spare;
     size_t n, cap;
 };
@@ -41,6 +43,7 @@ char *workdirs_take(struct workdirs *w, struct error *err)
     char *path = xprintf("%s/attempt.%lu", w->dir, w->made++);
     if (fs->mkdir(path, MODE) == 0 && lstat(path, &st) == 0) {
         w->mode = st.st_mode;
+        w->uid = st.st_uid;
         return path;
     }
     error_errno(err, "cannot create folder '%s'", path);
@@ -59,19 +62,16 @@ bool workdirs_sub(const char *path, struct error *err)
 static bool empty(const struct workdirs *w, const char *path, bool keep)
 {
     struct stat st;
-    const struct dirent *e;
-    if (lstat(path, &st) != 0 || st.st_mode != w->mode || st.st_uid != geteuid())
+    struct fs_dir d;
+    const struct dirent64 *e;
+    if (!fs_dir_open(&d, path, O_NOFOLLOW))
         return false;
-    DIR *d = fs_opendir(path);
-    bool ok = d != NULL;
-    while (ok && (e = readdir(d))) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
+    bool ok = fstat(d.fd, &st) == 0 && st.st_mode == w->mode && st.st_uid == w->uid;
+    while (ok && (e = fs_dir_next(&d))) {
         AUTO(mem) char *in = xprintf("%s/%s", path, e->d_name);
         ok = keep && e->d_type == DT_DIR ? empty(w, in, false) : fs_remove_tree(in, NULL);
     }
-    if (d)
-        closedir(d);
+    fs_dir_close(&d);
     return ok;
 }
 

@@ -147,16 +147,27 @@ void workers_note_lost(struct workers *w)
     w->lost = true;
 }
 
-/* The order with its descriptors, in one piece. MSG_NOSIGNAL: a keeper that is gone is an error, not our end.
- */
-static bool send_order(struct workers *w, const struct keeper_order *o, const int *fd)
+static bool send_text(struct workers *w, const char *text, size_t n)
+{
+    for (size_t sent = 0; sent < n;) {
+        ssize_t now = send(w->to, text + sent, n - sent, MSG_NOSIGNAL);
+        if (now < 0 && errno != EINTR)
+            return false;
+        sent += now > 0 ? (size_t)now : 0;
+    }
+    return true;
+}
+
+/* The order with its descriptors and its text, in one call as far as they go. MSG_NOSIGNAL: a keeper that is
+ * gone is an error, not our end. */
+static bool send_order(struct workers *w, const struct keeper_order *o, const int *fd, const char *text)
 {
     union {
         char room[CMSG_SPACE(KEEPER_FDS * sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct iovec part = {(void *)(uintptr_t)o, sizeof *o};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    struct iovec part[] = {{(void *)(uintptr_t)o, sizeof *o}, {(void *)(uintptr_t)text, o->length}};
+    struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
     if (fd) {
         memset(&control, 0, sizeof control);
         m.msg_control = &control;
@@ -170,18 +181,7 @@ static bool send_order(struct workers *w, const struct keeper_order *o, const in
     ssize_t n;
     while ((n = sendmsg(w->to, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
         ;
-    return n == sizeof *o;
-}
-
-static bool send_text(struct workers *w, const char *text, size_t n)
-{
-    for (size_t sent = 0; sent < n;) {
-        ssize_t now = send(w->to, text + sent, n - sent, MSG_NOSIGNAL);
-        if (now < 0 && errno != EINTR)
-            return false;
-        sent += now > 0 ? (size_t)now : 0;
-    }
-    return true;
+    return n >= (ssize_t)sizeof *o && send_text(w, text + (n - sizeof *o), o->length - (n - sizeof *o));
 }
 
 bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
@@ -190,7 +190,7 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
     const struct keeper_order o = {
         .what = KEEPER_START, .worker = w->started++, .memory = memory, .length = strlen(job)};
     *ret = o.worker;
-    if (send_order(w, &o, fd) && send_text(w, job, o.length))
+    if (send_order(w, &o, fd, job))
         return true;
     w->lost = true;
     return error_errno(err, "the keeper of the workers is gone");
@@ -199,6 +199,6 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
 void workers_kill(struct workers *w, uint32_t worker)
 {
     const struct keeper_order o = {.what = KEEPER_KILL, .worker = worker};
-    if (!send_order(w, &o, NULL))
+    if (!send_order(w, &o, NULL, ""))
         w->lost = true;
 }
