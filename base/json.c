@@ -24,6 +24,13 @@ json_t *json_read(const char *path, struct error *err)
     return json_parse(text, n, path, err);
 }
 
+char *json_text(const json_t *j, bool indent)
+{
+    size_t flags = JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+    char *s = json_dumps(j, flags | (indent ? JSON_INDENT(2) : JSON_COMPACT));
+    return s ? s : xstrdup("null");
+}
+
 void json_put_string(struct buf *out, const char *text)
 {
     buf_putc(out, '"');
