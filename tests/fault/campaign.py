@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 
-from weft import (Clean, Progress, TASKS, Wrong, children, command, environment, folder, kill, none_left, run)
+from weft import (Clean, Progress, TASKS, Wrong, children, command, environment, folder, kill, none_left, run, workers)
 
 KINDS = {  # whose calls; how the run may end
     "eio": ("both", (0, 1, 2)),
@@ -96,21 +96,22 @@ class Campaign:
         return struck > 0
 
     def kill_one(self, n, seed):
-        """kill -9 of the engine, a worker, or both, at a random time."""
+        """kill -9 of the engine, the keeper of its workers, or a worker, at a random time."""
+        find = {"engine": lambda engine: [engine], "keeper": children, "worker": workers}
         chance = random.Random("%d %d" % (seed, n))
-        who, when = chance.choice(["engine", "worker"]), chance.uniform(0, 1.1 * self.clean.seconds)
+        who, when = chance.choice(list(find)), chance.uniform(0, 1.1 * self.clean.seconds)
         self.what = "kill -9 of the %s after %.3f s" % (who, when)
         mark = "%d-kill-%d" % (os.getpid(), n)
 
         def strike(p):
             time.sleep(when)
-            while who == "worker" and p.poll() is None and not children(p.pid):
+            while p.poll() is None and not find[who](p.pid):
                 time.sleep(0.0002)
-            for pid in children(p.pid)[:1] if who == "worker" else [p.pid]:
+            for pid in find[who](p.pid)[:1]:
                 kill(pid)
         done = run(command(self.weft, self.store), environment(WEFT_FAULT_MARK=mark), strike)
         none_left("WEFT_FAULT_MARK=" + mark)
-        self.clean.acceptable(done, (0, 1) if who == "worker" else (0, -9))
+        self.clean.acceptable(done, (0, -9) if who == "engine" else (0, 1))
         return True
 
     def case(self, store, kind, n, seed):

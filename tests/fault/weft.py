@@ -81,11 +81,21 @@ def with_mark(mark):
 
 
 def children(pid):
-    try:
-        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-            return [int(x) for x in f.read().split()]
-    except OSError:
-        return []
+    found = []
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % other) as f:
+                state, parent = f.read().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state not in "ZX":
+            found.append(int(other))
+    return found
+
+
+def workers(engine):
+    """The keeper is the engine's child, and the workers are the keeper's."""
+    return [worker for keeper in children(engine) for worker in children(keeper)]
 
 
 def none_left(mark):
