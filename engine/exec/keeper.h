@@ -2,10 +2,13 @@
  * fork of it, which costs a part of a start. It outlives both an engine and a worker that are killed:
  * whatever runs below a worker, however it hid (a session of its own, a double fork), comes to the keeper
  * when the worker is gone, and the keeper ends it. It also looks at the memory of its workers
- * (engine/exec/memory.h). weft worker --serve   on its stdin a socket to the engine (engine/exec/workers.h):
- * orders come there, each with descriptors; all ends when it closes weft worker           one worker, its job
- * on stdin, events on stdout: what launchers start. It ends as the worker ended. A signal that tells of the
- * engine's end, and all below it ends too */
+ * (engine/exec/memory.h).
+ *
+ * `weft worker --serve`: on its stdin a socket to the engine (engine/exec/workers.h). Orders come there, each
+ * with descriptors; all ends when it closes.
+ *
+ * `weft worker`: one worker, its job on stdin, events on stdout: what launchers start. It ends as the worker
+ * ended. A signal tells of the engine's end, and all below it ends too. */
 #ifndef ENGINE_EXEC_KEEPER_H
 #define ENGINE_EXEC_KEEPER_H
 #include <stdbool.h>
