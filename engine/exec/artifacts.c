@@ -422,8 +422,8 @@ static void keep(struct artifacts *a, const char *dir, const struct record_outpu
     make_room(a);
 }
 
-bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, struct record_output *ret,
-                       struct error *err)
+bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, bool ready,
+                       struct record_output *ret, struct error *err)
 {
     char **list;
     size_t n;
@@ -441,6 +441,7 @@ bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, s
     if (!ok)
         return error_context(err, "output '%s'", port);
     record_tree_digest(ret);
-    keep(a, dir, ret, plain);
+    if (ready)
+        keep(a, dir, ret, plain);
     return true;
 }

@@ -22,9 +22,10 @@ bool artifacts_unchanged(struct artifacts *a, const struct record_output *o, siz
 size_t artifacts_spoilt(const struct artifacts *a); /* how many folders were changed so far */
 /* Put the files of an output folder into the store and describe them in *ret (port and files, malloc'd as in
  * a record). A symbolic link to an artifact's file or to outside data refers to that content; one to anything
- * else in the run's temporary folder is refused. Its plain files are moved away. */
-bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, struct record_output *ret,
-                       struct error *err) MUST_CHECK;
+ * else in the run's temporary folder is refused. ready: a task will read it, so its plain files move to the
+ * hot area; else they stay where they are. */
+bool artifacts_collect(struct artifacts *a, const char *dir, const char *port, bool ready,
+                       struct record_output *ret, struct error *err) MUST_CHECK;
 /* Write the files of o below the existing folder dir. Outside data is linked to, or copied. */
 bool artifacts_write(struct store *store, const struct record_output *o, const char *dir, bool copy_imports,
                      struct error *err) MUST_CHECK;

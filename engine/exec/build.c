@@ -39,13 +39,16 @@ static void make_plan(struct build *b)
     plan_free(b->plan);
     b->plan = plan_new(b->spec->n, &b->machine);
     b->finished = 0;
+    memset(b->read, 0, (size_t)b->spec->n * sizeof *b->read);
     for (int i = 0; i < b->spec->n; i++) {
         const struct task *t = b->spec->task[i];
         const struct task_ref *ref;
         b->result[i].record = NULL;
         plan_task(b->plan, i, &b->ask[i]);
-        for (int k = 0; (ref = task_input_at(t, k)); k++)
+        for (int k = 0; (ref = task_input_at(t, k)); k++) {
             plan_edge(b->plan, ref->task->index, i);
+            b->read[ref->task->index] |= b->result[i].wanted;
+        }
         if (!b->result[i].wanted)
             plan_exclude(b->plan, i);
         else if (b->held && b->held[i])
@@ -437,6 +440,7 @@ bool build_run(const struct spec *spec, struct store *store, const struct build_
     b->pending = json_object();
     b->cost = xcalloc((size_t)spec->n + 1, sizeof *b->cost);
     b->ask = xcalloc((size_t)spec->n + 1, sizeof *b->ask);
+    b->read = xcalloc((size_t)spec->n + 1, sizeof *b->read);
     arena_init(&b->mem);
     resolver_init(&b->resolver, spec, store);
     b->resolver.use = true;
@@ -515,6 +519,7 @@ void build_free(struct build *b)
     free(b->parked);
     free(b->elsewhere);
     free(b->needed);
+    free(b->read);
     free(b->held);
     free(b->temp);
     free(b->asked);

@@ -48,6 +48,7 @@ struct build {
     int n_elsewhere;
     double looked; /* when it was last seen whether they are done: seconds of the monotonic clock */
     bool *needed;  /* by task index: a freed result is; NULL: not known in this pass */
+    bool *read;    /* by task index: a wanted task has it as an input, in this pass */
     int *asked;    /* tasks that the remote tier was asked for */
     int n_asked;
     bool *answered;                  /* by task index, in this pass */

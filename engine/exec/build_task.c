@@ -200,7 +200,8 @@ static bool publish(struct build *b, const struct attempt *a, struct record *r, 
     for (int p = 0; p < ports; p++) {
         AUTO(mem) char *dir = xprintf("%s/out.%s", a->dir, s->outputs[p].name);
         r->n = (size_t)p + 1; /* what was begun is freed too */
-        if (!artifacts_collect(b->artifacts, dir, s->outputs[p].name, &r->output[p], err))
+        if (!artifacts_collect(b->artifacts, dir, s->outputs[p].name, b->read[a->task->index], &r->output[p],
+                               err))
             return error_context(err, "cannot store the result");
     }
     if (!resolve_unchanged(&b->resolver, a->task, &r->text, err))

@@ -80,7 +80,7 @@ static struct record_output collect(const char *dir)
 {
     struct record_output o = {0};
     struct error err = {0};
-    if (!artifacts_collect(w.artifacts, dir, "out", &o, &err))
+    if (!artifacts_collect(w.artifacts, dir, "out", true, &o, &err))
         fail_msg("%s", err.text);
     assert_string_equal(o.port, "out");
     return o;
@@ -90,7 +90,7 @@ static void refuse(const char *dir, enum error_code code, const char *want)
 {
     struct record_output o = {0};
     struct error err = {0};
-    if (artifacts_collect(w.artifacts, dir, "port", &o, &err))
+    if (artifacts_collect(w.artifacts, dir, "port", true, &o, &err))
         fail_msg("taken although: %s", want);
     if (!strstr(err.text, want) || strncmp(err.text, "output 'port': ", 15) != 0)
         fail_msg("wanted '%s', got '%s'", want, err.text);
@@ -188,6 +188,25 @@ static void files(void **state)
     again = collect(twin);
     assert_false(digest_equal(&o.digest, &again.digest));
     done(&again);
+    done(&o);
+}
+
+/* What no task will read is stored and stays where it was made; who needs it after all gets it unpacked. */
+static void unread(void **state)
+{
+    next_run();
+    AUTO(mem) char *dir = output_folder();
+    put_in(dir, "leaf", "read by nobody");
+    struct record_output o = {0};
+    struct error err = {0};
+    int64_t bytes;
+    size_t n;
+    assert_true(artifacts_collect(w.artifacts, dir, "out", false, &o, &err));
+    expect_folder(dir, "leaf=read by nobody ");
+    store_hot_trim(w.store, 0, &bytes, &n);
+    assert_int_equal(n, 0); /* nothing lay ready */
+    AUTO(mem) char *ready = folder(&o);
+    expect_folder(ready, "leaf=read by nobody ");
     done(&o);
 }
 
@@ -421,6 +440,6 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(files),    cmocka_unit_test(input_links),
                                        cmocka_unit_test(outlived), cmocka_unit_test(bad_links),
                                        cmocka_unit_test(imports),  cmocka_unit_test(damage),
-                                       cmocka_unit_test(changed)};
+                                       cmocka_unit_test(changed),  cmocka_unit_test(unread)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
