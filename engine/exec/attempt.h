@@ -13,7 +13,7 @@ struct attempt { /* one running worker */
     struct process process;
     int node, cores;     /* of the machine */
     struct place *place; /* the plan's; NULL: whoever starts it there chooses */
-    char *dir;           /* private: out.PORT and scratch */
+    const char *dir;     /* private: out.PORT and scratch */
     bool done;           /* it said so */
     int64_t memory;      /* that it may take, in bytes; 0: any */
     double deadline;     /* of the monotonic clock; 0: none */

@@ -47,17 +47,19 @@ static bool lay_inputs(struct build *b, struct attempt *a, struct arena *mem, st
     return true;
 }
 
-static bool make_folders(const struct attempt *a, struct arena *mem, struct job *job, struct error *err)
+static bool make_folders(const struct build *b, const struct attempt *a, struct arena *mem, struct job *job,
+                         struct error *err)
 {
     const struct stage *s = a->task->stage;
     int ports = stage_port_count(s->outputs);
     job->outputs = arena_alloc(mem, (size_t)(ports + 1) * sizeof *job->outputs);
     job->scratch = arena_printf(mem, "%s/scratch", a->dir);
-    if (!workdirs_sub(job->scratch, err))
+    if (!workdirs_sub(b->workdirs, a->dir, "scratch", err))
         return false;
     for (int p = 0; p < ports; p++) {
-        job->outputs[p] = arena_printf(mem, "%s/out.%s", a->dir, s->outputs[p].name);
-        if (!workdirs_sub(job->outputs[p], err))
+        const char *name = arena_printf(mem, "out.%s", s->outputs[p].name);
+        job->outputs[p] = arena_printf(mem, "%s/%s", a->dir, name);
+        if (!workdirs_sub(b->workdirs, a->dir, name, err))
             return false;
     }
     return true;
@@ -117,7 +119,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
     struct job job = {
         .task = t->name, .stage = t->stage, .threads = c->cores, .memory = a->memory, .parent = getpid()};
     bool ok = a->dir && fetched_params(b->store, t, &mem, &job.params, err) &&
-              lay_inputs(b, a, &mem, &job, err) && make_folders(a, &mem, &job, err);
+              lay_inputs(b, a, &mem, &job, err) && make_folders(b, a, &mem, &job, err);
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         tell_units(b, t, &mem, &job);

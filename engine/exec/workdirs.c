@@ -2,18 +2,24 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include <errno.h>
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 
 #define MODE 0777 /* less the umask */
 
+struct workdir {
+    char *path;
+    bool taken;
+    char **sub; /* empty folders in it, as they were made */
+    size_t n, cap;
+};
 struct workdirs {
     char *dir;
     unsigned long made;
     mode_t mode; /* as ours are */
     uid_t uid;
-    char **spare;
+    struct workdir *item; /* no more than attempts at a time */
     size_t n, cap;
 };
 
@@ -24,42 +30,83 @@ struct workdirs *workdirs_new(const char *dir)
     return w;
 }
 
+static void forget_subs(struct workdir *d)
+{
+    while (d->n)
+        free(d->sub[--d->n]);
+}
+
+static void forget(struct workdirs *w, struct workdir *d)
+{
+    forget_subs(d);
+    free(d->sub);
+    free(d->path);
+    *d = w->item[--w->n];
+}
+
 void workdirs_free(struct workdirs *w)
 {
     if (!w)
         return;
-    for (size_t i = 0; i < w->n; i++)
-        free(w->spare[i]);
-    free(w->spare);
+    while (w->n)
+        forget(w, &w->item[w->n - 1]);
+    free(w->item);
     free(w->dir);
     free(w);
 }
 
-char *workdirs_take(struct workdirs *w, struct error *err)
+static void add_sub(struct workdir *d, const char *name)
+{
+    d->sub = xgrow(d->sub, &d->cap, d->n + 1, sizeof *d->sub);
+    d->sub[d->n++] = xstrdup(name);
+}
+
+static struct workdir *find(const struct workdirs *w, const char *path)
+{
+    size_t i = 0;
+    while (i < w->n && w->item[i].path != path)
+        i++;
+    assert(i < w->n);
+    return &w->item[i];
+}
+
+const char *workdirs_take(struct workdirs *w, struct error *err)
 {
     struct stat st;
-    if (w->n)
-        return w->spare[--w->n];
+    for (size_t i = 0; i < w->n; i++)
+        if (!w->item[i].taken) {
+            w->item[i].taken = true;
+            return w->item[i].path;
+        }
     char *path = xprintf("%s/attempt.%lu", w->dir, w->made++);
-    if (fs->mkdir(path, MODE) == 0 && lstat(path, &st) == 0) {
-        w->mode = st.st_mode;
-        w->uid = st.st_uid;
-        return path;
+    if (fs->mkdir(path, MODE) != 0 || lstat(path, &st) != 0) {
+        error_errno(err, "cannot create folder '%s'", path);
+        free(path);
+        return NULL;
     }
-    error_errno(err, "cannot create folder '%s'", path);
-    free(path);
-    return NULL;
+    w->mode = st.st_mode;
+    w->uid = st.st_uid;
+    w->item = xgrow(w->item, &w->cap, w->n + 1, sizeof *w->item);
+    w->item[w->n++] = (struct workdir){.path = path, .taken = true};
+    return path;
 }
 
-bool workdirs_sub(const char *path, struct error *err)
+bool workdirs_sub(struct workdirs *w, const char *path, const char *name, struct error *err)
 {
-    return fs->mkdir(path, MODE) == 0 || errno == EEXIST ||
-           error_errno(err, "cannot create folder '%s'", path);
+    struct workdir *d = find(w, path);
+    for (size_t i = 0; i < d->n; i++)
+        if (strcmp(d->sub[i], name) == 0)
+            return true;
+    AUTO(mem) char *sub = xprintf("%s/%s", path, name);
+    if (fs->mkdir(sub, MODE) != 0)
+        return error_errno(err, "cannot create folder '%s'", sub);
+    add_sub(d, name);
+    return true;
 }
 
-/* Remove what is in folder path, but for folders in it, which are emptied, where keep says so. False: it is
- * not what it was made as, or something stays. */
-static bool empty(const struct workdirs *w, const char *path, bool keep)
+/* Remove what is in folder path; with keep, but for the folders in it, which are emptied and noted there.
+ * it is not what it was made as, or something stays. */
+static bool empty(const struct workdirs *w, const char *path, struct workdir *keep)
 {
     struct stat st;
     struct fs_dir d;
@@ -69,21 +116,26 @@ static bool empty(const struct workdirs *w, const char *path, bool keep)
     bool ok = fstat(d.fd, &st) == 0 && st.st_mode == w->mode && st.st_uid == w->uid;
     while (ok && (e = fs_dir_next(&d))) {
         AUTO(mem) char *in = xprintf("%s/%s", path, e->d_name);
-        ok = keep && e->d_type == DT_DIR ? empty(w, in, false) : fs_remove_tree(in, NULL);
+        if (keep && e->d_type == DT_DIR) {
+            ok = empty(w, in, NULL);
+            add_sub(keep, e->d_name);
+        } else {
+            ok = e->d_type == DT_REG ? fs->unlink(in) == 0 : fs_remove_tree(in, NULL);
+        }
     }
     fs_dir_close(&d);
     return ok;
 }
 
-void workdirs_give(struct workdirs *w, char *path)
+void workdirs_give(struct workdirs *w, const char *path)
 {
     if (!path)
         return;
-    if (!empty(w, path, true)) {
-        fs_remove_tree(path, NULL);
-        free(path);
+    struct workdir *d = find(w, path);
+    forget_subs(d);
+    d->taken = false;
+    if (empty(w, path, d))
         return;
-    }
-    w->spare = xgrow(w->spare, &w->cap, w->n + 1, sizeof *w->spare);
-    w->spare[w->n++] = path;
+    fs_remove_tree(path, NULL);
+    forget(w, d);
 }

@@ -8,10 +8,11 @@
 struct workdirs;
 struct workdirs *workdirs_new(const char *dir); /* below dir, which exists */
 void workdirs_free(struct workdirs *w);         /* leaves the files to the owner of dir */
-/* A folder without files; malloc'd. There may be empty folders in it, as workdirs_sub makes them. */
-char *workdirs_take(struct workdirs *w, struct error *err) MUST_CHECK;
-/* An empty folder in it. */
-bool workdirs_sub(const char *path, struct error *err) MUST_CHECK;
-/* Back: what is in it goes. Frees path; NULL is allowed. */
-void workdirs_give(struct workdirs *w, char *path);
+/* A folder without files, valid until workdirs_give. There may be empty folders in it, as workdirs_sub makes
+ * them. */
+const char *workdirs_take(struct workdirs *w, struct error *err) MUST_CHECK;
+/* There is an empty folder of that name in it. */
+bool workdirs_sub(struct workdirs *w, const char *path, const char *name, struct error *err) MUST_CHECK;
+/* Back: what is in it goes. NULL is allowed. */
+void workdirs_give(struct workdirs *w, const char *path);
 #endif
