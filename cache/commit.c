@@ -10,10 +10,12 @@
 #include <time.h>
 
 #define GATHER_NS 5000000 /* what comes within so long after a first is published with it */
+#define OPEN_MOST 64      /* files that wait open: more are closed, and opened again to be synced */
 
 struct item {
     enum commit_kind kind;
     struct digest digest;
+    int fd; /* of temp; -1: closed */
     char *temp, *to;
     int64_t reserved;
     bool claimed;
@@ -36,14 +38,14 @@ struct commit {
 
 /* ---- the thread ---- */
 
-static bool sync_file(const char *path, struct error *err)
+static bool sync_file(struct item *i, struct error *err)
 {
-    int fd = fs_open(path, O_RDONLY, 0);
+    int fd = i->fd >= 0 ? i->fd : fs_open(i->temp, O_RDONLY, 0);
     if (fd < 0)
-        return error_errno(err, "cannot open '%s'", path);
-    bool ok = fs_sync(fd) == 0 || error_errno(err, "cannot sync '%s'", path);
-    fs->close(fd);
-    return ok;
+        return error_errno(err, "cannot open '%s'", i->temp);
+    i->fd = -1;
+    bool ok = fs_sync(fd) == 0 || error_errno(err, "cannot sync '%s'", i->temp);
+    return (fs_close(fd) == 0 || (ok && error_errno(err, "cannot close '%s'", i->temp))) && ok;
 }
 
 static bool place(const struct item *i, struct error *err)
@@ -69,10 +71,10 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Items i.. of one kind, in order of their folders, each of which is synced once. */
-static bool publish(const struct item *item, size_t n, struct error *err)
+static bool publish(struct item *item, size_t n, struct error *err)
 {
     for (size_t i = 0; i < n; i++)
-        if (!sync_file(item[i].temp, err))
+        if (!sync_file(&item[i], err))
             return false;
     AUTO(mem) char *last = NULL;
     for (size_t i = 0; i < n; i++) {
@@ -89,7 +91,7 @@ static bool publish(const struct item *item, size_t n, struct error *err)
     return !last || fs_fsync_dir(last, err);
 }
 
-static bool publish_batch(const struct batch *b, struct error *err)
+static bool publish_batch(struct batch *b, struct error *err)
 {
     size_t objects = 0;
     while (objects < b->n && b->item[objects].kind == COMMIT_OBJECT)
@@ -101,6 +103,8 @@ static bool publish_batch(const struct batch *b, struct error *err)
 static void batch_done(struct commit *c, struct batch *b, bool ok)
 {
     for (size_t i = 0; i < b->n; i++) {
+        if (b->item[i].fd >= 0) /* never synced: another failed before it */
+            fs->close(b->item[i].fd);
         if (!ok)
             fs->unlink(b->item[i].temp);
         c->settled += ok ? b->item[i].reserved : 0;
@@ -164,7 +168,17 @@ struct commit *commit_new(struct store *s)
     return c;
 }
 
-bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, const char *temp,
+/* It keeps its descriptor unless too many wait: opening it again would cost more. */
+static bool may_wait(const struct batch *b, int *fd, const char *temp, struct error *err)
+{
+    if (*fd < 0 || b->n < OPEN_MOST)
+        return true;
+    int closing = *fd;
+    *fd = -1;
+    return fs_close(closing) == 0 || error_errno(err, "cannot close '%s'", temp);
+}
+
+bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, int fd, const char *temp,
                 int64_t reserved, bool claimed, struct error *err)
 {
     static const char *const folder[] = {[COMMIT_OBJECT] = "objects", [COMMIT_RECORD] = "records"};
@@ -176,14 +190,17 @@ bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d,
         c->started = pthread_create(&c->thread, NULL, work, c) == 0;
         ok = c->started || error_set(err, NULL, ERROR_SYSTEM, "cannot start a thread");
     }
+    ok = ok && may_wait(&c->waiting, &fd, temp, err);
     if (ok) {
         struct batch *b = &c->waiting;
         b->item = xgrow(b->item, &b->cap, b->n + 1, sizeof *b->item);
-        b->item[b->n++] =
-            (struct item){kind, *d, xstrdup(temp), store_file(c->store, folder[kind], d), reserved, claimed};
+        b->item[b->n++] = (struct item){
+            kind, *d, fd, xstrdup(temp), store_file(c->store, folder[kind], d), reserved, claimed};
         first = b->n == 1;
     }
     pthread_mutex_unlock(&c->mutex);
+    if (!ok && fd >= 0)
+        fs->close(fd);
     if (first) /* else the thread knows that there is work */
         pthread_cond_signal(&c->more);
     return ok;

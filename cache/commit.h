@@ -13,9 +13,10 @@ struct commit;
 struct commit *commit_new(struct store *s);
 void commit_free(struct commit *c); /* what is still waiting is published first; NULL is fine */
 enum commit_kind { COMMIT_OBJECT, COMMIT_RECORD };
-/* Publish the closed file `temp`, for which so many bytes were reserved (cache/gc.h). A record: `claimed`,
- * its key's claim ends then. */
-bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, const char *temp,
+/* Publish the file `temp`, for which so many bytes were reserved (cache/gc.h). fd: its descriptor, which is
+ * closed then, also where this fails; -1: the file is closed. A record: `claimed`, its key's claim ends then.
+ */
+bool commit_add(struct commit *c, enum commit_kind kind, const struct digest *d, int fd, const char *temp,
                 int64_t reserved, bool claimed, struct error *err) MUST_CHECK;
 /* Bytes that were reserved for what has come to its place since it was last asked. */
 int64_t commit_settled(struct commit *c);

@@ -239,7 +239,7 @@ static bool publish_object(struct remote_job *j, struct remote_object *o, struct
     int64_t reserved = j->reserved ? o->stored : 0;
     if (o->moved)
         return true;
-    o->moved = commit_add(j->r->store->commit, COMMIT_OBJECT, &o->digest, o->path, reserved, false, err);
+    o->moved = commit_add(j->r->store->commit, COMMIT_OBJECT, &o->digest, -1, o->path, reserved, false, err);
     j->kept += o->moved ? reserved : 0;
     return o->moved;
 }

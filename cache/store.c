@@ -277,10 +277,13 @@ bool store_commit(bool ok, int fd, const char *temp, const char *to, struct erro
     return ok;
 }
 
-/* Close what was written; when that or the writing failed nothing of it is left. */
-static bool end_file(bool ok, int fd, const char *temp, struct error *err)
+/* When the writing or this fails nothing of the file is left. */
+static bool commit_written(struct store *s, enum commit_kind kind, bool ok, int fd, const char *temp,
+                           const struct digest *d, int64_t reserved, bool claimed, struct error *err)
 {
-    ok = (fs_close(fd) == 0 || (ok && error_errno(err, "cannot close '%s'", temp))) && ok;
+    if (!ok)
+        fs->close(fd);
+    ok = ok && commit_add(s->commit, kind, d, fd, temp, reserved, claimed, err);
     if (!ok)
         fs->unlink(temp);
     return ok;
@@ -289,12 +292,7 @@ static bool end_file(bool ok, int fd, const char *temp, struct error *err)
 bool store_commit_object(struct store *s, bool ok, int fd, const char *temp, const struct digest *d,
                          int64_t reserved, struct error *err)
 {
-    if (!end_file(ok, fd, temp, err))
-        return false;
-    ok = commit_add(s->commit, COMMIT_OBJECT, d, temp, reserved, false, err);
-    if (!ok)
-        fs->unlink(temp);
-    return ok;
+    return commit_written(s, COMMIT_OBJECT, ok, fd, temp, d, reserved, false, err);
 }
 
 /* The file's time to the nanosecond: a write in the same tick of the kernel's clock then changes it. */
@@ -317,12 +315,7 @@ bool store_commit_record(struct store *s, const struct digest *key, const char *
     if (fd < 0)
         return false;
     ok = ok && (fstat(fd, ret) == 0 || error_errno(err, "cannot look at '%s'", temp));
-    if (!end_file(ok, fd, temp, err))
-        return false;
-    ok = commit_add(s->commit, COMMIT_RECORD, key, temp, reserved, claimed, err);
-    if (!ok)
-        fs->unlink(temp);
-    return ok;
+    return commit_written(s, COMMIT_RECORD, ok, fd, temp, key, reserved, claimed, err);
 }
 
 bool store_flush(struct store *s, struct error *err)
