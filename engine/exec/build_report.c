@@ -67,12 +67,13 @@ static void put(struct build *b, json_t *o, void (*to_log)(struct runlog *l, jso
 }
 
 /* Where the attempt that starts runs: whose cores, and which; "" when whoever starts it there chooses. */
-static json_t *place_json(const struct build *b)
+static void add_place(json_t *o, const struct build *b)
 {
     const struct attempt *a = b->running[b->n_running - 1];
     const char *node = b->machine.node[a->node].name;
-    return json_pack("{s:s, s:s, s:i}", "node", *node ? node : b->facts.host, "cpuset",
-                     a->place ? place_cpuset(a->place) : "", "cores", a->cores);
+    json_object_set_new(o, "node", json_string(*node ? node : b->facts.host));
+    json_object_set_new(o, "cpuset", json_string(a->place ? place_cpuset(a->place) : ""));
+    json_object_set_new(o, "cores", json_integer(a->cores));
 }
 
 static void keep(struct build *b, const struct build_event *e)
@@ -80,17 +81,19 @@ static void keep(struct build *b, const struct build_event *e)
     const char *name = kind_name[e->kind];
     if (!name)
         return;
-    json_t *o = json_pack("{s:s}", "event", name);
-    if (e->task)
-        json_object_update_new(o,
-                               json_pack("{s:s, s:s}", "task", e->task->name, "stage", e->task->stage->name));
+    json_t *o = json_object();
+    json_object_set_new(o, "event", json_string(name));
+    if (e->task) {
+        json_object_set_new(o, "task", json_string(e->task->name));
+        json_object_set_new(o, "stage", json_string(e->task->stage->name));
+    }
     if (e->kind == BUILD_METRIC)
         json_object_update_new(o, json_pack("{s:s, s:o*, s:I}", "name", e->text, "value", json_real(e->value),
                                             "step", (json_int_t)e->done));
     else if (e->kind == BUILD_RESUME || e->kind == BUILD_CHECKPOINT || e->kind == BUILD_STOP)
         json_object_set_new(o, "step", json_integer((json_int_t)e->done));
     else if (e->kind == BUILD_START)
-        json_object_update_new(o, place_json(b));
+        add_place(o, b);
     else if (e->text)
         json_object_set_new(o, "text", json_string(e->text));
     if (e->kind == BUILD_HIT || e->kind == BUILD_DONE || e->kind == BUILD_FAILED || e->kind == BUILD_SKIPPED)

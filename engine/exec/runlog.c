@@ -20,12 +20,13 @@ struct runlog {
     int fd;
     bool torn; /* the last line may have no end */
     struct buf pending;
+    time_t second; /* of `when`: events come by the thousand in one */
+    char when[32];
 };
 
-static void time_text(const char *format, char *out, size_t n)
+static void time_text(time_t now, const char *format, char *out, size_t n)
 {
     struct tm tm;
-    time_t now = time(NULL);
     gmtime_r(&now, &tm);
     strftime(out, n, format, &tm);
 }
@@ -49,7 +50,7 @@ static bool make_folder(struct runlog *l, const char *stamp, struct error *err)
 bool runlog_open(const char *store, struct runlog **ret, struct error *err)
 {
     char stamp[32];
-    time_text("%Y%m%dT%H%M%SZ", stamp, sizeof stamp);
+    time_text(time(NULL), "%Y%m%dT%H%M%SZ", stamp, sizeof stamp);
     struct runlog *l = xcalloc(1, sizeof *l);
     *l = (struct runlog){.store = xstrdup(store), .fd = -1};
     if (!make_folder(l, stamp, err)) {
@@ -114,11 +115,13 @@ void runlog_flush(struct runlog *l)
 void runlog_event_soon(struct runlog *l, json_t *event)
 {
     AUTO_JSON owned = event;
-    char when[32];
-    time_text("%Y-%m-%dT%H:%M:%SZ", when, sizeof when);
+    time_t now = time(NULL);
     if (!owned)
         return;
-    json_object_set_new(owned, "time", json_string(when));
+    if (now != l->second)
+        time_text(now, "%Y-%m-%dT%H:%M:%SZ", l->when, sizeof l->when);
+    l->second = now;
+    json_object_set_new(owned, "time", json_string(l->when));
     AUTO(mem) char *text = json_text(owned, false);
     if (l->torn && !l->pending.len)
         buf_putc(&l->pending, '\n');
