@@ -22,6 +22,7 @@
 struct kept { /* a worker */
     uint32_t id;
     pid_t pid;
+    double began; /* seconds of the monotonic clock */
     struct memory memory;
 };
 struct keeper {
@@ -85,7 +86,7 @@ static void tell_end(const struct keeper *k, struct keeper_end end)
 
 static void start(struct keeper *k, uint32_t id, int64_t memory, const int *fd, const char *job, size_t n)
 {
-    struct kept w = {.id = id};
+    struct kept w = {.id = id, .began = clock_seconds()};
     pid_t self = getpid();
     memory_begin(&w.memory, memory, k->started++);
     w.pid = fork();
@@ -152,10 +153,14 @@ static int next_ended(struct keeper *k)
     return -1;
 }
 
+/* A look reads all of /proc: there is none while no worker is older than the time between two, which all the
+ * same sees each before it is so old and a little more. */
 static void look(struct keeper *k)
 {
-    double now = clock_seconds();
-    if (!k->n || now - k->looked < LOOK_MS / 1000.0)
+    double now = clock_seconds(), oldest = now;
+    for (size_t i = 0; i < k->n; i++)
+        oldest = k->item[i].began < oldest ? k->item[i].began : oldest;
+    if (now - oldest < LOOK_MS / 1000.0 || now - k->looked < LOOK_MS / 1000.0)
         return;
     k->looked = now;
     AUTO(mem) struct proc *all;
