@@ -317,6 +317,18 @@ static int sooner(int a, int b)
     return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+/* One whose end was told while an order was sent, or whose keeper is gone: nothing more will wake us for it.
+ */
+static bool any_has_ended(const struct build *b)
+{
+    for (int i = 0; i < b->n_running; i++) {
+        const struct process *p = &b->running[i]->process;
+        if (p->workers && workers_has_ended(p->workers, p->number))
+            return true;
+    }
+    return false;
+}
+
 /* Wait for events, ends, timeouts and interrupts; the arrays are sized for one worker a core. */
 static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *err)
 {
@@ -328,11 +340,12 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     int own = n;
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = tier_fd(b), .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = workers_fd(b->workers), .events = POLLIN};
     runlog_flush(b->log);
     int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), sooner(flight_due(b), retry_due(b)));
     wait = sooner(wait, nodes_due(b));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
-    int ready = poll(fds, (nfds_t)n, tick ? b->opt.tick : wait);
+    int ready = poll(fds, (nfds_t)n, any_has_ended(b) ? 0 : tick ? b->opt.tick : wait);
     if (ready < 0)
         return errno == EINTR || error_errno(err, "cannot wait for workers");
     if (ready == 0 && tick)
@@ -341,10 +354,14 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         build_interrupt(b);
     if (fds[own + 1].revents)
         tier_take(b);
+    if (fds[own + 2].revents)
+        workers_hear(b->workers);
     for (int i = b->n_running - 1; i >= 0; i--) { /* from the end: `end` moves the last one into the gap */
-        if (fds[2 * i + 1].revents || fds[2 * i].revents)
-            process_events(&b->running[i]->process, see_event, b->running[i]);
-        if (fds[2 * i].revents)
+        struct process *p = &b->running[i]->process;
+        bool ended = p->workers ? workers_has_ended(p->workers, p->number) : fds[2 * i].revents != 0;
+        if (ended || fds[2 * i + 1].revents)
+            process_events(p, see_event, b->running[i]);
+        if (ended)
             end(b, i);
     }
     temp_free(b, false);
@@ -386,7 +403,7 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
 
 static bool run_passes(struct build *b, struct error *err)
 {
-    AUTO(mem) struct pollfd *fds = xcalloc(2 * (size_t)b->cores + 2, sizeof *fds);
+    AUTO(mem) struct pollfd *fds = xcalloc(2 * (size_t)b->cores + 3, sizeof *fds);
     for (int i = 0;; i++) {
         if (!pass(b, fds, err))
             return false;

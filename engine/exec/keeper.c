@@ -22,21 +22,22 @@
 struct kept { /* a worker */
     uint32_t id;
     pid_t pid;
-    int end; /* where its end is told */
+    double began; /* seconds of the monotonic clock */
     struct memory memory;
 };
 struct keeper {
     struct kept *item;
     size_t n, cap;
     unsigned long started;
+    int to; /* where ends are told; -1: nowhere */
     int signals;
     double looked;
 };
 
-static void keeper_init(struct keeper *k)
+static void keeper_init(struct keeper *k, int to)
 {
     sigset_t set;
-    *k = (struct keeper){.signals = -1};
+    *k = (struct keeper){.to = to, .signals = -1};
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGUSR1);
@@ -73,27 +74,28 @@ _Noreturn static void live(const struct memory *memory, pid_t keeper, const int 
     _exit(status);
 }
 
-static void tell_end(const struct kept *w, struct keeper_end end)
+/* An engine that cannot be told is not to wait for it: to it the keeper is gone, and so all ends here too. */
+static void tell_end(const struct keeper *k, struct keeper_end end)
 {
-    if (w->end >= 0) {
-        (void)!write(w->end, &end,
-                     sizeof end); /* an empty pipe: it fits; an engine that is gone needs it not */
-        close(w->end);
-    }
+    ssize_t n = sizeof end;
+    while (k->to >= 0 && (n = send(k->to, &end, sizeof end, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+        ;
+    if (n != sizeof end)
+        shutdown(k->to, SHUT_RDWR);
 }
 
 static void start(struct keeper *k, uint32_t id, int64_t memory, const int *fd, const char *job, size_t n)
 {
-    struct kept w = {.id = id, .end = fd[KEEPER_END]};
+    struct kept w = {.id = id, .began = clock_seconds()};
     pid_t self = getpid();
     memory_begin(&w.memory, memory, k->started++);
     w.pid = fork();
     if (w.pid == 0)
         live(&w.memory, self, fd, job, n);
     if (w.pid < 0) {
-        const struct keeper_end why = {.not_started = errno};
+        const struct keeper_end why = {.worker = id, .not_started = errno};
         memory_end(&w.memory);
-        tell_end(&w, why);
+        tell_end(k, why);
         return;
     }
     setpgid(w.pid, w.pid); /* both do: whoever comes first */
@@ -124,6 +126,7 @@ static struct keeper_end reap(struct keeper *k, size_t slot, struct kept *ret)
     struct keeper_end end = {0};
     struct rusage took = {0};
     *ret = k->item[slot];
+    end.worker = ret->id;
     kill(-ret->pid, SIGKILL); /* before the wait, while the number is still its own */
     while (wait4(ret->pid, &end.status, 0, &took) < 0 && errno == EINTR)
         ;
@@ -150,10 +153,14 @@ static int next_ended(struct keeper *k)
     return -1;
 }
 
+/* A look reads all of /proc: there is none while no worker is older than the time between two, which all the
+ * same sees each before it is so old and a little more. */
 static void look(struct keeper *k)
 {
-    double now = clock_seconds();
-    if (!k->n || now - k->looked < LOOK_MS / 1000.0)
+    double now = clock_seconds(), oldest = now;
+    for (size_t i = 0; i < k->n; i++)
+        oldest = k->item[i].began < oldest ? k->item[i].began : oldest;
+    if (now - oldest < LOOK_MS / 1000.0 || now - k->looked < LOOK_MS / 1000.0)
         return;
     k->looked = now;
     AUTO(mem) struct proc *all;
@@ -225,14 +232,14 @@ static bool receive_text(int from, char *text, size_t n)
 static void obey_start(struct keeper *k, int from, const struct keeper_order *o, const int *fd)
 {
     AUTO(mem) char *job = xmalloc(o->length + 1);
-    if (fd[0] >= 0 && receive_text(from, job, o->length)) {
-        job[o->length] = '\0';
+    bool whole = receive_text(from, job, o->length);
+    job[whole ? o->length : 0] = '\0';
+    if (whole && fd[0] >= 0)
         start(k, o->worker, o->memory, fd, job, o->length);
-    }
-    if (fd[0] >= 0) {
-        close(fd[KEEPER_EVENTS]);
-        close(fd[KEEPER_LOG]);
-    }
+    else
+        tell_end(k, (struct keeper_end){.worker = o->worker, .not_started = EMFILE});
+    for (int i = 0; i < KEEPER_FDS && fd[i] >= 0; i++)
+        close(fd[i]);
 }
 
 static bool obey(struct keeper *k, int from)
@@ -253,7 +260,7 @@ int keeper_serve(void)
 {
     struct keeper k;
     int slot, from = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    keeper_init(&k);
+    keeper_init(&k, from);
     unsetenv("LD_BIND_NOW");    /* which was for us */
     (void)!write(from, "k", 1); /* we are there */
     for (bool there = from >= 0; there;) {
@@ -261,7 +268,7 @@ int keeper_serve(void)
         wait_for(&k, fd, 2);
         while ((slot = next_ended(&k)) >= 0) {
             struct kept w;
-            tell_end(&w, reap(&k, (size_t)slot, &w));
+            tell_end(&k, reap(&k, (size_t)slot, &w));
         }
         there = !fd[1].revents || obey(&k, from);
     }
@@ -313,8 +320,8 @@ int keeper_once(void)
     AUTO(mem) char *job = NULL;
     size_t n;
     int64_t memory, parent;
-    int fd[KEEPER_FDS] = {STDOUT_FILENO, STDERR_FILENO, -1}, slot = -1;
-    keeper_init(&k);
+    int fd[KEEPER_FDS] = {STDOUT_FILENO, STDERR_FILENO}, slot = -1;
+    keeper_init(&k, -1);
     prctl(PR_SET_PDEATHSIG, SIGUSR1);
     if (!read_job(&job, &n, &memory, &parent) || (parent && getppid() != parent)) {
         fputs("no job, or the engine is gone\n", stderr);

@@ -5,7 +5,7 @@
  * (engine/exec/memory.h).
  *
  * `weft worker --serve`: on its stdin a socket to the engine (engine/exec/workers.h). Orders come there, each
- * with descriptors; all ends when it closes.
+ * with descriptors, and the ends of workers go back; all ends when it closes.
  *
  * `weft worker`: one worker, its job on stdin, events on stdout: what launchers start. It ends as the worker
  * ended. A signal tells of the engine's end, and all below it ends too. */
@@ -16,15 +16,16 @@
 
 struct keeper_order {
     enum keeper_what {
-        KEEPER_START, /* descriptors: its events, its log, where its end is told; the job's text follows */
+        KEEPER_START, /* descriptors: its events, its log; the job's text follows */
         KEEPER_KILL   /* it, and all below it */
     } what;
     uint32_t worker; /* a number that the engine chose */
     int64_t memory;  /* bytes that it may take, with all below it; 0: any */
     uint64_t length; /* of the text */
 };
-enum { KEEPER_EVENTS, KEEPER_LOG, KEEPER_END, KEEPER_FDS };
-struct keeper_end {  /* written there once nothing of the worker runs any more */
+enum { KEEPER_EVENTS, KEEPER_LOG, KEEPER_FDS };
+struct keeper_end {  /* sent back once nothing of the worker runs any more */
+    uint32_t worker; /* of the order */
     int status;      /* of wait */
     int not_started; /* 0, or why: an errno */
     bool over;       /* ended, because it took more memory than it may */

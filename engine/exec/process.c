@@ -103,18 +103,11 @@ bool process_start_kept(struct process *p, struct workers *w, const char *job, i
 {
     AUTO(fd) int out = -1;
     AUTO(fd) int log_fd = -1;
-    int ends[2];
     *p = PROCESS_NONE;
     if (!open_ends(p, log, &out, &log_fd, err))
         return not_started(p);
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        error_errno(err, "cannot create a pipe");
-        return not_started(p);
-    }
-    AUTO(fd) int end = ends[1];
-    p->ended = ends[0];
     p->workers = w;
-    const int fd[KEEPER_FDS] = {[KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd, [KEEPER_END] = end};
+    const int fd[KEEPER_FDS] = {[KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd};
     p->started = workers_start(w, job, memory, fd, &p->number, err);
     return p->started || not_started(p);
 }
@@ -187,13 +180,8 @@ static int own_end(const struct process *p)
 static int kept_end(struct process *p)
 {
     struct keeper_end end;
-    ssize_t n;
-    while ((n = read(p->ended, &end, sizeof end)) < 0 && errno == EINTR)
-        ;
-    if (n != sizeof end) {
-        workers_note_lost(p->workers);
+    if (!workers_wait(p->workers, p->number, &end))
         return SIGKILL;
-    }
     p->not_started = end.not_started;
     p->over = end.over;
     p->peak = end.peak;
@@ -205,7 +193,8 @@ int process_end(struct process *p)
     int status = p->workers ? kept_end(p) : own_end(p);
     if (p->events >= 0)
         close(p->events);
-    close(p->ended);
+    if (p->ended >= 0)
+        close(p->ended);
     buf_done(&p->line);
     p->started = false;
     p->pid = 0;

@@ -14,7 +14,7 @@ struct process {
     pid_t pid;               /* of a child of ours */
     struct workers *workers; /* whose child it is, else NULL */
     uint32_t number;         /* among theirs */
-    int ended;               /* readable when the process has ended */
+    int ended;               /* readable when a child of ours has ended; -1: workers tell it */
     int events;              /* its stdout, non-blocking; -1 at its end */
     struct buf line;         /* begun, its end has not arrived */
     bool too_long;           /* of which the rest is dropped too */
@@ -36,9 +36,7 @@ bool process_start_kept(struct process *p, struct workers *w, const char *job, i
 /* Hand every whole event that has arrived to see(); lines that are no JSON objects, or longer than 1 MiB, are
  * counted and dropped. Comes back while a worker goes on writing; takes all that one wrote before its end. */
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg);
-/* Wait for the end of a process whose `ended` is readable (or that was killed); the wait status. Frees p's
- * own.
- */
+/* Wait for the end of a process of which it is known (or that was killed); the wait status. Frees p's own. */
 int process_end(struct process *p);
 void process_kill(const struct process *p);
 #endif

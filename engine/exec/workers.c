@@ -6,18 +6,23 @@
 #include "engine/exec/keeper.h"
 #include "engine/exec/memory.h"
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#define AT_ONCE 64 /* ends taken in one call */
+
 struct workers {
     char *self;
     pid_t keeper; /* 0: not started yet */
     int to;
     uint32_t started;
-    bool lost, told; /* there is none, or none any more */
+    bool lost, told;          /* there is none, or none any more */
+    struct keeper_end *ended; /* heard, and not waited for yet */
+    size_t n, cap, part;      /* bytes of the next */
 };
 
 extern char **environ;
@@ -133,6 +138,7 @@ void workers_free(struct workers *w)
         return;
     if (w->to >= 0)
         end_keeper(w);
+    free(w->ended);
     free(w->self);
     free(w);
 }
@@ -142,16 +148,94 @@ bool workers_are_lost(const struct workers *w)
     return w->lost;
 }
 
-void workers_note_lost(struct workers *w)
+/* ---- ends ---- */
+
+/* What has come; without MSG_DONTWAIT the next that comes. */
+static void hear(struct workers *w, int flags)
 {
+    ssize_t n;
+    w->ended = xgrow(w->ended, &w->cap, w->n + AT_ONCE, sizeof *w->ended);
+    while ((n = recv(w->to, (char *)(w->ended + w->n) + w->part, AT_ONCE * sizeof *w->ended - w->part,
+                     flags)) < 0 &&
+           errno == EINTR)
+        ;
+    if (n == 0 || (n < 0 && errno != EAGAIN))
+        w->lost = true;
+    w->part += n > 0 ? (size_t)n : 0;
+    w->n += w->part / sizeof *w->ended;
+    w->part %= sizeof *w->ended;
+}
+
+int workers_fd(const struct workers *w)
+{
+    return w->lost ? -1 : w->to;
+}
+
+void workers_hear(struct workers *w)
+{
+    hear(w, MSG_DONTWAIT);
+}
+
+static size_t find(const struct workers *w, uint32_t worker)
+{
+    size_t i = 0;
+    while (i < w->n && w->ended[i].worker != worker)
+        i++;
+    return i;
+}
+
+bool workers_has_ended(const struct workers *w, uint32_t worker)
+{
+    return w->lost || find(w, worker) < w->n;
+}
+
+bool workers_wait(struct workers *w, uint32_t worker, struct keeper_end *ret)
+{
+    size_t i;
+    while ((i = find(w, worker)) == w->n && !w->lost)
+        hear(w, 0);
+    if (i == w->n)
+        return false;
+    *ret = w->ended[i];
+    w->n--;
+    memmove(w->ended + i, w->ended + i + 1, (w->n - i) * sizeof *w->ended + w->part);
+    return true;
+}
+
+/* ---- orders ---- */
+
+/* The keeper is gone; what it told before still counts. */
+static void lose(struct workers *w)
+{
+    int why = errno;
+    size_t before;
+    do {
+        before = w->n;
+        hear(w, MSG_DONTWAIT);
+    } while (!w->lost && w->n > before);
     w->lost = true;
+    errno = why;
+}
+
+/* After a send that would have had to wait: the keeper may be waiting for us to hear of ends. */
+static bool can_go_on(struct workers *w)
+{
+    if (errno == EINTR)
+        return true;
+    if (errno != EAGAIN)
+        return false;
+    struct pollfd fd = {.fd = w->to, .events = POLLIN | POLLOUT};
+    (void)poll(&fd, 1, -1);
+    if (fd.revents & POLLIN)
+        hear(w, MSG_DONTWAIT);
+    return !w->lost;
 }
 
 static bool send_text(struct workers *w, const char *text, size_t n)
 {
     for (size_t sent = 0; sent < n;) {
-        ssize_t now = send(w->to, text + sent, n - sent, MSG_NOSIGNAL);
-        if (now < 0 && errno != EINTR)
+        ssize_t now = send(w->to, text + sent, n - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (now < 0 && !can_go_on(w))
             return false;
         sent += now > 0 ? (size_t)now : 0;
     }
@@ -179,7 +263,7 @@ static bool send_order(struct workers *w, const struct keeper_order *o, const in
         memcpy(CMSG_DATA(c), fd, KEEPER_FDS * sizeof(int));
     }
     ssize_t n;
-    while ((n = sendmsg(w->to, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+    while ((n = sendmsg(w->to, &m, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0 && can_go_on(w))
         ;
     return n >= (ssize_t)sizeof *o && send_text(w, text + (n - sizeof *o), o->length - (n - sizeof *o));
 }
@@ -192,7 +276,7 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
     *ret = o.worker;
     if (send_order(w, &o, fd, job))
         return true;
-    w->lost = true;
+    lose(w);
     return error_errno(err, "the keeper of the workers is gone");
 }
 
@@ -200,5 +284,5 @@ void workers_kill(struct workers *w, uint32_t worker)
 {
     const struct keeper_order o = {.what = KEEPER_KILL, .worker = worker};
     if (!send_order(w, &o, NULL, ""))
-        w->lost = true;
+        lose(w);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct keeper_end;
 struct workers;
 struct workers *workers_new(const char *self); /* path of weft */
 /* Ends the keeper, and by that every worker that is still there. NULL is allowed. */
@@ -14,9 +15,8 @@ void workers_free(struct workers *w);
  * it. Not so: it could not be started, or it was killed, and its workers with it, for which *why has a text,
  * once. */
 bool workers_ready(struct workers *w, struct error *why) MUST_CHECK;
-/* Ask for a worker, by a number that names it in workers_kill. Does not wait for it to be there. events, log
- * and end stay the caller's; a struct keeper_end can be read from the other end of `end` once all is over, or
- * nothing, when the keeper is gone. False: the keeper is gone. */
+/* Ask for a worker, by a number that names it below. Does not wait for it to be there. events and log stay
+ * the caller's. Each that was asked for has an end to wait for. False: the keeper is gone. */
 bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
                    struct error *err) MUST_CHECK;
 /* End what those have left behind who were our children, or the lost keeper's: all children of this process
@@ -24,5 +24,12 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
 void workers_end_orphans(const struct workers *w, pid_t *child, size_t n);
 void workers_kill(struct workers *w, uint32_t worker);
 bool workers_are_lost(const struct workers *w);
-void workers_note_lost(struct workers *w); /* an end came without a word: it was killed */
+
+/* Readable when ends have come, or the keeper is gone; -1: there is none, or it is known to be gone. */
+int workers_fd(const struct workers *w);
+void workers_hear(struct workers *w); /* take what has come; does not wait */
+/* Has it ended, by what was heard? With the keeper all have. */
+bool workers_has_ended(const struct workers *w, uint32_t worker);
+/* Wait for its end, and forget it; false: the keeper is gone, and said nothing of it. */
+bool workers_wait(struct workers *w, uint32_t worker, struct keeper_end *ret);
 #endif
