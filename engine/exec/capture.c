@@ -3,39 +3,14 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "engine/exec/spawn.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-
-extern char **environ;
-
-/* Its descriptors are files in memory, so that neither side ever waits for the other. 0 or an errno. */
-static int spawn(pid_t *pid, const char *const *argv, const char *const *env, const int fd[3])
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    for (int i = 0; i < 3; i++)
-        posix_spawn_file_actions_adddup2(&files, fd[i], i);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attr, 0); /* a terminal's Ctrl-C is not for it */
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    int rc = posix_spawnp(pid, argv[0], &files, &attr, (char *const *)(uintptr_t)argv,
-                          env ? (char *const *)(uintptr_t)env : environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    return rc;
-}
 
 bool capture_start(struct capture *c, const char *const *argv, const char *const *env, const char *input,
                    struct error *err)
@@ -48,7 +23,7 @@ bool capture_start(struct capture *c, const char *const *argv, const char *const
     if (ok && input)
         ok = fs_write_all(in, input, strlen(input), argv[0], err) && lseek(in, 0, SEEK_SET) == 0;
     if (ok) {
-        errno = spawn(&c->pid, argv, env, (const int[]){in, c->out_fd, c->err_fd});
+        errno = spawn_group(&c->pid, argv, env, (const int[]){in, c->out_fd, c->err_fd});
         ok = errno == 0 && (c->pidfd = pidfd_open(c->pid, 0)) >= 0;
     }
     if (!ok) {

@@ -3,11 +3,11 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "engine/exec/keeper.h"
+#include "engine/exec/spawn.h"
 #include "engine/exec/workers.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -15,8 +15,6 @@
 
 #define AT_ONCE      ((size_t)2 << 20) /* read in one call: more than a pipe holds, and an end to a flood */
 #define LINE_LONGEST ((size_t)1 << 20) /* a longer line is no event */
-
-extern char **environ;
 
 static int job_file(const char *job, struct error *err)
 {
@@ -28,30 +26,6 @@ static int job_file(const char *job, struct error *err)
         return -1;
     }
     return fd;
-}
-
-/* The three descriptors of the child, a process group of its own, default signals. 0 or an errno. */
-static int spawn(pid_t *pid, const char *const *argv, const char *const *env, int in, int out, int log)
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&files, log, STDERR_FILENO);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attr, 0);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    int rc = posix_spawnp(pid, argv[0], &files, &attr, (char *const *)(uintptr_t)argv,
-                          env ? (char *const *)(uintptr_t)env : environ);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    return rc;
 }
 
 /* Where its events come from and what it writes to: the other ends. */
@@ -87,7 +61,7 @@ bool process_start(struct process *p, const char *const *argv, const char *const
     *p = PROCESS_NONE;
     if (in < 0 || !open_ends(p, log, &out, &log_fd, err))
         return not_started(p);
-    errno = spawn(&p->pid, argv, env, in, out, log_fd);
+    errno = spawn_group(&p->pid, argv, env, (const int[]){in, out, log_fd});
     if (errno == 0 && (p->ended = pidfd_open(p->pid, 0)) >= 0)
         return p->started = true;
     error_errno(err, "cannot start '%s'", argv[0]);

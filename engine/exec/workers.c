@@ -5,10 +5,11 @@
 #include "base/procs.h"
 #include "engine/exec/keeper.h"
 #include "engine/exec/memory.h"
+#include "engine/exec/spawn.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -41,28 +42,14 @@ static char **keeper_environ(void)
     return env;
 }
 
-/* In a group of its own, so that a terminal's Ctrl-C does not reach it. */
 static int spawn(const char *self, int socket, pid_t *ret)
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    char *const argv[] = {(char *)(uintptr_t)self, "worker", "--serve", NULL};
+    const char *const argv[] = {self, "worker", "--serve", NULL};
     AUTO(mem) char **env = keeper_environ();
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attr);
-    posix_spawn_file_actions_adddup2(&files, socket, STDIN_FILENO);
-    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", 1 /* O_WRONLY */, 0);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attr, 0);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    int rc = posix_spawnp(ret, self, &files, &attr, argv, env);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attr);
-    return rc;
+    AUTO(fd) int null = fs_open("/dev/null", O_WRONLY, 0);
+    if (null < 0)
+        return errno;
+    return spawn_group(ret, argv, (const char *const *)env, (const int[]){socket, null, STDERR_FILENO});
 }
 
 struct workers *workers_new(const char *self)
