@@ -51,7 +51,7 @@ static bool make_targets(struct stage_context *ctx, struct train *t, struct erro
     int64_t images = dataset_count(t->data[0]);
     int *column = arena_try(ctx->arena, (size_t)experts * sizeof *column);
     int64_t *row = arena_try(ctx->arena, (size_t)images * sizeof *row);
-    float *target = arena_floats(ctx->arena, t->count * experts);
+    float *target = arena_try(ctx->arena, (size_t)(t->count * experts) * sizeof *target); /* zeros */
     if (!column || !row || !target)
         return no_memory(err);
     int n = client_experts(t->model->moe, column);
