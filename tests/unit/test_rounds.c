@@ -59,19 +59,22 @@ static void recurrence(void **state)
 
 static void first(void **state)
 {
-    struct spec *s = read_it("experiment: e\nstages:\n"
-                             "  a: {uses: source}\n"
-                             "  s: {rounds: 3, uses: step, in: {data: 's[${previous}]', more: a}, first: "
-                             "{data: a}, with: {size: '${round}', text: 'r${round}'}}\n"
-                             "  t: {rounds: 2, uses: step, in: {data: a}, first: {more: 's[3]'}}\n"
-                             "  l: {rounds: 2, uses: list, in: {all: [a, 'l2[${previous}]', 's[1]']}}\n"
-                             "  l2: {rounds: 2, uses: source}\n",
-                             "");
+    struct spec *s =
+        read_it("experiment: e\nstages:\n"
+                "  a: {uses: source}\n"
+                "  s: {rounds: 3, uses: step, in: {data: 's[${previous}]', more: a}, first: "
+                "{data: a}, with: {size: '${round}', text: 'r${round}'}}\n"
+                "  t: {rounds: 2, uses: step, in: {data: a}, first: {more: 's[3]', data: 's[1]'}}\n"
+                "  l: {rounds: 2, uses: list, in: {all: [a, 'l2[${previous}]', 's[1]']}}\n"
+                "  l2: {rounds: 2, uses: source}\n",
+                "");
     takes(s, "s[1]", 0, "a");
     takes(s, "s[1]", 1, "a");
     takes(s, "s[2]", 0, "s[1]");
     takes(s, "s[3]", 0, "s[2]");
     takes(s, "t[1]", 1, "s[3]");
+    takes(s, "t[1]", 0, "s[1]"); /* also of what names no round before */
+    takes(s, "t[2]", 0, "a");
     takes(s, "t[2]", 1, "");
     takes(s, "l[1]", 0, "a s[1]");
     takes(s, "l[2]", 0, "a l2[1] s[1]");
@@ -89,10 +92,10 @@ static void coordinates(void **state)
                 "  f: {foreach: {u: 4, v: 5}, rounds: 2, uses: source, with: {size: '${item}'}}\n"
                 "  o: {rounds: 2, uses: source}\n"
                 "  l: {uses: list, in: {all: ['m[*,2,1]', 'm[round=2]', 'm[a=y,round=1]', "
-                "'f[round=2]', 'f[item=u]', 'f[v,*]', 'o[*]', 'o[round=2]']}}\n",
+                "'f[round=2]', 'f[item=v]', 'f[v,*]', 'o[*]', 'o[round=2]']}}\n",
                 "");
     takes(s, "l", 0,
-          "m[x,2,1] m[x,1,2] m[x,2,2] m[y,1,2] m[y,1,1] f[u,2] f[v,2] f[u,1] f[u,2] f[v,1] f[v,2] o[1] o[2] "
+          "m[x,2,1] m[x,1,2] m[x,2,2] m[y,1,2] m[y,1,1] f[u,2] f[v,2] f[v,1] f[v,2] f[v,1] f[v,2] o[1] o[2] "
           "o[2]");
     assert_string_equal(folder_params(s, "m[y,1,2]")->text, "y2");
     assert_int_equal(folder_params(s, "f[v,1]")->size, 5);
@@ -228,6 +231,14 @@ static void sweeping(void **state)
         assert_int_equal(s->n, 1 + 2 * 5);
         spec_free(s);
     }
+    folder_write("main.yaml",
+                 "experiment: e\nvars: {n: 1}\nsweep: {n: [1, 2]}\nstages:\n"
+                 "  own: {uses: source, with: {size: '${n}'}}\n"
+                 "  s: {rounds: 2, uses: step, in: {data: 's[${previous}]'}, first: {data: own}}\n");
+    struct spec *s = folder_read(&(struct spec_options){.sweep = true}, "");
+    takes(s, "s[1]@n=2", 0, "own@n=2");
+    takes(s, "s[2]@n=2", 0, "s[1]@n=2");
+    spec_free(s);
 }
 
 int main(void)
