@@ -44,6 +44,8 @@ static const struct golden_run {
     {"expert1", "expert",
      "{'rank': 4, 'alpha': 8, 'epochs': 1, 'batch': 8, 'labels': 'private', 'e_data': 'private'}",
      "model=seed.model private=blobs.images public=public.images proxy=similar.selection"},
+    {"proxies", "expert", "{'rank': 4, 'alpha': 8, 'epochs': 1, 'batch': 8}",
+     "model=seed.model public=public.images proxy=proxy.selection proxy=similar.selection"},
     {"unified", "merge", "{'lambda': 0.5}",
      "model=seed.model experts=expert0.adapter+router experts=expert1.adapter+router"},
     {"drawn", "merge", "{'init': 'random', 'seed': 4, 'gate': 'renorm', 'top_k': 2}",
