@@ -40,6 +40,7 @@ static const struct follow {
     {"embedding", "samples forward", "samples forward model", "samples"},
     {"classifier", "own forward", "samples own forward model", "samples"},
     {"evaluate", "own forward", "forward model", ""},
+    {"ensemble", "own forward", "forward model", ""},
     {"expert", "own+chosen forward", "model", "model"},
     {"router", "chosen forward", "model", "forward model"},
     {"merge", "", "bytes", "forward bytes"},
