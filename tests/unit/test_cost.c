@@ -46,6 +46,7 @@ static const struct follow {
     {"merge", "", "bytes", "forward bytes"},
     {"pretrain", "samples", "", ""},
     {"dpp", "", "bytes", ""},
+    {"compare", "bytes", "bytes", ""},
     {"images", "bytes", "samples", "samples bytes"},
     {"model", "", "bytes", "bytes"},
     {"synthetic", "", "", ""},

@@ -19,6 +19,7 @@ static const struct {
     {"merge", "model: pretrain, experts: [expert, second]", ""},
     {"router", "model: merge, public: synthetic, proxies: [dpp, other]", ""},
     {"evaluate", "model: router, data: images", ""},
+    {"compare", "predictions: [evaluate, score]", "against: model"},
     {"ensemble", "model: pretrain, experts: [expert, second], data: images", ""},
     {"table", "scores: [evaluate, score]", ""},
 };
