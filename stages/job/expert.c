@@ -176,14 +176,10 @@ static bool gather_samples(struct expert *x, struct error *err)
 }
 static void warn_shared_names(struct expert *x)
 {
-    int64_t same = 0;
-    for (int a = 0; a < dataset_classes(x->data[0]); a++)
-        for (int b = 0; b < dataset_classes(x->data[1]); b++)
-            same += !strcmp(dataset_class(x->data[0], a), dataset_class(x->data[1], b));
+    int same = dataset_shared_classes(x->data[0], x->data[1]);
     if (same)
         stage_warn(x->ctx,
-                   "%lld class names are both the client's and public: the joint softmax has them twice",
-                   (long long)same);
+                   "%d class names are both the client's and public: the joint softmax has them twice", same);
 }
 static bool class_texts(struct expert *x, struct error *err)
 {

@@ -58,6 +58,8 @@ static const struct golden_run {
      "model=seed.model models=soup.model models=ties.model"},
     {"router", "router", "{'epochs': 1, 'batch': 8}",
      "model=unified.model public=public.images proxies=proxy.selection proxies=random.selection"},
+    {"pooled", "router", "{'epochs': 1, 'batch': 8, 'private_rows': 5, 'seed': 3}",
+     "model=unified.model private=stripes.images private=blobs.images"},
     {"score", "evaluate", "{'system': 'unified', 'domain': 'stripes'}",
      "model=router.model data=stripes.images"},
     {"alone", "evaluate", "{'system': 'alone', 'domain': 'stripes'}",
