@@ -14,7 +14,8 @@
 #include <string.h>
 
 struct evaluate_params {
-    const char *system, *domain, *replicate, *prompt;
+    const char *system, *domain, *replicate;
+    struct prompt_params prompt;
     int64_t batch;
 };
 static const struct param params[] = {
@@ -24,12 +25,7 @@ static const struct param params[] = {
     PARAM(struct evaluate_params, replicate, .def = "",
           .doc = "which of several equal runs this is, for example the seed: the table gives their mean and "
                  "spread"),
-    {.name = "template",
-     .type = PARAM_STRING,
-     .offset = offsetof(struct evaluate_params, prompt),
-     .def = "This is a photo of a {}",
-     .doc = "text of a class, {} is its name",
-     .source = "authors' code"},
+    PROMPT_PARAMS(struct evaluate_params, prompt),
     PARAM(struct evaluate_params, batch, .def = "64", .min = 1, .max = 65536, .unit = "images",
           .doc = "images a forward pass"),
     {0}};
@@ -113,7 +109,7 @@ static bool class_texts(struct stage_context *ctx, const struct clip *model, str
         return no_memory(err);
     e->text = text;
     return tokenizer_open(stage_in(ctx, "model", 0), &t, err) &&
-           prompt_features(model, t, p->prompt, dataset_class_names(e->data), e->classes, text, err);
+           prompt_features(model, t, &p->prompt, dataset_class_names(e->data), e->classes, text, err);
 }
 static bool prepare(struct stage_context *ctx, const struct clip *model, struct evaluation *e,
                     struct error *err)
@@ -243,6 +239,11 @@ static bool run(struct stage_context *ctx, struct error *err)
                                   .progress_arg = ctx};
     return embed_each(&source, see_batch, &e, err) && write_metrics(ctx, &e, err);
 }
+static bool check(const void *params_, struct error *err)
+{
+    const struct evaluate_params *p = params_;
+    return prompt_check(&p->prompt, err);
+}
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct evaluate_params *p = params_;
@@ -272,6 +273,7 @@ const struct stage stage_evaluate = {
                                       .release = "counts and averages",
                                       .doc = "accuracy, by class too, and routing"},
                                      {0}},
+    .check = check,
     .cost = cost,
     .run = run,
 };

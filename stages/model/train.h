@@ -7,6 +7,7 @@
 #include "base/param.h"
 #include "stages/io/dataset.h"
 #include "stages/model/clip.h"
+#include "stages/model/prompt.h"
 #include "stages/tensor/optim.h"
 
 struct train_sample {
@@ -19,7 +20,8 @@ struct train_params {
     int64_t epochs, batch, micro_batch, seed;
     double lr, momentum, weight_decay, warmup, clip;
     bool nesterov, augment;
-    const char *optimizer, *schedule, *image_transform, *prompt;
+    const char *optimizer, *schedule, *image_transform;
+    struct prompt_params prompt;
 };
 struct train {
     const struct train_params *params;
@@ -90,12 +92,7 @@ bool train_observe(struct train *t, const struct observer *o, struct error *err)
                     .doc = "resizing of augmented images: released: shorter side 256/224 of the crop, "      \
                            "bilinear; clip: shorter side the crop, bicubic, as in evaluation",               \
                     .source = "REFERENCE 1.1"),                                                              \
-        {.name = "template",                                                                                 \
-         .type = PARAM_STRING,                                                                               \
-         .offset = offsetof(st, train.prompt),                                                               \
-         .def = "This is a photo of a {}",                                                                   \
-         .doc = "text of a class; {} is its name",                                                           \
-         .source = "REFERENCE 1.1"},                                                                         \
+        PROMPT_PARAMS(st, train.prompt),                                                                     \
         TRAIN_PARAM(st, seed, .def = "0", .min = 0, .max = 9007199254740992.0,                               \
                     .doc = "of initial weights, order and augmentation")
 #endif
