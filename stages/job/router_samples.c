@@ -137,7 +137,7 @@ static bool class_texts(struct stage_context *ctx, const struct router_samples *
     if (!tokenizer_open(stage_in(ctx, "model", 0), &tok, err))
         return false;
     for (int set = 0; set < s->sets; at += dataset_classes(s->data[set]), set++)
-        if (!prompt_features(t->model, tok, t->params->prompt, dataset_class_names(s->data[set]),
+        if (!prompt_features(t->model, tok, &t->params->prompt, dataset_class_names(s->data[set]),
                              dataset_classes(s->data[set]), text + at * e, err))
             return false;
     return true;
