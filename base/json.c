@@ -24,11 +24,20 @@ json_t *json_read(const char *path, struct error *err)
     return json_parse(text, n, path, err);
 }
 
+static char *dump(const json_t *j, size_t flags)
+{
+    char *s = json_dumps(j, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+    return s ? s : xstrdup("null");
+}
+
 char *json_text(const json_t *j, bool indent)
 {
-    size_t flags = JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
-    char *s = json_dumps(j, flags | (indent ? JSON_INDENT(2) : JSON_COMPACT));
-    return s ? s : xstrdup("null");
+    return dump(j, JSON_SORT_KEYS | (indent ? JSON_INDENT(2) : JSON_COMPACT));
+}
+
+char *json_line(const json_t *j)
+{
+    return dump(j, JSON_COMPACT);
 }
 
 void json_put_string(struct buf *out, const char *text)

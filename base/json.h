@@ -18,6 +18,8 @@ json_t *json_parse(const char *text, size_t n, const char *name, struct error *e
 /* Compact or indented text ending without newline; doubles with 17 digits; keys sorted: canonical. malloc'd.
  */
 char *json_text(const json_t *j, bool indent);
+/* Compact, in the order in which it was put together: for lines that nobody compares. malloc'd. */
+char *json_line(const json_t *j);
 /* Append a text as a JSON string: for what is written by hand, as there is much of it. */
 void json_put_string(struct buf *out, const char *text);
 bool json_write(const char *path, const json_t *j, struct error *err) MUST_CHECK; /* plain write, indented */

@@ -56,7 +56,7 @@ char *job_write(const struct job *j)
     if (j->resume)
         json_object_set_new(o, "resume",
                             json_pack("{s:s, s:I}", "file", j->resume, "step", (json_int_t)j->resume_step));
-    return json_text(o, false);
+    return json_line(o);
 }
 
 /* Member `name` of o, which must be of a type; `what` says it in the error. */

@@ -37,7 +37,7 @@ struct reporter {
 static void emit(const struct reporter *r, json_t *event)
 {
     AUTO_JSON owned = event;
-    AUTO(mem) char *text = json_text(owned, false);
+    AUTO(mem) char *text = json_line(owned);
     size_t n = strlen(text);
     text[n] = '\n'; /* in place of the NUL: the length is given */
     (void)!fs_write_all(r->fd, text, n + 1, "events", NULL);
