@@ -168,7 +168,7 @@ static bool class_texts(struct expert *x, struct error *err)
         return no_memory(err);
     if (public)
         warn_shared_names(x);
-    return tokenizer_open(stage_in(x->ctx, "model", 0), &tok, err) &&
+    return prompt_tokenizer(stage_in(x->ctx, "model", 0), prompt, &tok, err) &&
            prompt_features(x->model, tok, prompt, dataset_class_names(x->data[0]), own, x->text, err) &&
            (!public || prompt_features(x->model, tok, prompt, dataset_class_names(x->data[1]), public,
                                        x->text + own * e, err));

@@ -113,7 +113,7 @@ static bool class_texts(struct tuning *x, struct error *err)
         return no_memory(err);
     x->train.text = text;
     x->train.classes = n;
-    return tokenizer_open(stage_in(x->ctx, "model", 0), &tok, err) &&
+    return prompt_tokenizer(stage_in(x->ctx, "model", 0), &x->p->train.prompt, &tok, err) &&
            prompt_features(x->model, tok, &x->p->train.prompt, dataset_class_names(x->data), n, text, err);
 }
 

@@ -73,6 +73,16 @@ char *prompt_text(const struct prompt_params *p, int64_t which, const char *clas
 }
 
 /* ---- features ---- */
+bool prompt_tokenizer(const char *dir, const struct prompt_params *p, struct tokenizer **ret,
+                      struct error *err)
+{
+    if (!tokenizer_open(dir, ret, err))
+        return false;
+    tokenizer_clean(*ret, !strcmp(p->text_cleaning, "openai")        ? TOKENIZER_OPENAI
+                          : !strcmp(p->text_cleaning, "huggingface") ? TOKENIZER_HUGGINGFACE
+                                                                     : TOKENIZER_FILES);
+    return true;
+}
 static bool no_memory(struct error *err)
 {
     return error_set(err, NULL, ERROR_SYSTEM, "out of memory for text features");

@@ -39,6 +39,9 @@ struct prompt_params {
 bool prompt_check(const struct prompt_params *p, struct error *err) MUST_CHECK;
 int64_t prompt_count(const struct prompt_params *p);                                     /* templates */
 char *prompt_text(const struct prompt_params *p, int64_t which, const char *class_name); /* malloc'd */
+/* The tokenizer of a model's folder, which prepares texts as the parameters say. */
+bool prompt_tokenizer(const char *dir, const struct prompt_params *p, struct tokenizer **ret,
+                      struct error *err) MUST_CHECK;
 /* Classifier weights (N,E) of class names into out: the unit text features of the template, or the mean of
  * those of all templates, made unit again. */
 bool prompt_features(const struct clip *m, const struct tokenizer *t, const struct prompt_params *p,
