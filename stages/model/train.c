@@ -220,7 +220,7 @@ static void report(struct runner *r, double loss, int64_t right, int64_t epoch)
     t->metric(t->arg, "accuracy", (double)right / (double)t->count, epoch + 1);
 }
 bool train_batch(struct train *t, const int64_t *order, int64_t n, int64_t epoch, double lr, double *loss,
-                int64_t *right, struct error *err)
+                 int64_t *right, struct error *err)
 {
     AUTO(arena) struct arena keep;
     struct runner r;
