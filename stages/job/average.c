@@ -95,7 +95,7 @@ static bool run(struct stage_context *ctx, struct error *err)
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     (void)params_;
-    ret->bytes = 2 * in->bytes;
+    ret->bytes = in->bytes;
     ret->peak = cost_count(COST_WORKER + 2 * (double)in->bytes);
     ret->makes = (struct cost_output){.bytes = in->bytes};
 }

@@ -86,7 +86,6 @@ static bool new_optimisers(struct comigs *x, struct error *err)
         for (int i = 0; i < x->n; i++)
             if (x->weight[i].router == (k == 1) && !optim_add(optim, x->weight[i].w, 1, err))
                 return false;
-        optim_zero(optim);
     }
     return true;
 }

@@ -232,6 +232,27 @@ static void schedule(void **state)
     }
     stage_run_end(&before);
 }
+/* After one step AdamW's means are (1 - beta1) g and (1 - beta2) g^2. */
+static void memory(void **state)
+{
+    struct stage_run r;
+    round_(&r, "{\"steps\": 1, \"beta2\": 0.75}", NULL, NULL);
+    AUTO(safetensors) struct safetensors *f = NULL;
+    AUTO(mem) char *path = xprintf("%s/state.safetensors", r.outputs[MODEL]);
+    assert_true(safetensors_open(path, &f, NULL));
+    const struct tensor *first = safetensors_find(f, "0.1.first"),
+                        *second = safetensors_find(f, "0.1.second");
+    int seen = 0;
+    for (int64_t i = 0; i < first->n; i++) {
+        double m = (double)((const float *)first->data)[i], v = (double)((const float *)second->data)[i];
+        if (fabs(m) < 1e-6)
+            continue;
+        assert_true(fabs(v / (m * m) - 0.25 / 0.01) < 1e-3);
+        seen++;
+    }
+    assert_true(seen > first->n / 2);
+    stage_run_end(&r);
+}
 /* AdamW's first step moves every B by the rate; lr_router is the routers' own. */
 static void first_step(void **state)
 {
@@ -399,8 +420,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_turns),        cmocka_unit_test(parts),    cmocka_unit_test(cut_anywhere),
-        cmocka_unit_test(mean_comes_back), cmocka_unit_test(schedule), cmocka_unit_test(first_step),
-        cmocka_unit_test(balance),         cmocka_unit_test(learns),   cmocka_unit_test(errors),
-        cmocka_unit_test(average),         cmocka_unit_test(no_mean)};
+        cmocka_unit_test(mean_comes_back), cmocka_unit_test(schedule), cmocka_unit_test(memory),
+        cmocka_unit_test(first_step),      cmocka_unit_test(balance),  cmocka_unit_test(learns),
+        cmocka_unit_test(errors),          cmocka_unit_test(average),  cmocka_unit_test(no_mean)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -41,6 +41,8 @@ static const struct follow {
     {"classifier", "own forward", "samples own forward model", "samples"},
     {"evaluate", "own forward", "forward model", ""},
     {"expert", "own+chosen forward", "model", "model"},
+    {"comigs", "forward", "model", "forward model"},
+    {"average", "", "bytes", "bytes"},
     {"router", "chosen forward", "model", "forward model"},
     {"merge", "", "bytes", "forward bytes"},
     {"pretrain", "samples", "", ""},
