@@ -60,12 +60,7 @@ static const struct param params[] = {
       .source = "REFERENCE 1.1"),
     T(image_transform, .def = "released", .choices = "released|clip",
       .doc = "resizing of augmented images, as in the stage expert", .source = "REFERENCE 1.1"),
-    {.name = "template",
-     .type = PARAM_STRING,
-     .offset = offsetof(struct comigs_params, train.prompt),
-     .def = "This is a photo of a {}",
-     .doc = "text of a class; {} is its name",
-     .source = "REFERENCE 1.1"},
+    PROMPT_PARAMS(struct comigs_params, train.prompt),
     T(seed, .def = "0", .min = 0, .max = 9007199254740992.0,
       .doc = "of initial weights, order and augmentation; the same at all clients, whose generalists start "
              "alike"),
@@ -117,7 +112,7 @@ static bool open_inputs(struct comigs *x, struct error *err)
         return error_set(err, NULL, ERROR_SYSTEM, "out of memory for the texts of %lld classes",
                          (long long)classes);
     return tokenizer_open(seed, &tok, err) &&
-           prompt_features(x->model, tok, x->p->train.prompt, dataset_class_names(x->data), classes, x->text,
+           prompt_features(x->model, tok, &x->p->train.prompt, dataset_class_names(x->data), classes, x->text,
                            err);
 }
 static bool run(struct stage_context *ctx, struct error *err)

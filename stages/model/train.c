@@ -26,8 +26,8 @@ struct optim *train_optim(const struct train_params *p, struct arena *a)
 }
 bool train_check(const struct train_params *p, struct error *err)
 {
-    if (!strstr(p->prompt, "{}"))
-        return error_set(err, NULL, ERROR_INPUT, "'template' needs {} where the class name goes");
+    if (!prompt_check(&p->prompt, err))
+        return false;
     if (p->nesterov && p->momentum == 0 && strcmp(p->optimizer, "adamw") != 0)
         return error_set(err, NULL, ERROR_INPUT, "'nesterov' needs a 'momentum' above 0");
     return true;
@@ -58,8 +58,10 @@ static struct transform transform_of(const struct runner *r, bool augment)
         return transform_eval((int)r->side);
     if (!strcmp(r->t->params->image_transform, "released"))
         return transform_train((int)r->side);
+    if (!strcmp(r->t->params->image_transform, "random_resized"))
+        return transform_resized((int)r->side);
     struct transform t = transform_eval((int)r->side);
-    t.augment = true;
+    t.crop = CROP_RANDOM;
     return t;
 }
 /* What one pass works on: samples order[0..n-1], put set by set so that each set is loaded in one go. */
