@@ -44,7 +44,7 @@ static const struct follow {
     {"expert", "own+chosen forward", "model", "model"},
     {"comigs", "forward", "model", "forward model"},
     {"average", "", "bytes", "bytes"},
-    {"router", "chosen forward", "model", "forward model"},
+    {"router", "own+chosen forward", "model", "forward model"},
     {"merge", "", "bytes", "forward bytes"},
     {"pretrain", "samples", "", ""},
     {"dpp", "", "bytes", ""},
