@@ -28,7 +28,7 @@ bool scoring_texts(const struct scoring *s, const struct clip *m, const char *di
     if (!text)
         return no_memory(err);
     *ret = text;
-    return prompt_tokenizer(dir, p, &t, err) &&
+    return tokenizer_open(dir, &t, err) &&
            prompt_features(m, t, p, dataset_class_names(s->data), s->classes, text, err);
 }
 
