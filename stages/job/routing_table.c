@@ -272,7 +272,7 @@ static void put_block(struct buf *b, const struct system *s, int layer, int kind
             double share = share_of(s, layer, kind, d, k);
             buf_printf(b,
                        "<rect x=\"%.0f\" y=\"%.0f\" width=\"%d\" height=\"%d\" fill=\"#3b2a85\" "
-                       "fill-opacity=\"%.3f\" class=\"grid\"><title>layer %d, ",
+                       "fill-opacity=\"%.3f\" stroke=\"#ccc\"><title>layer %d, ",
                        x + k * CELL, y + d * CELL, CELL, CELL, share, layer);
             svg_escape(b, s->domain[d]);
             buf_puts(b, " to ");

@@ -128,8 +128,10 @@ static void test_stage(void **state)
     AUTO(mem) char *svg = stage_run_text(&r, "routing", "picture.svg");
     check_xml(svg);
     int cells = 0;
-    for (const char *c = svg; (c = strstr(c, "class=\"grid\"")); c++)
+    for (const char *c = svg; (c = strstr(c, "fill-opacity")); c++)
         cells++;
+    assert_non_null(
+        strstr(svg, "fill-opacity=\"0.500\" stroke=\"#ccc\"><title>layer 0, pets to pets: 0.500"));
     assert_int_equal(cells, 2 * 2 * 2 * 2); /* layers, kinds, domains, experts */
     stage_run_end(&r);
 }
