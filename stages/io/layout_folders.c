@@ -69,7 +69,7 @@ static bool none_found(const struct source *src, const char *split, struct error
     add_hint(src, &hint);
     if (!add_class_parents(src, &parents))
         return error_set(err, NULL, ERROR_INPUT,
-                         "'%s' has no class folders with JPEG or PNG images (%zu files of other kinds)%s",
+                         "'%s' has no class folders with JPEG, PNG or WebP images (%zu files of other kinds)%s",
                          src->path, src->n + (size_t)src->replaced, buf_str(&hint));
     return error_set(
         err, NULL, ERROR_INPUT,

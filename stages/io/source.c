@@ -20,7 +20,8 @@ void source_done(struct source *s)
 bool source_is_image(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    if (!dot || (strcasecmp(dot, ".jpg") && strcasecmp(dot, ".jpeg") && strcasecmp(dot, ".png")))
+    if (!dot || (strcasecmp(dot, ".jpg") && strcasecmp(dot, ".jpeg") && strcasecmp(dot, ".png") &&
+                 strcasecmp(dot, ".webp")))
         return false;
     return name[0] != '.' && !strstr(name, "/.") && strncmp(name, "__MACOSX/", 9) != 0;
 }

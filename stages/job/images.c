@@ -1,4 +1,4 @@
-/* images: import a folder tree or an archive of JPEG and PNG files as a data set; which file is what, its
+/* images: import a folder tree or an archive of JPEG, PNG and WebP files as a data set; which file is what, its
  * layout says (stages/io/layout.h). The bytes stay where they are (the output links to them); every image is
  * decoded once, so that damage shows here and not hours later. */
 #include "base/buf.h"
@@ -13,6 +13,7 @@
 
 struct images_params {
     const char *path, *layout, *split, *split_file, *classnames, *shares, *on_corrupt, *classes;
+    const char *orientation, *decoding;
     int64_t limit;
 };
 
@@ -223,6 +224,7 @@ static bool write_set(struct stage_context *ctx, const struct listing *l, const 
                                item ? item->size : -1);
     }
     dataset_writer_ignored(w, ignored);
+    dataset_writer_decoding(w, !strcmp(p->orientation, "exif"), !strcmp(p->decoding, "scaled"));
     return dataset_writer_finish(w, p->split, skipped, true, err);
 }
 
@@ -283,7 +285,7 @@ static void images_cost(const void *params, const struct cost_input *in, struct 
 
 static const struct param params[] = {
     PARAM(struct images_params, path,
-          .doc = "folder, tar (plain or compressed) or zip of JPEG and PNG images",
+          .doc = "folder, tar (plain or compressed) or zip of JPEG, PNG and WebP images",
           .flags = PARAM_IMPORT | PARAM_REQUIRED),
     PARAM(struct images_params, layout, .def = "folders", .choices = LAYOUT_CHOICES,
           .doc = "how the data set lies there: class folders in split folders, or as CoOp, Oxford-IIIT Pet, "
@@ -303,6 +305,13 @@ static const struct param params[] = {
     PARAM(struct images_params, limit, .def = "0", .min = 0, .max = 1e9, .unit = "images",
           .doc = "first images of each class, in order of name; 0: all"),
     PARAM(struct images_params, classes, .def = "", .doc = "comma list of the classes to take; empty: all"),
+    PARAM(struct images_params, orientation, .def = "ignore", .choices = "ignore|exif",
+          .doc = "exif: whoever decodes the images turns them as their EXIF says, as viewers do; ignore: as "
+                 "stored, as the authors' code has it"),
+    PARAM(struct images_params, decoding, .def = "exact", .choices = "exact|scaled",
+          .doc =
+              "scaled: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where a model resizes them to no "
+              "more than that. Faster on large photographs, but the pixels and so the results are others"),
     {0},
 };
 static const struct port inputs[] = {{0}};
@@ -313,7 +322,7 @@ static const struct port outputs[] = {
 
 const struct stage stage_images = {
     .name = "images",
-    .version = 1,
+    .version = 2,
     .doc = "Import images from a folder tree or an archive, in one of several layouts.",
     .params = params,
     .params_size = sizeof(struct images_params),
