@@ -18,7 +18,7 @@ const struct layout layout_table[] = {
      {"annotations/*.txt"}, "annotations/trainval.txt", 105000, layout_pets},
     {"flowers", "Flowers-102: setid.mat, imagelabels.mat, jpg/image_00001.jpg",
      {"setid.mat", "imagelabels.mat", "cat_to_name.json"}, "setid.mat", 42000, layout_flowers},
-    {"eurosat", "class folders without splits, [prefix/]class/file, parted by 'shares'",
+    {"eurosat", "class folders without splits, [prefix/]class/file, parted by 'train_share'",
      {NULL}, NULL, 3300, layout_eurosat},
     {"imagenet", "[prefix/]split/wnid/file, and classnames.txt with the names of the wnids",
      {"classnames.txt"}, "classnames.txt", 110000, layout_imagenet},
@@ -44,11 +44,14 @@ void layout_set_done(struct layout_set *s)
 
 bool layout_check(const struct layout *l, const struct layout_options *o, struct error *err)
 {
-    int shares[3];
     if (*o->split_file && l->read != layout_coop)
         return error_set(err, NULL, ERROR_INPUT, "'split_file' is for layout 'coop'; this one is '%s'",
                          l->name);
-    return layout_shares(o->shares, shares, err);
+    return o->train_share + o->val_share <= 100 ||
+           error_set(
+               err, NULL, ERROR_INPUT,
+               "'train_share' and 'val_share' are %lld %% together: the rest is for test, so at most 100",
+               (long long)(o->train_share + o->val_share));
 }
 
 bool layout_add(const struct source *src, struct layout_set *set, const char *file, int label, int line,

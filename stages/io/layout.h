@@ -13,8 +13,8 @@ struct layout_options {
     const char *split;      /* "" where a layout allows it: all */
     const char *split_file; /* coop: path of the list, "": the one in the source */
     const char *classnames; /* path of a file of names (classnames.h), "": none but the layout's own */
-    const char *shares;     /* eurosat: percent of each class for train, val and test: "50,20,30" */
-    const char *scratch;    /* folder for short-lived files */
+    int64_t train_share, val_share; /* eurosat: percent of each class; the rest is test */
+    const char *scratch;            /* folder for short-lived files */
 };
 
 struct layout_class {

@@ -68,9 +68,10 @@ static bool none_found(const struct source *src, const char *split, struct error
     AUTO(buf) struct buf parents = {0}, hint = {0};
     add_hint(src, &hint);
     if (!add_class_parents(src, &parents))
-        return error_set(err, NULL, ERROR_INPUT,
-                         "'%s' has no class folders with JPEG, PNG or WebP images (%zu files of other kinds)%s",
-                         src->path, src->n + (size_t)src->replaced, buf_str(&hint));
+        return error_set(
+            err, NULL, ERROR_INPUT,
+            "'%s' has no class folders with JPEG, PNG or WebP images (%zu files of other kinds)%s", src->path,
+            src->n + (size_t)src->replaced, buf_str(&hint));
     return error_set(
         err, NULL, ERROR_INPUT,
         "'%s' has no class folders in '%s'; folders with class folders: %s. Set 'split' to one of these, "
@@ -185,25 +186,6 @@ bool layout_imagenet(const struct source *src, const struct layout_options *o, s
 
 static const char *const share_name[] = {"train", "val", "test"};
 
-bool layout_shares(const char *text, int ret[3], struct error *err)
-{
-    const char *s = text;
-    int sum = 0, i;
-    for (i = 0; i < 3 && *s >= '0' && *s <= '9'; i++) {
-        char *end;
-        long n = strtol(s, &end, 10);
-        if (n > 100 || *end != (i < 2 ? ',' : 0))
-            break;
-        ret[i] = (int)n;
-        sum += ret[i];
-        s = end + 1;
-    }
-    return (i == 3 && sum == 100) ||
-           error_set(err, NULL, ERROR_INPUT,
-                     "'shares' must be three whole percentages that make 100, as in \"50,20,30\", not \"%s\"",
-                     text);
-}
-
 struct ranked {
     struct digest digest;
     struct layout_sample sample;
@@ -217,10 +199,11 @@ static int by_class_and_digest(const void *a, const void *b)
     return memcmp(x->digest.byte, y->digest.byte, sizeof x->digest.byte);
 }
 
-/* Of the n samples of a class, in order of the digests of their ids, the first round(n train %) are train,
- * the next round(n val %) val, the rest test: CoOp's sizes, with an order that anyone can make again. Keeps
- * those of the share. */
-static void take_share(const struct source *src, struct layout_set *set, const int percent[3], int share)
+/* Of the n samples of a class, in order of the digests of their ids, the first round(n train_share %) are
+ * train, the next round(n val_share %) val, the rest test: CoOp's sizes, with an order that anyone can make
+ * again. Keeps those of the share. */
+static void take_share(const struct source *src, const struct layout_options *o, struct layout_set *set,
+                       int share)
 {
     AUTO(mem) struct ranked *r = xcalloc(set->n + 1, sizeof *r);
     size_t n = set->n, root = strlen(set->root);
@@ -234,8 +217,8 @@ static void take_share(const struct source *src, struct layout_set *set, const i
     for (size_t at = 0, to; at < n; at = to) {
         for (to = at; to < n && r[to].sample.label == r[at].sample.label;)
             to++;
-        size_t size = to - at, train = (size * (size_t)percent[0] + 50) / 100,
-               val = (size * (size_t)percent[1] + 50) / 100;
+        size_t size = to - at, train = (size * (size_t)o->train_share + 50) / 100,
+               val = (size * (size_t)o->val_share + 50) / 100;
         val = train + val > size ? size - train : val;
         size_t end[] = {0, train, train + val, size};
         for (size_t i = end[share]; i < end[share + 1]; i++)
@@ -246,7 +229,7 @@ static void take_share(const struct source *src, struct layout_set *set, const i
 bool layout_eurosat(const struct source *src, const struct layout_options *o, struct layout_set *set,
                     struct error *err)
 {
-    int percent[3], share = 0;
+    int share = 0;
     while (share < 3 && strcmp(o->split, share_name[share]) != 0)
         share++;
     if (share == 3 && *o->split)
@@ -256,9 +239,9 @@ bool layout_eurosat(const struct source *src, const struct layout_options *o, st
                          o->split);
     struct layout_options top = *o;
     top.split = "";
-    if (!layout_shares(o->shares, percent, err) || !layout_folders(src, &top, set, err))
+    if (!layout_folders(src, &top, set, err))
         return false;
     if (share < 3)
-        take_share(src, set, percent, share);
+        take_share(src, o, set, share);
     return true;
 }

@@ -16,8 +16,6 @@ bool layout_pets(const struct source *src, const struct layout_options *o, struc
 bool layout_flowers(const struct source *src, const struct layout_options *o, struct layout_set *set,
                     struct error *err) MUST_CHECK;
 
-/* Of "50,20,30": three whole numbers that are 100 together. */
-bool layout_shares(const char *text, int ret[3], struct error *err) MUST_CHECK;
 /* The file below set->root is a sample of class `label`; it must be in the source and be an image by its
  * name. `line`: of the list that says so. */
 bool layout_add(const struct source *src, struct layout_set *set, const char *file, int label, int line,

@@ -26,8 +26,8 @@ static inline void source_auto(struct source *s)
 {
     source_done(s);
 }
-/* An image by its name: it ends in .jpg, .jpeg, .png or .webp in any case, no part of it is hidden ("._1.jpg"), and
- * it is not in a Mac's resource folder. */
+/* An image by its name: it ends in .jpg, .jpeg, .png or .webp in any case, no part of it is hidden
+ * ("._1.jpg"), and it is not in a Mac's resource folder. */
 bool source_is_image(const char *name);
 int64_t source_find(const struct source *s, const char *name, size_t n); /* index of the n bytes, or -1 */
 /* Does the end of a path match, part by part, a pattern of the shell, as "annotations/[a-z]*.txt" does? Then

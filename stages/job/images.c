@@ -1,6 +1,6 @@
-/* images: import a folder tree or an archive of JPEG, PNG and WebP files as a data set; which file is what, its
- * layout says (stages/io/layout.h). The bytes stay where they are (the output links to them); every image is
- * decoded once, so that damage shows here and not hours later. */
+/* images: import a folder tree or an archive of JPEG, PNG and WebP files as a data set; which file is what,
+ * its layout says (stages/io/layout.h). The bytes stay where they are (the output links to them); every image
+ * is decoded once, so that damage shows here and not hours later. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -12,9 +12,9 @@
 #include <string.h>
 
 struct images_params {
-    const char *path, *layout, *split, *split_file, *classnames, *shares, *on_corrupt, *classes;
+    const char *path, *layout, *split, *split_file, *classnames, *on_corrupt, *classes;
     const char *orientation, *decoding;
-    int64_t limit;
+    int64_t limit, train_share, val_share;
 };
 
 /* All that was found at the path. */
@@ -45,7 +45,8 @@ static struct layout_options options_of(const struct images_params *p, const cha
     return (struct layout_options){.split = p->split,
                                    .split_file = p->split_file,
                                    .classnames = p->classnames,
-                                   .shares = p->shares,
+                                   .train_share = p->train_share,
+                                   .val_share = p->val_share,
                                    .scratch = scratch};
 }
 
@@ -298,8 +299,10 @@ static const struct param params[] = {
     PARAM(struct images_params, classnames, .def = "", .flags = PARAM_IMPORT,
           .doc = "file of class names, lines of a folder's name (or a label of flowers) and a class name, or "
                  "JSON; empty: those of the layout"),
-    PARAM(struct images_params, shares, .def = "50,20,30", .unit = "% train,val,test",
-          .doc = "eurosat: how each class is parted, in order of the SHA-256 of the ids"),
+    PARAM(struct images_params, train_share, .def = "50", .min = 0, .max = 100, .unit = "%",
+          .doc = "eurosat: what of each class is train, in order of the SHA-256 of the ids"),
+    PARAM(struct images_params, val_share, .def = "20", .min = 0, .max = 100, .unit = "%",
+          .doc = "eurosat: what of each class is val; the rest is test"),
     PARAM(struct images_params, on_corrupt, .def = "error", .choices = "error|skip",
           .doc = "what a damaged image means; skipped ones are counted"),
     PARAM(struct images_params, limit, .def = "0", .min = 0, .max = 1e9, .unit = "images",

@@ -461,12 +461,12 @@ static void eurosat(void **state)
     expect_share("'layout': 'eurosat', 'split': 'val'", (int[]){10, 5}, (int[]){14, 7});
     expect_share("'layout': 'eurosat', 'split': 'test'", (int[]){14, 7}, (int[]){20, 10});
     expect_share("'layout': 'eurosat', 'split': ''", (int[]){0, 0}, (int[]){20, 10});
-    expect_share("'layout': 'eurosat', 'split': 'test', 'shares': '96,0,4'", (int[]){19, 10},
+    expect_share("'layout': 'eurosat', 'split': 'test', 'train_share': 96, 'val_share': 0", (int[]){19, 10},
                  (int[]){20, 10});
     refuse("'layout': 'eurosat', 'split': 'valid'", "'valid'", "train, val and test", "");
-    refuse("'layout': 'eurosat', 'shares': '50,20,20'", "50,20,20", "shares", "100");
-    refuse("'layout': 'eurosat', 'shares': '50,50'", "50,50", "shares", "100");
-    refuse("'layout': 'eurosat', 'shares': '-10,60,50'", "-10,60,50", "shares", "100");
+    expect_share("'layout': 'eurosat', 'split': 'val', 'train_share': 96, 'val_share': 4", (int[]){19, 10},
+                 (int[]){20, 10});
+    refuse("'layout': 'eurosat', 'train_share': 81", "101", "train_share", "at most 100");
 }
 
 /* ---- ImageNet ---- */
