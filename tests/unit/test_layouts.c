@@ -175,6 +175,9 @@ static void coop_refusals(void **state)
     refuse("'layout': 'coop', 'split': 'train2'", SPLIT, "train2", "train, val, test");
     coop_with("{\"train\": [[\"pug_2.jpg\", 0, \"pug\"], [\"gone_1.jpg\", 0, \"pug\"]]}");
     refuse(with, SPLIT, "train[1]", "oxford-iiit-pet/images/gone_1.jpg");
+    data_text(&data, "oxford-iiit-pet/images/notes.txt", "no image");
+    coop_with("{\"train\": [[\"pug_2.jpg\", 0, \"pug\"], [\"notes.txt\", 0, \"pug\"]]}");
+    refuse(with, "train[1]", "'notes.txt' is listed, and is no image", "");
     coop_with("{\"train\": [[\"gone_1.jpg\", 0, \"pug\"]]}");
     refuse(with, SPLIT, "train[0]", "'gone_1.jpg'");
     coop_with("{\"train\": [[\"pug_2.jpg\", -1, \"pug\"]]}");
@@ -192,13 +195,18 @@ static void coop_refusals(void **state)
     refuse(with, "listed twice, with two labels", "entries 1 and 3", SPLIT);
     coop_with("{\"train\": [[\"pug_2.jpg\", \"0\", \"pug\"]]}");
     refuse(with, "train[0]", "[path, label, name]", SPLIT);
+    coop_with("{\"train\": [[\"pug_2.jpg\", 0, \"pug\", 1]]}");
+    refuse(with, "train[0]", "[path, label, name]", SPLIT);
     coop_with("{\"train\": [\"pug_2.jpg\"]}");
     refuse(with, "train[0]", "[path, label, name]", SPLIT);
     coop_with("{\"train\": []}");
-    refuse(with, "no images", "'train'", "set");
+    refuse(with, "no images in split 'train'", "set", "");
     coop_with("{\"train\":\n [[}");
     refuse(with, SPLIT ":2:", "not valid JSON", "");
     coop_with("{\"train\": [[\"pug_2.jpg\", 0, \"pug\"]]}");
+    data_image(&data, "oxford-iiit-pet/other/pug_2.jpg");
+    refuse(with, "train[0]: 'pug_2.jpg' is listed", "oxford-iiit-pet/images/pug_2.jpg",
+           "oxford-iiit-pet/other/pug_2.jpg");
     data_text(&data, "oxford-iiit-pet/split_zhou_Other.json", "{}");
     refuse(with, "split_zhou_Other.json", SPLIT, "both");
     data_clear(&data);
@@ -221,6 +229,7 @@ static void make_pets(void)
               "american_bulldog_2 2 2 1\nAbyssinian_100 1 1 1\namerican_bulldog_10 2 2 1\n");
     data_text(&data, "pets/annotations/test.txt", "# image class species breed\r\npug_1 1 2 2\r\n");
     data_text(&data, "pets/annotations/README", "no list");
+    data_text(&data, "pets/annotations/._test.txt", "what a Mac leaves");
 }
 
 static void pets(void **state)
@@ -244,7 +253,7 @@ static void pets_refusals(void **state)
 {
     static const char with[] = "'layout': 'pets', 'split': 'trainval'";
     make_pets();
-    refuse("'layout': 'pets'", "annotations/train.txt", "test, trainval", "split");
+    refuse("'layout': 'pets'", "annotations/train.txt", "are: test, trainval. Set 'split'", "");
     refuse("'layout': 'pets', 'split': '*'", "annotations/*.txt", "test, trainval", "split");
     pets_with("Abyssinian_100 1 1 1\nAbyssinian_101 1 1 1\n");
     refuse(with, "pets/annotations/trainval.txt:2:", "pets/images/Abyssinian_101.jpg", "listed");
