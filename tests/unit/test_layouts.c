@@ -475,6 +475,10 @@ static void eurosat(void **state)
     refuse("'layout': 'eurosat', 'split': 'valid'", "'valid'", "train, val and test", "");
     expect_share("'layout': 'eurosat', 'split': 'val', 'train_share': 96, 'val_share': 4", (int[]){19, 10},
                  (int[]){20, 10});
+    expect_share("'layout': 'eurosat', 'split': 'val', 'train_share': 55, 'val_share': 45", (int[]){11, 6},
+                 (int[]){20, 10});
+    refuse("'layout': 'eurosat', 'split': 'test', 'train_share': 55, 'val_share': 45",
+           "no images in split 'test'", "set", "");
     refuse("'layout': 'eurosat', 'train_share': 81", "101", "train_share", "at most 100");
 }
 
@@ -512,7 +516,7 @@ static void imagenet_refusals(void **state)
 {
     static const char with[] = "'layout': 'imagenet'";
     make_imagenet();
-    data_text(&data, "classnames.txt", "n01 tench\nn01-x shark\n");
+    data_text(&data, "classnames.txt", "n01 tench\nn01-x shark\nn03 hen\n");
     refuse(with, "set", "classnames.txt' has no name for class 'n02'", "");
     data_text(&data, "classnames.txt", "n01 tench\nn02\n");
     refuse(with, "classnames.txt:2:", "a key, a blank and a name", "");
