@@ -51,6 +51,10 @@ bool clip_new(const struct clip_config *c, uint64_t seed, struct clip **ret, str
 bool clip_train_all(struct clip *m, struct error *err) MUST_CHECK;
 /* config.json and model.safetensors as transformers reads them. */
 bool clip_save(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
+/* The same of other values, float32, which make() gives one weight at a time (safetensors_writer_make). */
+bool clip_save_made(const struct clip *m, const char *dir,
+                    const void *(*make)(void *arg, const char *name, struct error *err), void *arg,
+                    struct error *err) MUST_CHECK;
 void clip_free(struct clip *m);
 static inline void clip_auto(struct clip **m)
 {
