@@ -36,7 +36,7 @@ struct moe {
     struct mat bias;              /* b: (K, 1) or absent */
     struct mat class_router;      /* e of class tokens, where these have rows of their own; or absent */
     struct mat class_bias;        /* b of class tokens: as class_router, and where there is b */
-    struct mat negative;          /* n: (K, 1) or absent */
+    struct mat negative;          /* n: (K, 1) or absent; the seed's own feed-forward has none that moves */
     struct mat balance; /* (K, 1) added to pi where the top-k are selected, no gradient; or absent */
     struct mat lambda;  /* (1, 1) */
     int top_k;

@@ -31,6 +31,8 @@ bool moe_check(const struct moe *m, struct error *err)
             "the seed's expert takes what the gate raw leaves; with other gates the weights sum to 1 already";
     if (m->class_router.w && !vector)
         why = "rows of their own for class tokens need a context that is one vector a sequence";
+    if (m->class_bias.w && !m->class_router.w)
+        why = "class tokens have a bias of their own, but no rows";
     if (m->balance.w && whole)
         why = "a bias of the selection does nothing where every token visits all experts";
     return !why || error_set(err, NULL, ERROR_INPUT, "%s", why);

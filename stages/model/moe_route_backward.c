@@ -65,7 +65,7 @@ static bool negative_backward(const struct unrouting *x, struct error *err)
     memset(sum, 0, (size_t)n * sizeof *sum);
     column_sums(x->g, x->r->rows, n, sum);
     for (int64_t k = 0; k < n; k++)
-        negative->g[k] += negative->w[k] <= 0 ? sum[k] : 0;
+        negative->g[k] += negative->w[k] <= 0 && x->m->expert[k].fc1.a.w ? sum[k] : 0;
     return true;
 }
 /* Class tokens' part of g moves to class_g. */
