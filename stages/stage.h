@@ -130,7 +130,8 @@ struct stage_context {
     void (*checkpoint)(struct stage_context *ctx, int64_t step,
                        const char *name); /* takes the file of scratch */
     bool checkpoint_failed;               /* that was said */
-    void *engine;                         /* the reporters' own */
+    int64_t program_peak; /* set by the stage: bytes that a program which it ran held, 0: it ran none */
+    void *engine;         /* the reporters' own */
 };
 /* Folder of reference i of input port `port`; NULL when an optional port is not connected. */
 const char *stage_in(const struct stage_context *ctx, const char *port, int i);
