@@ -44,6 +44,9 @@ static const struct port outputs[] = {
 static bool check(const void *params_, struct error *err)
 {
     const struct router_params *p = params_;
+    if (p->losses.balance_rate > 0 && !strcmp(p->moves, "experts"))
+        return error_set(err, NULL, ERROR_INPUT,
+                         "'balance_rate' moves routers: with 'train: experts' they stay");
     return train_check(&p->train, err);
 }
 static bool prefix(const void *params_)
@@ -66,7 +69,8 @@ static bool no_memory(struct error *err)
 }
 
 /* ---- the union of the proxies ---- */
-static bool mark(struct tuning *x, const char *path, bool *chosen, struct error *err)
+static bool mark(struct tuning *x, const char *path, bool *chosen, struct train_sample *sample,
+                 int64_t *count, struct error *err)
 {
     AUTO_JSON selection = json_read(path, err);
     size_t i;
@@ -81,11 +85,14 @@ static bool mark(struct tuning *x, const char *path, bool *chosen, struct error 
             return error_set(err, NULL, ERROR_INPUT,
                              "proxy '%s' is not in the public data set: it was selected from another one",
                              name ? name : "?");
+        if (!chosen[at])
+            sample[(*count)++] = (struct train_sample){0, at, dataset_label(x->data, at)};
         chosen[at] = true;
     }
     return true;
 }
-/* In the data set's order, which is that of the ids: the order of the clients does not matter. */
+/* In the data set's order, which is that of the ids: the order of the clients does not matter. With order:
+ * given, client by client. */
 static bool gather_samples(struct tuning *x, struct error *err)
 {
     int64_t n = dataset_count(x->data), count = 0;
@@ -94,11 +101,14 @@ static bool gather_samples(struct tuning *x, struct error *err)
     if (!chosen || !sample)
         return no_memory(err);
     for (int k = 0; k < stage_in_count(x->ctx, "proxies"); k++)
-        if (!mark(x, stage_in_file(x->ctx, "proxies", k, "selection.json"), chosen, err))
+        if (!mark(x, stage_in_file(x->ctx, "proxies", k, "selection.json"), chosen, sample, &count, err))
             return false;
-    for (int64_t i = 0; i < n; i++)
-        if (chosen[i])
-            sample[count++] = (struct train_sample){0, i, dataset_label(x->data, i)};
+    if (strcmp(x->p->train.order, "given") != 0) {
+        count = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (chosen[i])
+                sample[count++] = (struct train_sample){0, i, dataset_label(x->data, i)};
+    }
     x->train.sample = sample;
     x->train.count = count;
     return count > 0 ||
@@ -123,6 +133,8 @@ static void add_weight(void *arg, char kind, const char *name, struct mat *w)
     struct tuning *x = arg;
     bool expert = kind == 'a';
     double scale = expert ? 1 : kind == 'l' ? x->p->lr_lambda : x->p->lr_router;
+    if (kind == 's')
+        return; /* no gradient moves it: router_losses_set */
     if (!strcmp(x->p->moves, expert ? "router" : "experts"))
         w->g = NULL; /* frozen: no gradient is made */
     else if (!optim_add(x->train.optim, w, scale, NULL))
@@ -142,7 +154,7 @@ static bool train(struct tuning *x, struct error *err)
     unified_each(x->model, add_weight, x);
     if (x->failed)
         return no_memory(err);
-    return router_losses_set(x->ctx, &x->p->losses, t, err) && training_run(x->ctx, t, err);
+    return router_losses_set(x->ctx, &x->p->losses, x->model, t, err) && training_run(x->ctx, t, err);
 }
 static void report_lambda(const struct tuning *x)
 {

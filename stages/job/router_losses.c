@@ -1,6 +1,7 @@
 #include "stages/job/router_losses.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "stages/model/unified.h"
 #include <string.h>
 
 static bool no_memory(struct error *err)
@@ -73,17 +74,33 @@ static bool make_targets(struct stage_context *ctx, struct train *t, struct erro
     t->target = target;
     return true;
 }
-bool router_losses_set(struct stage_context *ctx, const struct router_losses *p, struct train *t,
-                       struct error *err)
+/* A second optimiser, plain SGD, so that the biases are kept with the training's state. */
+static bool add_balance(struct stage_context *ctx, double rate, struct clip *m, struct train *t,
+                        struct error *err)
 {
-    const struct moe *m = t->model->moe;
-    if (p->balance_loss == 0 && p->z_loss == 0 && p->domain_loss == 0)
+    t->balance_rate = rate;
+    t->balance = optim_new(&(struct optim_config){.kind = OPTIM_SGD}, ctx->arena);
+    if (!unified_add_balance(m, err))
+        return false;
+    for (int64_t l = 0; l < m->config.vision.layers; l++)
+        if (!optim_add(t->balance, &m->moe[l].balance, 1, err))
+            return false;
+    return true;
+}
+bool router_losses_set(struct stage_context *ctx, const struct router_losses *p, struct clip *model,
+                       struct train *t, struct error *err)
+{
+    const struct moe *m = model->moe;
+    int scored = m->experts - (int)moe_first_scored(m);
+    bool all = m->gate == MOE_GATE_SOFT || m->gate == MOE_GATE_SMEAR || m->top_k >= scored;
+    if (all && (p->balance_loss > 0 || p->balance_rate > 0))
+        return error_set(err, NULL, ERROR_INPUT, "'%s' does nothing where every token visits all %d experts",
+                         p->balance_loss > 0 ? "balance_loss" : "balance_rate", scored);
+    if (p->balance_loss == 0 && p->z_loss == 0 && p->domain_loss == 0 && p->balance_rate == 0)
         return true;
     struct moe_loss *loss = arena_alloc(ctx->arena, sizeof *loss);
     *loss = (struct moe_loss){.weight = {p->balance_loss, p->z_loss, p->domain_loss}};
-    if (p->balance_loss > 0 && (m->gate == MOE_GATE_SOFT || m->top_k >= m->experts))
-        return error_set(err, NULL, ERROR_INPUT,
-                         "'balance_loss' does nothing where every token visits all %d experts", m->experts);
     t->loss = loss;
-    return p->domain_loss == 0 || make_targets(ctx, t, err);
+    return (p->domain_loss == 0 || make_targets(ctx, t, err)) &&
+           (p->balance_rate == 0 || add_balance(ctx, p->balance_rate, model, t, err));
 }
