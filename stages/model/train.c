@@ -54,8 +54,10 @@ static struct transform transform_of(const struct runner *r, bool augment)
         return transform_eval((int)r->side);
     if (!strcmp(r->t->params->image_transform, "released"))
         return transform_train((int)r->side);
+    if (!strcmp(r->t->params->image_transform, "random_resized"))
+        return transform_resized((int)r->side);
     struct transform t = transform_eval((int)r->side);
-    t.augment = true;
+    t.crop = CROP_RANDOM;
     return t;
 }
 /* What one pass works on: samples order[0..n-1], put set by set so that each set is loaded in one go. */

@@ -100,9 +100,11 @@ bool train_observe(struct train *t, const struct observer *o, struct error *err)
         TRAIN_PARAM(st, augment, .def = "true",                                                              \
                     .doc = "random crop and mirror, a function of sample and epoch",                         \
                     .source = "REFERENCE 1.1"),                                                              \
-        TRAIN_PARAM(st, image_transform, .def = "released", .choices = "released|clip",                      \
-                    .doc = "resizing of augmented images: released: shorter side 256/224 of the crop, "      \
-                           "bilinear; clip: shorter side the crop, bicubic, as in evaluation",               \
+        TRAIN_PARAM(st, image_transform, .def = "released", .choices = "released|clip|random_resized",       \
+                    .doc = "how augmented images are cut: released: out of the image resized to a shorter "  \
+                           "side of 256/224 of the crop, bilinear; clip: resized as in evaluation, to the "  \
+                           "crop, bicubic; random_resized: .08 to 1 of the area, sides 3:4 to 4:3, "         \
+                           "bilinear, as torchvision's RandomResizedCrop",                                   \
                     .source = "REFERENCE 1.1"),                                                              \
         {.name = "template",                                                                                 \
          .type = PARAM_STRING,                                                                               \
