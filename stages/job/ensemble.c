@@ -20,7 +20,8 @@
 #include <string.h>
 
 struct ensemble_params {
-    const char *system, *domain, *replicate, *prompt, *average, *weights;
+    const char *system, *domain, *replicate, *average, *weights;
+    struct prompt_params prompt;
     int64_t batch, top_k;
     double temperature;
 };
@@ -59,7 +60,7 @@ static bool check(const void *params_, struct error *err)
         return error_set(err, NULL, ERROR_INPUT,
                          "'%s' has no effect with uniform weights: set 'weights' to posterior",
                          p->top_k != 0 ? "top_k" : "temperature");
-    return true;
+    return prompt_check(&p->prompt, err);
 }
 
 struct expert {
@@ -230,7 +231,7 @@ static bool run(struct stage_context *ctx, struct error *err)
                          "unified model");
     x.model = model;
     if (!scoring_begin(&x.scoring, data, ctx->arena, err) || !read_experts(&x, err) ||
-        !scoring_texts(&x.scoring, model, stage_in(ctx, "model", 0), x.p->prompt, ctx->arena, &x.text, err))
+        !scoring_texts(&x.scoring, model, stage_in(ctx, "model", 0), &x.p->prompt, ctx->arena, &x.text, err))
         return false;
     struct embed_source source = {.model = model,
                                   .data = data,

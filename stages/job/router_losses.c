@@ -46,27 +46,38 @@ static void share(float *target, int64_t rows, int n)
             target[i * n + k] /= sum;
     }
 }
+/* Is there one reference of the port an expert, or none at all? */
+static bool one_each(struct stage_context *ctx, const char *port, int experts, struct error *err)
+{
+    int n = stage_in_count(ctx, port);
+    return n == 0 || n == experts ||
+           error_set(err, NULL, ERROR_INPUT,
+                     "'domain_loss' needs the '%s' of each client in the order of the experts: there are %d "
+                     "experts and %d of these",
+                     port, experts, n);
+}
 static bool make_targets(struct stage_context *ctx, struct train *t, struct error *err)
 {
-    int experts = t->model->moe->experts, clients = stage_in_count(ctx, "proxies");
+    int experts = t->model->moe->experts, public = stage_in_count(ctx, "proxies") > 0;
     int64_t images = dataset_count(t->data[0]);
     int *column = arena_try(ctx->arena, (size_t)experts * sizeof *column);
-    int64_t *row = arena_try(ctx->arena, (size_t)images * sizeof *row);
+    int64_t *row = arena_try(ctx->arena, (size_t)(images + 1) * sizeof *row);
     float *target = arena_try(ctx->arena, (size_t)(t->count * experts) * sizeof *target); /* zeros */
     if (!column || !row || !target)
         return no_memory(err);
     int n = client_experts(t->model->moe, column);
-    if (n != clients)
-        return error_set(err, NULL, ERROR_INPUT,
-                         "'domain_loss' needs the proxies of each client in the order of the experts: there "
-                         "are %d experts and %d selections",
-                         n, clients);
+    if (!one_each(ctx, "proxies", n, err) || !one_each(ctx, "private", n, err))
+        return false;
     for (int64_t i = 0; i < images; i++)
         row[i] = -1;
-    for (int64_t i = 0; i < t->count; i++)
-        if (t->sample[i].set == 0)
-            row[t->sample[i].index] = i;
-    for (int k = 0; k < clients; k++)
+    for (int64_t i = 0; i < t->count; i++) {
+        const struct train_sample *s = &t->sample[i];
+        if (public && s->set == 0)
+            row[s->index] = i;
+        else
+            target[i * experts + column[s->set - public]] = 1;
+    }
+    for (int k = 0; public && k < n; k++)
         if (!mark_owner(t, stage_in_file(ctx, "proxies", k, "selection.json"), row, column[k], experts,
                         target, err))
             return false;

@@ -29,7 +29,7 @@ bool router_losses_set(struct stage_context *ctx, const struct router_losses *p,
                     .source = "ST-MoE; FlexOlmo has 0.001"),                                                 \
         ROUTER_LOSS(st, domain_loss,                                                                         \
                     .doc = "weight of the cross-entropy between the router's probabilities and the clients " \
-                           "whose proxies a sample is among; the order of 'proxies' is that of the experts", \
+                           "whose proxies, or own, a sample is; inputs in the order of the experts",         \
                     .source = "MoA: 1"),                                                                     \
         ROUTER_LOSS(st, balance_rate,                                                                        \
                     .doc = "loss-free balancing: after each step, an expert with more than the mean of "     \

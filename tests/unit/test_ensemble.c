@@ -95,13 +95,13 @@ static void compute(void)
     AUTO(clip) struct clip *m = NULL;
     AUTO(dataset) struct dataset *d = NULL;
     AUTO(tokenizer) struct tokenizer *tok = NULL;
+    const struct prompt_params photo = {"This is a photo of a {}", "refined", "files", "error"};
     float text[CLASSES * EMBED], pixels[3 * 8 * 8], z[EMBED];
     struct transform t = transform_eval(8);
     struct observer o = {measure, NULL};
     assert_true(clip_open(path("seed"), &m, NULL) && dataset_open(path("noise"), &d, NULL));
     assert_true(tokenizer_open(path("seed"), &tok, NULL));
-    assert_true(
-        prompt_features(m, tok, "This is a photo of a {}", dataset_class_names(d), CLASSES, text, NULL));
+    assert_true(prompt_features(m, tok, &photo, dataset_class_names(d), CLASSES, text, NULL));
     for (int k = 0; k < K; k++) {
         struct adapter_set *a;
         assert_true(peft_load(path(arena_printf(&arena, "adapter.%d", k)), m, false, &arena, &a, NULL));

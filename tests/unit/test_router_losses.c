@@ -145,7 +145,7 @@ static void refusals(void **state)
     begin_router(&r, "random", 1);
     stage_run_connect(&r, "proxies", path("proxy.one"));
     stage_run_set(&r, "domain_loss", "1");
-    fails(&r, "2 experts and 3 selections");
+    fails(&r, "2 experts and 3 of these");
 }
 int main(void)
 {
