@@ -124,6 +124,21 @@ static void balancing(void **state)
     same_file(path("balanced.1/router.safetensors"), stage_out_file(&r.ctx, "model", "router.safetensors"));
     stage_run_end(&r);
 }
+/* Private images are their client's: the probability of its expert rises, whatever the class. */
+static void own_images(void **state)
+{
+    struct stage_run r;
+    begin(&r, &stage_router, 1);
+    r.ctx.metric = keep;
+    stage_run_connect(&r, "model", path("random"));
+    stage_run_connect(&r, "private", path("one"));
+    stage_run_connect(&r, "private", path("two"));
+    set_all(&r, "{'domain_loss': 1, 'train': 'router', 'lr': 0.1, 'epochs': 8, 'batch': 8}");
+    go(&r);
+    assert_true(last[2] < 0.9 * first[2]);
+    stage_run_connect(&r, "private", path("two"));
+    fails(&r, "2 experts and 3 of these");
+}
 static void refusals(void **state)
 {
     struct stage_run r;
@@ -150,6 +165,7 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(losses_fall), cmocka_unit_test(parts_of_a_batch),
-                                       cmocka_unit_test(balancing), cmocka_unit_test(refusals)};
+                                       cmocka_unit_test(balancing), cmocka_unit_test(own_images),
+                                       cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, begin_all, end_world);
 }
