@@ -5,7 +5,6 @@
 #include "stages/job/merge.h"
 #include "stages/model/moe_vectors.h"
 #include "stages/model/unified.h"
-#include <math.h>
 #include <string.h>
 
 struct merging {
@@ -79,15 +78,6 @@ static bool read_experts(struct merging *x, struct error *err)
 }
 
 /* ---- router ---- */
-static void random_rows(const struct merging *x, const char *stream, int64_t layer, int64_t width, float *w)
-{
-    float bound = 1 / sqrtf((float)width);
-    for (int k = 0; k < experts_of(x); k++) {
-        struct rng r = rng_at(rng_stream((uint64_t)x->p->seed, stream), (uint64_t)layer, (uint32_t)k);
-        for (int64_t j = 0; j < width; j++)
-            w[k * width + j] = bound * (2 * rng_uniform(&r) - 1);
-    }
-}
 /* Rows w and biases b of all layers for one kind of tokens; a seed that is shared has zeros. */
 static bool make_rows(struct merging *x, enum moe_vectors_tokens of, enum unified_part rows,
                       enum unified_part biases, struct error *err)
@@ -106,7 +96,8 @@ static bool make_rows(struct merging *x, enum moe_vectors_tokens of, enum unifie
         if (!w || !b)
             return no_memory(err);
         if (random)
-            random_rows(x, stream, l, width, w);
+            moe_vectors_random(rng_stream((uint64_t)x->p->seed, stream), l, n - from, width,
+                               w + from * width);
         else
             biased = moe_vectors_router(x->vectors + from, n - from, l, form, of, w + from * width, b + from);
         x->values.part[rows][l] = w;
