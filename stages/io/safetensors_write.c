@@ -34,7 +34,7 @@ void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum
         x->n *= shape[i];
     }
 }
-static void writer_free(struct safetensors_writer *w)
+void safetensors_writer_free(struct safetensors_writer *w)
 {
     for (size_t i = 0; i < w->n; i++)
         free((void *)w->tensor[i].name);
@@ -106,6 +106,6 @@ bool safetensors_write(struct safetensors_writer *w, const char *path, struct er
             ok = error_set(err, NULL, ERROR_SYSTEM, "'%s': tensor '%s' was added twice", path,
                            w->tensor[i].name);
     ok = ok && write_all(w, path, err);
-    writer_free(w);
+    safetensors_writer_free(w);
     return ok;
 }
