@@ -9,7 +9,7 @@ comma    := ,
 VARIANT  := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
 OBJ      := build/$(VARIANT)
 CC       ?= cc
-PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libcurl libarchive libjpeg libpng16
+PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libcurl libarchive libjpeg libpng16 libwebp
 WERROR   ?= $(if $(CI),-Werror)
 CFLAGS   ?= -O3 -march=native -g
 CFLAGS_  := -std=c11 -D_GNU_SOURCE -I. -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast \
@@ -26,7 +26,7 @@ TEST_BIN := $(TEST_SRC:%.c=$(OBJ)/%)
 BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 FAULTY   := $(OBJ)/weft-faulty
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
-            libssl-dev libcurl4-openssl-dev libarchive-dev libjpeg-dev libpng-dev libcmocka-dev clang-format python3 \
+            libssl-dev libcurl4-openssl-dev libarchive-dev libjpeg-dev libpng-dev libwebp-dev libcmocka-dev clang-format python3 \
             python3-jsonschema python3-yaml graphviz mandoc zsh fish tmux
 
 Q        := $(if $(V),,@)

@@ -8,10 +8,13 @@
 #include <string.h>
 
 static const char *const artifact_names[] = {
-    [ARTIFACT_NONE] = "nothing",      [ARTIFACT_IMAGES] = "images",       [ARTIFACT_MODEL] = "model",
-    [ARTIFACT_FEATURES] = "features", [ARTIFACT_RELEVANCE] = "relevance", [ARTIFACT_SELECTION] = "selection",
-    [ARTIFACT_ADAPTER] = "adapter",   [ARTIFACT_ROUTER] = "router",       [ARTIFACT_METRICS] = "metrics",
-    [ARTIFACT_TABLE] = "table",       [ARTIFACT_FILES] = "files",         [ARTIFACT_ANY] = "anything",
+    [ARTIFACT_NONE] = "nothing",        [ARTIFACT_IMAGES] = "images",
+    [ARTIFACT_MODEL] = "model",         [ARTIFACT_FEATURES] = "features",
+    [ARTIFACT_RELEVANCE] = "relevance", [ARTIFACT_SELECTION] = "selection",
+    [ARTIFACT_ADAPTER] = "adapter",     [ARTIFACT_ROUTER] = "router",
+    [ARTIFACT_METRICS] = "metrics",     [ARTIFACT_PREDICTIONS] = "predictions",
+    [ARTIFACT_TABLE] = "table",         [ARTIFACT_FILES] = "files",
+    [ARTIFACT_ANY] = "anything",
 };
 
 const char *artifact_name(enum artifact a)

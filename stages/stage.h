@@ -14,19 +14,21 @@
 /* Artifact types and the files they hold: docs/artifacts.md. */
 enum artifact {
     ARTIFACT_NONE,
-    ARTIFACT_IMAGES,    /* dataset.json, samples.jsonl, source (file or folder); see stages/io/dataset.h */
-    ARTIFACT_MODEL,     /* Hugging Face folder, or weft_moe: config.json, model.safetensors, ...; see
-                           stages/model/ */
-    ARTIFACT_FEATURES,  /* features.safetensors: "features" (N,D) F32; ids.json: N sample ids */
-    ARTIFACT_RELEVANCE, /* relevance.safetensors: "relevance" (N) F32 in (0,1), rows as in features */
-    ARTIFACT_SELECTION, /* selection.json: ids and indices of chosen samples of a public data set, in pick
-                           order */
-    ARTIFACT_ADAPTER,   /* PEFT folder: adapter_config.json, adapter_model.safetensors */
-    ARTIFACT_ROUTER,    /* router.safetensors: "mean.<l>" (C) F32 per layer, router.json */
-    ARTIFACT_METRICS,   /* metrics.json: {"rows": [{system, domain, metric, value, n, ...}], ...} */
-    ARTIFACT_TABLE,     /* table.md, table.json */
-    ARTIFACT_FILES,     /* whatever a user's program writes; only its inputs take it */
-    ARTIFACT_ANY        /* input ports only: any of the above */
+    ARTIFACT_IMAGES,      /* dataset.json, samples.jsonl, source (file or folder); see stages/io/dataset.h */
+    ARTIFACT_MODEL,       /* Hugging Face folder, or weft_moe: config.json, model.safetensors, ...; see
+                             stages/model/ */
+    ARTIFACT_FEATURES,    /* features.safetensors: "features" (N,D) F32; ids.json: N sample ids */
+    ARTIFACT_RELEVANCE,   /* relevance.safetensors: "relevance" (N) F32 in (0,1), rows as in features */
+    ARTIFACT_SELECTION,   /* selection.json: ids and indices of chosen samples of a public data set, in pick
+                             order */
+    ARTIFACT_ADAPTER,     /* PEFT folder: adapter_config.json, adapter_model.safetensors */
+    ARTIFACT_ROUTER,      /* router.safetensors: "mean.<l>" (C) F32 per layer, router.json */
+    ARTIFACT_METRICS,     /* metrics.json: {"rows": [{system, domain, metric, value, n, ...}], ...} */
+    ARTIFACT_PREDICTIONS, /* predictions.json, predictions.jsonl: id, label, predicted class of every sample
+                           */
+    ARTIFACT_TABLE,       /* table.md, table.json */
+    ARTIFACT_FILES,       /* whatever a user's program writes; only its inputs take it */
+    ARTIFACT_ANY          /* input ports only: any of the above */
 };
 const char *artifact_name(enum artifact a);    /* "images", "model", ... */
 enum artifact artifact_find(const char *name); /* ARTIFACT_NONE when an output cannot be of that type */
@@ -128,7 +130,8 @@ struct stage_context {
     void (*checkpoint)(struct stage_context *ctx, int64_t step,
                        const char *name); /* takes the file of scratch */
     bool checkpoint_failed;               /* that was said */
-    void *engine;                         /* the reporters' own */
+    int64_t program_peak; /* set by the stage: bytes that a program which it ran held, 0: it ran none */
+    void *engine;         /* the reporters' own */
 };
 /* Folder of reference i of input port `port`; NULL when an optional port is not connected. */
 const char *stage_in(const struct stage_context *ctx, const char *port, int i);

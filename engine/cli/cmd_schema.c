@@ -250,6 +250,12 @@ static json_t *stage_properties(void)
         json_pack("{s:s, s:i, s:{s:o}, s:o}", "type", "object", "minProperties", 1, "properties", "exclude",
                   described(exclusions(), "combinations to leave out"), "additionalProperties", series());
     json_object_set_new(p, "matrix", described(or_variable(axes), "one task a combination: NAME[x,y]"));
+    json_object_set_new(
+        p, "rounds",
+        described(
+            or_variable(json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 10000)),
+            "so many times, one after the other: NAME[round]; inputs may name ${previous}"));
+    json_object_set_new(p, "first", described(declared_in(), "inputs of the first round"));
     json_object_set_new(p, "private", described(scalar(), "the client whose data this task's output is"));
     json_object_set_new(p, "temp",
                         described(or_variable(json_pack("{s:s}", "type", "boolean")),
@@ -279,6 +285,7 @@ static json_t *definitions(void)
     json_object_set_new(stage, "not",
                         json_pack("{s:[o, o], s:s}", "allOf", needs("foreach"), needs("matrix"),
                                   "description", "foreach and matrix exclude each other"));
+    json_object_set_new(stage, "dependentRequired", json_pack("{s:[s]}", "first", "rounds"));
     json_object_set_new(stage, "allOf", rules);
     json_object_set_new(defs, "stage", stage);
     json_object_set_new(defs, "whole", json_pack("{s:s, s:o}", "type", "object", "allOf", wholes));

@@ -39,6 +39,10 @@ static const struct {
      "In a foreach, ${item} is the item and ${key} its key; an item that is a map is named by its "
      "member name, else "
      "by its position, and ${item.x} is its member. In a matrix, ${item.x} is the coordinate x.\n\n"
+     "With rounds, ${round} is the number of a task's round, from 1, and ${previous}, in in: alone, that of "
+     "the "
+     "round before. Inputs that name ${previous} are not connected in round 1 unless first says "
+     "otherwise.\n\n"
      "Booleans are true and false, numbers decimal; words such as no, 0777 and 1:30 are text. A number "
      "that could not be kept to its last digit is an error. Anchors, aliases and merge keys work; "
      "duplicate keys and tabs are errors.\n\n"
@@ -52,7 +56,8 @@ static const struct {
      "10s, memory: x2 }, they wait 10, 20 and 40 seconds, and each asks for twice the memory of the one "
      "before."},
     {"REFERENCES", "name, name[item], name[x,y]; * stands for all: name[*], name[0,*], in the order of the "
-                   "file. Of a matrix, name[y=b] are all tasks with that coordinate. A port that takes "
+                   "file. Of a matrix, name[y=b] are all tasks with that coordinate; name[round=3] those of "
+                   "a round. A port that takes "
                    "many accepts a list. Which output of the named task is meant follows from the port's "
                    "artifact type; name.port "
                    "says it where two would fit."},

@@ -323,7 +323,7 @@ static bool any_has_ended(const struct build *b)
 {
     for (int i = 0; i < b->n_running; i++) {
         const struct process *p = &b->running[i]->process;
-        if (p->workers && workers_has_ended(p->workers, p->number))
+        if (p->workers && process_has_ended(p))
             return true;
     }
     return false;
@@ -358,10 +358,10 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
         workers_hear(b->workers);
     for (int i = b->n_running - 1; i >= 0; i--) { /* from the end: `end` moves the last one into the gap */
         struct process *p = &b->running[i]->process;
-        bool ended = p->workers ? workers_has_ended(p->workers, p->number) : fds[2 * i].revents != 0;
+        bool ended = p->workers ? process_has_ended(p) : fds[2 * i].revents != 0;
         if (ended || fds[2 * i + 1].revents)
             process_events(p, see_event, b->running[i]);
-        if (ended)
+        if (ended || p->waits)
             end(b, i);
     }
     temp_free(b, false);

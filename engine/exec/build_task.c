@@ -66,11 +66,13 @@ static bool make_folders(const struct build *b, const struct attempt *a, struct 
 }
 
 /* Without a keeper each worker is a start of its own, which costs some milliseconds and nothing else. */
-static bool start_worker(struct build *b, struct attempt *a, const struct job *job, struct arena *mem,
+static bool start_worker(struct build *b, struct attempt *a, struct job *job, struct arena *mem,
                          struct error *err)
 {
-    AUTO(mem) char *text = job_write(job);
     AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);
+    bool served = job->stage->command && !b->launcher && !job->memory && !job->n_units;
+    job->serve = served ? log : NULL;
+    AUTO(mem) char *text = job_write(job);
     const char *const here[] = {b->opt.self, "worker", NULL}, *const *argv = here, *const *env = NULL;
     struct error why = {0};
     if (b->launcher) {
@@ -78,7 +80,8 @@ static bool start_worker(struct build *b, struct attempt *a, const struct job *j
         return process_start(&a->process, argv, env, text, log, err);
     }
     if (workers_ready(b->workers, &why))
-        return process_start_kept(&a->process, b->workers, text, job->memory, log, err);
+        return served ? process_start_served(&a->process, b->workers, text, log, err)
+                      : process_start_kept(&a->process, b->workers, text, job->memory, log, err);
     if (why.text[0])
         report(b, BUILD_WARN, NULL, why.text);
     return process_start(&a->process, argv, NULL, text, log, err);

@@ -47,6 +47,8 @@ char *job_write(const struct job *j)
                   j->cpuset, "nodes", j->nodes, "parent", (json_int_t)j->parent);
     if (j->n_units)
         json_object_set_new(o, "units", units_json(j));
+    if (j->serve)
+        json_object_set_new(o, "serve", json_string(j->serve));
     if (j->memory)
         json_object_set_new(o, "memory", json_integer((json_int_t)j->memory));
     if (j->stop)
@@ -170,6 +172,18 @@ static bool read_units(const json_t *o, struct arena *a, struct job *ret, struct
     return true;
 }
 
+/* Absent: NULL. */
+static bool read_serve(const json_t *o, struct arena *a, struct job *ret, struct error *err)
+{
+    const char *log;
+    if (!json_object_get(o, "serve"))
+        return true;
+    if (!json_get_string(o, "serve", &log, err))
+        return false;
+    ret->serve = arena_strdup(a, log);
+    return true;
+}
+
 /* Both may be absent. */
 static bool read_checkpoints(const json_t *o, struct arena *a, struct job *ret, struct error *err)
 {
@@ -227,7 +241,7 @@ static bool read_job(const json_t *o, struct arena *a, struct job *ret, struct e
     ret->threads = (int)threads;
     ret->memory = json_int_or(o, "memory", 0);
     return read_params(params, a, ret, err) && read_inputs(inputs, a, ret, err) &&
-           read_outputs(outputs, a, ret, err) && read_units(o, a, ret, err) &&
+           read_outputs(outputs, a, ret, err) && read_units(o, a, ret, err) && read_serve(o, a, ret, err) &&
            read_checkpoints(o, a, ret, err);
 }
 

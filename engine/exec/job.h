@@ -17,6 +17,8 @@ struct job {
         const char *name, *ids; /* "gpu", "0,2" */
     } * unit;
     int n_units;
+    const char
+        *serve; /* the log of one that serves jobs in turn (engine/exec/worker.h); NULL: it ends with this */
     int64_t memory; /* bytes that it may take, with all that runs below it; 0: any. Its keeper sees to it */
     int64_t
         parent; /* the engine's pid, whose child `weft worker` is: it ends with it; 0: it is no child of it */

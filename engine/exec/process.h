@@ -14,8 +14,10 @@ struct process {
     pid_t pid;               /* of a child of ours */
     struct workers *workers; /* whose child it is, else NULL */
     uint32_t number;         /* among theirs */
+    bool serves;             /* it may take another job after this */
+    bool waits;              /* this one is done, and it waits for the next */
     int ended;               /* readable when a child of ours has ended; -1: workers tell it */
-    int events;              /* its stdout, non-blocking; -1 at its end */
+    int events;              /* its stdout; -1 at its end */
     struct buf line;         /* begun, its end has not arrived */
     bool too_long;           /* of which the rest is dropped too */
     int64_t garbage;         /* lines so far that are no events */
@@ -33,10 +35,15 @@ bool process_start(struct process *p, const char *const *argv, const char *const
 /* The same as a child of the keeper, which may take so much memory (bytes; 0: any). */
 bool process_start_kept(struct process *p, struct workers *w, const char *job, int64_t memory,
                         const char *log, struct error *err) MUST_CHECK;
+/* The same by one that waits for a job, if there is any, and that may take others; the job says so too. */
+bool process_start_served(struct process *p, struct workers *w, const char *job, const char *log,
+                          struct error *err) MUST_CHECK;
+/* Is there nothing to wait for any more? Of a child of the keeper. */
+bool process_has_ended(const struct process *p);
 /* Hand every whole event that has arrived to see(); lines that are no JSON objects, or longer than 1 MiB, are
  * counted and dropped. Comes back while a worker goes on writing; takes all that one wrote before its end. */
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg);
 /* Wait for the end of a process of which it is known (or that was killed); the wait status. Frees p's own. */
 int process_end(struct process *p);
-void process_kill(const struct process *p);
+void process_kill(struct process *p);
 #endif

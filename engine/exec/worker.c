@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/procs.h"
 #include "engine/exec/job.h"
 #include "engine/exec/unitenv.h"
@@ -14,9 +15,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#define PROGRESS_EVERY 0.1 /* seconds between progress events */
+#define PROGRESS_EVERY 0.1                 /* seconds between progress events */
+#define JOB_LONGEST    ((uint64_t)1 << 30) /* bytes; nobody sends that */
 #define KEEP_SHARE     50 /* of the time between two states at most one part in so many goes into writing one */
 
 struct reporter {
@@ -24,6 +27,7 @@ struct reporter {
     double last_progress;
     const struct job *job;
     double start, last_kept, asked, keeping; /* when a state was written, when one became due; what it took */
+    int64_t program_peak;                    /* bytes that a user's program held, in a process of its own */
     int64_t stopped;                         /* the pass after which the run is to end; 0: none */
 };
 
@@ -116,7 +120,7 @@ static int stop(const struct reporter *r)
 
 /* No cpuset: whoever started us has bound us, or wants none. A user's program gets all of the cpuset, as it
  * inherits what the thread that starts it is bound to; only our own threads take a core each. */
-static bool bind(const struct job *j, struct error *err)
+static bool bind_to(const struct job *j, struct error *err)
 {
     if (*j->cpuset && !topo_bind_self(j->cpuset, j->nodes, err))
         return false;
@@ -128,7 +132,7 @@ static bool bind(const struct job *j, struct error *err)
 static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
 {
     unitenv_set(j->unit, j->n_units, a); /* while there is one thread */
-    if (!bind(j, err))
+    if (!bind_to(j, err))
         return false;
     struct stage_context ctx = {.stage = j->stage,
                                 .params = j->params,
@@ -147,7 +151,9 @@ static bool run_job(const struct job *j, struct arena *a, struct reporter *r, st
                                 .checkpoint = j->stop ? on_checkpoint : NULL,
                                 .engine = r};
     r->job = j;
-    return j->stage->run(&ctx, err);
+    bool ok = j->stage->run(&ctx, err);
+    r->program_peak = ctx.program_peak;
+    return ok;
 }
 
 /* Events keep the real stdout; whatever else writes there reaches the log instead. */
@@ -159,39 +165,77 @@ static bool split_stdout(struct reporter *r, struct error *err)
            error_errno(err, "cannot redirect stdout");
 }
 
+static bool open_log(const char *path, struct error *err)
+{
+    fflush(NULL);
+    AUTO(fd) int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    return (fd >= 0 && dup2(fd, STDERR_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0) ||
+           error_errno(err, "cannot write the log '%s'", path);
+}
+
 static int done(const struct reporter *r)
 {
     const struct job *j = r->job;
     char node[256] = "";
-    struct rusage own, program; /* that of a user, which ran in a process of its own */
+    struct rusage own;
     getrusage(RUSAGE_SELF, &own);
-    getrusage(RUSAGE_CHILDREN, &program);
     gethostname(node, sizeof node - 1);
-    long peak = own.ru_maxrss > program.ru_maxrss ? own.ru_maxrss : program.ru_maxrss;
+    int64_t peak = (int64_t)own.ru_maxrss * 1024;
+    peak = r->program_peak > peak ? r->program_peak : peak;
     double seconds = clock_seconds() - r->start;
     json_t *made = json_object();
     for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
         json_object_set_new(made, j->stage->outputs[p].name,
                             json_integer(samples_in(j->stage->outputs[p].type, j->outputs[p])));
     emit(r, json_pack("{s:s, s:f, s:I, s:s, s:I, s:o}", "event", "done", "seconds", seconds, "peak_rss",
-                      (json_int_t)peak * 1024, "node", node, "samples",
+                      (json_int_t)peak, "node", node, "samples",
                       (json_int_t)samples_of_inputs(j->stage, j->inputs), "made", made));
     return 0;
 }
 
+/* Whether another may follow; *ret_status: how it ended. */
+static bool one(struct reporter *r, const char *text, size_t n, int *ret_status)
+{
+    AUTO(arena) struct arena a;
+    struct job job = {0};
+    struct error err = {0};
+    double start = clock_seconds();
+    arena_init(&a);
+    r->start = r->last_kept = start;
+    r->last_progress = r->asked = r->keeping = 0;
+    r->stopped = 0;
+    bool ok = job_read(text, n, &a, &job, &err) && (!job.serve || open_log(job.serve, &err)) &&
+              run_job(&job, &a, r, &err);
+    procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
+    *ret_status = ok ? done(r) : r->stopped && err.code == ERROR_INTERRUPT ? stop(r) : fail(r, &err);
+    return ok && job.serve;
+}
+
+/* The next job; false: there is none. */
+static bool next(const struct reporter *r, char **text, uint64_t *n)
+{
+    free(*text);
+    *text = NULL;
+    if (recv(r->fd, n, sizeof *n, MSG_WAITALL) != sizeof *n || *n > JOB_LONGEST)
+        return false;
+    *text = xmalloc(*n + 1);
+    (*text)[*n] = '\0';
+    return recv(r->fd, *text, *n, MSG_WAITALL) == (ssize_t)*n;
+}
+
 int worker_run(const char *text, size_t n)
 {
-    double start = clock_seconds();
-    struct reporter r = {.fd = STDOUT_FILENO, .start = start, .last_kept = start};
-    AUTO(arena) struct arena a;
-    struct job job;
+    struct reporter r = {.fd = STDOUT_FILENO};
     struct error err = {0};
-    arena_init(&a);
+    AUTO(mem) char *more = NULL;
+    uint64_t length;
+    int status;
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     setvbuf(stderr, NULL, _IOLBF, 0);
-    bool ok = split_stdout(&r, &err) && job_read(text, n, &a, &job, &err) && run_job(&job, &a, &r, &err);
-    procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
-    if (!ok)
-        return r.stopped && err.code == ERROR_INTERRUPT ? stop(&r) : fail(&r, &err);
-    return done(&r);
+    if (!split_stdout(&r, &err))
+        return fail(&r, &err);
+    bool serves = one(&r, text, n, &status);
+    while (serves && next(&r, &more, &length))
+        serves = one(&r, more, length, &status);
+    return status;
 }

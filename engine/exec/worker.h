@@ -5,9 +5,12 @@
  *   job     {"task", "stage", "version", "params": {}, "inputs": {PORT: [{"dir", "also"}]},
  *            "outputs": {PORT: DIR}, "scratch", "threads", "cpuset", "nodes", "parent"
  *            [, "units": {NAME: "0,2"}][, "memory"][, "checkpoint": {"stop", "every"}]
- *            [, "resume": {"file", "step"}]}
+ *            [, "resume": {"file", "step"}][, "serve": LOG]}
  *   units are devices: the worker's environment, and a program's, says which (engine/exec/unitenv.h)
- *   events  {"event": "progress", "done", "total", "unit"}
+ *   serve: short programs take turns in one worker, for its start costs as much as they do. It writes that
+ * log, and behind "done" waits on its stdout, a socket then, for the next such job: eight bytes that count
+ * the text's, and the text. It ends when the socket is shut, or with the first job that fails. events
+ * {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}
  *           {"event": "warn", "text"}
  *           {"event": "resumed", "step"}                        the state to go on from is taken up

@@ -24,6 +24,11 @@ struct workers {
     bool lost, told;          /* there is none, or none any more */
     struct keeper_end *ended; /* heard, and not waited for yet */
     size_t n, cap, part;      /* bytes of the next */
+    struct idle {
+        uint32_t worker;
+        int socket;
+    } * idle; /* those that wait for another job */
+    size_t n_idle, cap_idle;
 };
 
 extern char **environ;
@@ -125,6 +130,9 @@ void workers_free(struct workers *w)
         return;
     if (w->to >= 0)
         end_keeper(w);
+    while (w->n_idle)
+        close(w->idle[--w->n_idle].socket);
+    free(w->idle);
     free(w->ended);
     free(w->self);
     free(w);
@@ -265,6 +273,44 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
         return true;
     lose(w);
     return error_errno(err, "the keeper of the workers is gone");
+}
+
+/* ---- one after the other ---- */
+
+void workers_keep(struct workers *w, uint32_t worker, int socket)
+{
+    w->idle = xgrow(w->idle, &w->cap_idle, w->n_idle + 1, sizeof *w->idle);
+    w->idle[w->n_idle++] = (struct idle){worker, socket};
+}
+
+/* It was told of before the next job came: nobody waits for its end. */
+static bool has_died(struct workers *w, uint32_t worker)
+{
+    struct keeper_end end;
+    return w->lost || (find(w, worker) < w->n && workers_wait(w, worker, &end));
+}
+
+/* At once or not at all: whoever takes none is not waited for. */
+static bool give(int socket, const char *job)
+{
+    uint64_t n = strlen(job);
+    struct iovec part[] = {{&n, sizeof n}, {(void *)(uintptr_t)job, n}};
+    const struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
+    return sendmsg(socket, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)(sizeof n + n);
+}
+
+bool workers_again(struct workers *w, const char *job, uint32_t *ret, int *ret_socket)
+{
+    while (w->n_idle) {
+        struct idle i = w->idle[--w->n_idle];
+        if (!has_died(w, i.worker) && give(i.socket, job)) {
+            *ret = i.worker;
+            *ret_socket = i.socket;
+            return true;
+        }
+        close(i.socket);
+    }
+    return false;
 }
 
 void workers_kill(struct workers *w, uint32_t worker)

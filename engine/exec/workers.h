@@ -22,6 +22,10 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
 /* End what those have left behind who were our children, or the lost keeper's: all children of this process
  * but the keeper and n others; child has room for one more. */
 void workers_end_orphans(const struct workers *w, pid_t *child, size_t n);
+/* One that waits for another job (engine/exec/worker.h, "serve") is kept, by its number and the socket to it,
+ * which is ours from now on; and given the next job. False: none waits. */
+void workers_keep(struct workers *w, uint32_t worker, int socket);
+bool workers_again(struct workers *w, const char *job, uint32_t *ret, int *ret_socket) MUST_CHECK;
 void workers_kill(struct workers *w, uint32_t worker);
 bool workers_are_lost(const struct workers *w);
 

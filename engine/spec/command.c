@@ -237,9 +237,10 @@ static struct command_item read_output(struct reader *r, const struct yaml_node 
 
 static void read_outputs(struct reader *r, const struct yaml_node *node)
 {
-    static const char what[] = "a command needs 'outputs: { NAME: TYPE }': what it makes";
+    static const char what[] =
+        "a command needs 'outputs: { NAME: TYPE }': what it makes; {} when it only passes or fails";
     struct yaml_node *n = node ? vars_resolve(r->e->arena, r->e->diag, &r->instance->scope, node) : NULL;
-    if (!node || (n && (n->kind != YAML_MAP || n->n == 0)))
+    if (!node || (n && n->kind != YAML_MAP))
         diag_add(r->e->diag, n ? &n->pos : &r->decl->pos, what);
     if (!n || n->kind != YAML_MAP)
         return;

@@ -1,4 +1,4 @@
-/* foreach and matrix: one declaration -> its instances. */
+/* foreach, matrix and rounds: one declaration -> its instances. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "engine/spec/spec_impl.h"
@@ -53,7 +53,17 @@ static const struct yaml_node *vars_of(const struct experiment *e, const struct 
     return d->vars ? d->vars : e->vars;
 }
 
-static struct instance *add(struct experiment *e, struct decl *d, const char **coord, int n)
+/* Room for so many tasks a round. */
+static bool reserve(struct experiment *e, struct decl *d, int64_t count)
+{
+    count *= d->rounds ? d->rounds : 1;
+    if (count > INSTANCES_MAX)
+        return diag_add(e->diag, &d->pos, "stage '%s' is more than %d tasks", d->name, INSTANCES_MAX);
+    d->instance = arena_alloc(e->arena, (size_t)count * sizeof *d->instance);
+    return true;
+}
+
+static void add_one(struct experiment *e, struct decl *d, const char **coord, int n, struct scope scope)
 {
     struct instance *in = &d->instance[d->n++];
     struct task *t = arena_alloc(e->arena, sizeof *t);
@@ -68,8 +78,24 @@ static struct instance *add(struct experiment *e, struct decl *d, const char **c
     if (d->suffix)
         buf_puts(&name, d->suffix);
     *t = (struct task){.name = arena_strdup(e->arena, buf_str(&name)), .stage = d->stage, .pos = d->pos};
-    *in = (struct instance){.task = t, .coord = coord, .n_coord = n, .scope = {.vars = vars_of(e, d)}};
-    return in;
+    scope.vars = vars_of(e, d);
+    *in = (struct instance){.task = t, .coord = coord, .n_coord = n, .scope = scope};
+}
+
+/* The task with these coordinates, or one in each round. */
+static void add(struct experiment *e, struct decl *d, const char **coord, int n, struct scope scope)
+{
+    if (!d->rounds)
+        add_one(e, d, coord, n, scope);
+    scope.round = "";
+    for (int i = 1; i <= d->rounds; i++) {
+        const char **more = arena_alloc(e->arena, (size_t)(n + 1) * sizeof *more);
+        if (n)
+            memcpy(more, coord, (size_t)n * sizeof *more);
+        scope.previous = scope.round;
+        scope.round = more[n] = arena_printf(e->arena, "%d", i);
+        add_one(e, d, more, n + 1, scope);
+    }
 }
 
 static void expand_foreach(struct experiment *e, struct decl *d, const struct yaml_node *over)
@@ -77,14 +103,12 @@ static void expand_foreach(struct experiment *e, struct decl *d, const struct ya
     const struct scope s = {.vars = vars_of(e, d)};
     struct yaml_node *items = vars_resolve(e->arena, e->diag, &s, over);
     const char **coord = items ? coordinates(e, items, "foreach") : NULL;
-    if (!coord)
+    if (!coord || !reserve(e, d, items->n))
         return;
-    d->instance = arena_alloc(e->arena, (size_t)items->n * sizeof *d->instance);
-    for (int i = 0; i < items->n; i++) {
-        struct instance *in = add(e, d, &coord[i], 1);
-        in->scope.item = items->item[i];
-        in->scope.key = coord[i];
-    }
+    for (int i = 0; i < items->n; i++)
+        add(e, d, &coord[i], 1, (struct scope){.item = items->item[i], .key = coord[i]});
+    if (d->rounds)
+        rounds_axis(e, d, items);
 }
 
 /* ${item.a} of a matrix: a map of the chosen values. */
@@ -152,32 +176,42 @@ static void expand_matrix(struct experiment *e, struct decl *d, const struct yam
     struct exclude left_out;
     if (!name || !exclude_read(e, axes, name, exclude, &left_out))
         return;
-    d->instance = arena_alloc(e->arena, (size_t)count * sizeof *d->instance);
+    if (d->rounds && yaml_get(axes, "round")) {
+        diag_add(e->diag, &axes->pos, "with rounds the matrix cannot have an axis 'round' of its own");
+        return;
+    }
+    if (!reserve(e, d, count))
+        return;
     int *at = arena_alloc(e->arena, (size_t)axes->n * sizeof *at);
     for (int64_t k = 0; k < count; k++) {
         const char **coord = arena_alloc(e->arena, (size_t)axes->n * sizeof *coord);
         for (int i = 0; i < axes->n; i++)
             coord[i] = name[i][at[i]];
         if (!exclude_has(&left_out, at, axes->n))
-            add(e, d, coord, axes->n)->scope.item = chosen(e, axes, at);
+            add(e, d, coord, axes->n, (struct scope){.item = chosen(e, axes, at)});
         for (int i = axes->n - 1; i >= 0 && ++at[i] == axes->item[i]->n; i--)
             at[i] = 0;
     }
     if (d->n == 0)
         diag_add(e->diag, &exclude->pos, "exclude leaves nothing of the matrix: there would be no task");
+    else if (d->rounds)
+        rounds_axis(e, d, NULL);
 }
 
 void expand_decl(struct experiment *e, struct decl *d)
 {
     const struct yaml_node *each = yaml_get(d->node, "foreach"), *matrix = yaml_get(d->node, "matrix");
+    if (!rounds_read(e, d))
+        return;
     if (each && matrix) {
         diag_add(e->diag, &matrix->pos, "stage '%s' has both foreach and matrix: use one", d->name);
     } else if (each) {
         expand_foreach(e, d, each);
     } else if (matrix) {
         expand_matrix(e, d, matrix);
-    } else {
-        d->instance = arena_alloc(e->arena, sizeof *d->instance);
-        add(e, d, NULL, 0);
+    } else if (reserve(e, d, 1)) {
+        add(e, d, NULL, 0, (struct scope){0});
+        if (d->rounds)
+            rounds_axis(e, d, NULL);
     }
 }

@@ -224,12 +224,26 @@ static void unknown_port(struct experiment *e, const struct task *t, const struc
     diag_unknown(e->diag, &key->pos, near, "stage '%s' has no input '%s'", t->stage->name, key->text);
 }
 
+static void missing(struct experiment *e, const struct decl *d, const struct task *t, const struct port *port)
+{
+    const struct yaml_node *later = yaml_get(yaml_get(d->node, "in"), port->name);
+    if (later)
+        diag_add(
+            e->diag, &later->pos,
+            "stage '%s' needs the input '%s' in the first round, too, where there is no ${previous}: say "
+            "in first: what it takes",
+            t->stage->name, port->name);
+    else
+        diag_add(e->diag, &t->pos, "stage '%s' needs the input '%s'%s%s", t->stage->name, port->name,
+                 port->doc ? ": " : "", port->doc ? port->doc : "");
+}
+
 void refs_resolve(struct experiment *e, const struct decl *d, struct instance *in)
 {
     struct task *t = in->task;
     int n = stage_port_count(t->stage->inputs);
     t->inputs = arena_alloc(e->arena, (size_t)(n + 1) * sizeof *t->inputs);
-    const struct yaml_node *node = yaml_get(d->node, "in");
+    const struct yaml_node *node = rounds_inputs(e, d, in);
     if (node && node->kind != YAML_MAP) {
         diag_add(e->diag, &node->pos, "in: takes a map from inputs to references");
         return;
@@ -243,7 +257,5 @@ void refs_resolve(struct experiment *e, const struct decl *d, struct instance *i
     }
     for (int i = 0; i < n; i++)
         if (!t->stage->inputs[i].optional && !(node && yaml_get(node, t->stage->inputs[i].name)))
-            diag_add(e->diag, &t->pos, "stage '%s' needs the input '%s'%s%s", t->stage->name,
-                     t->stage->inputs[i].name, t->stage->inputs[i].doc ? ": " : "",
-                     t->stage->inputs[i].doc ? t->stage->inputs[i].doc : "");
+            missing(e, d, t, &t->stage->inputs[i]);
 }

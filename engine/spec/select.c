@@ -54,7 +54,7 @@ static bool no_axis(struct experiment *e, const struct decl *d, const char *name
     for (int i = 0; i < d->axes->n; i++)
         names[i] = d->axes->key[i]->text;
     return diag_unknown(e->diag, pos, nearest_name(names, (size_t)d->axes->n, name),
-                        "the matrix of '%s' has no axis '%s': there is %s", d->name, name,
+                        "'%s' has no axis '%s': there is %s", d->name, name,
                         list(e->arena, names, d->axes->n));
 }
 

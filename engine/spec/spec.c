@@ -13,8 +13,9 @@
 static const char *const top_keys[] = {"experiment", "description", "include", "reference",
                                        "vars",       "defaults",    "privacy", "stages",
                                        "sweep",      "objective",   "search",  NULL};
-static const char *const stage_keys[] = {"uses",      "with", "in",          "foreach", "matrix", "private",
-                                         "resources", "tags", "description", "outputs", "temp",   NULL};
+static const char *const stage_keys[] = {"uses",    "with",      "in",    "foreach",     "matrix",
+                                         "private", "resources", "tags",  "description", "outputs",
+                                         "temp",    "rounds",    "first", NULL};
 static const char *const privacy_keys[] = {"allow", NULL};
 
 static size_t count(const char *const *names)

@@ -28,11 +28,12 @@ void diag_move(struct diag *d, struct diag *from);
 bool diag_full(const struct diag *d); /* takes no more, so that suggestions for it are wasted */
 void diag_sort(struct diag *d);       /* by file, line, column */
 
-/* Names a value may use: ${item} and ${key} of one instance, then the variables. */
+/* Names a value may use: ${item}, ${key}, ${round} and ${previous} of one instance, then the variables. */
 struct scope {
     const struct yaml_node *vars; /* a map, never NULL */
     const struct yaml_node *item; /* NULL outside foreach and matrix */
     const char *key;
+    const char *round, *previous; /* NULL without rounds; previous: "" in the first */
 };
 /* A copy of `vars` with the files of --vars and the texts of --set laid over it. */
 struct yaml_node *overlay_vars(struct arena *a, struct diag *d, const struct yaml_node *vars,
@@ -52,7 +53,7 @@ struct yaml_node *vars_resolve(struct arena *a, struct diag *d, const struct sco
 
 struct instance { /* one task of a declaration */
     struct task *task;
-    const char **coord; /* texts of foreach or matrix coordinates */
+    const char **coord; /* texts of foreach or matrix coordinates, then the round */
     int n_coord;
     struct scope scope;
 };
@@ -65,7 +66,8 @@ struct decl { /* one entry of stages: */
     const struct yaml_node *defaults; /* of its stage: with, resources; may be NULL */
     struct instance *instance;
     int n;
-    const struct yaml_node *axes; /* of its matrix: a map of lists or maps; NULL without one */
+    int rounds;                   /* 0 without */
+    const struct yaml_node *axes; /* of its matrix, or with rounds: a map of lists or maps; else NULL */
     const char ***axis;           /* [axis][i]: the coordinate's text */
     /* of a sweep: one of several variants of a declaration */
     const char *suffix;           /* of its tasks' names: "@lambda=0.3"; NULL: none */
@@ -110,7 +112,15 @@ void defaults_apply(struct experiment *e); /* e->all_defaults -> with and defaul
 /* include: fills e->all_vars, e->all_defaults and e->all_stages; false: a file could not be had, so that
  * nothing of what needs all of them can be said. */
 bool include_read(struct experiment *e, const struct yaml_node *root, const char *path);
-void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix -> instances */
+void expand_decl(struct experiment *e, struct decl *d); /* foreach, matrix, rounds -> instances */
+/* rounds: -> d->rounds; false after a diagnostic. */
+bool rounds_read(struct experiment *e, struct decl *d);
+/* Once d->n says how many tasks a round has: the axis "round" behind the others, of which a foreach has one,
+ * "item" (its list or map; NULL: no foreach). */
+void rounds_axis(struct experiment *e, struct decl *d, const struct yaml_node *items);
+/* in: as this task has it. In the first round without what names the previous one, and with first: over it.
+ * NULL: it has none. */
+const struct yaml_node *rounds_inputs(struct experiment *e, const struct decl *d, const struct instance *in);
 
 struct exclude { /* combinations that a matrix leaves out */
     int **row;   /* each by axis: the index it names, -1 for any */

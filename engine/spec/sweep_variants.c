@@ -18,6 +18,7 @@ struct scan {
     const struct sweep_plan *p;
     axis_set *var, *decl;                  /* by index in the raw variables, in e->decl */
     unsigned char *var_state, *decl_state; /* 0 not looked at, 1 being looked at, 2 done */
+    bool grew;                             /* a declaration depends on more than was known */
 };
 
 static axis_set axes_of_node(struct scan *s, const struct yaml_node *n);
@@ -92,13 +93,28 @@ static axis_set axes_of_decl(struct scan *s, int i)
 {
     const struct decl *d = &s->e->decl[i];
     if (s->decl_state[i] == 0) {
-        const struct yaml_node *in = yaml_get(d->node, "in");
-        s->decl_state[i] = 1; /* tasks in a circle are reported later */
-        s->decl[i] = axes_of_node(s, d->node) | (d->with ? axes_of_node(s, d->with) : 0) |
-                     (d->defaults ? axes_of_node(s, d->defaults) : 0) | (in ? axes_of_references(s, in) : 0);
+        const struct yaml_node *in = yaml_get(d->node, "in"), *first = yaml_get(d->node, "first");
+        axis_set before = s->decl[i];
+        s->decl_state[i] = 1; /* its own will do for now: see axes_of_decls */
+        s->decl[i] |= axes_of_node(s, d->node) | (d->with ? axes_of_node(s, d->with) : 0) |
+                      (d->defaults ? axes_of_node(s, d->defaults) : 0) |
+                      (in ? axes_of_references(s, in) : 0) | (first ? axes_of_references(s, first) : 0);
         s->decl_state[i] = 2;
+        s->grew = s->grew || s->decl[i] != before;
     }
     return s->decl[i];
+}
+
+/* Of all declarations. Stages with rounds refer to each other in circles, so that what one of them depends on
+ * may become known after it was looked at: again until nothing is new. */
+static void axes_of_decls(struct scan *s)
+{
+    do {
+        s->grew = false;
+        memset(s->decl_state, 0, (size_t)s->e->n);
+        for (int i = 0; i < s->e->n; i++)
+            axes_of_decl(s, i);
+    } while (s->grew);
 }
 
 const char *sweep_value_text(struct arena *a, const struct yaml_node *value, int index)
@@ -173,6 +189,7 @@ bool sweep_variants(struct experiment *e, struct sweep_plan *p, int ***cell_row)
     AUTO(mem) unsigned char *decl_state = xcalloc((size_t)e->n + 1, 1);
     struct scan scan = {
         .e = e, .p = p, .var = var, .decl = decl, .var_state = var_state, .decl_state = decl_state};
+    axes_of_decls(&scan);
     struct variants v = {0};
     lookup_init(&v.by_name, (size_t)cells * (size_t)e->n);
     int **rows = arena_alloc(e->arena, ((size_t)cells + 1) * sizeof *rows);
@@ -186,7 +203,7 @@ bool sweep_variants(struct experiment *e, struct sweep_plan *p, int ***cell_row)
         }
         rows[k] = arena_alloc(e->arena, ((size_t)e->n + 1) * sizeof **rows);
         for (int i = 0; i < e->n; i++) {
-            suffix(p, &c, rung_text, axes_of_decl(&scan, i), &text);
+            suffix(p, &c, rung_text, decl[i], &text);
             rows[k][i] = variant(e, p, &v, i, &c, buf_str(&text), rows[k]);
         }
     }

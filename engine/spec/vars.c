@@ -39,8 +39,40 @@ static bool is_broken(const struct yaml_node *n)
     return n->kind == YAML_SCALAR && !n->text;
 }
 
-/* The node that a dotted path means; item and key come before variables. NULL after a diagnostic. *is_var: it
- * is (part of) a variable. */
+/* What ${item} and the like mean here; NULL: nothing. */
+static const struct yaml_node *own_name(const struct resolver *r, const char *name, struct pos pos)
+{
+    const struct scope *s = r->scope;
+    if (s->item && strcmp(name, "item") == 0)
+        return s->item;
+    if (s->key && strcmp(name, "key") == 0)
+        return text_node(r->arena, s->key, pos, true);
+    if (s->round && strcmp(name, "round") == 0)
+        return text_node(r->arena, s->round, pos, false);
+    if (s->round && strcmp(name, "previous") == 0)
+        return text_node(r->arena, *s->previous ? s->previous : NULL, pos, false);
+    return NULL;
+}
+
+/* The name that nothing has. */
+static void unknown(const struct resolver *r, const char *path, const char *first, const char *near,
+                    struct pos pos)
+{
+    const struct scope *s = r->scope;
+    bool item = strcmp(first, "item") == 0 || strcmp(first, "key") == 0;
+    bool round = strcmp(first, "round") == 0 || strcmp(first, "previous") == 0;
+    if (s->item && strcmp(path, "key") == 0)
+        diag_add(r->diag, &pos, "'${key}' has a meaning only with foreach; in a matrix write ${item.AXIS}");
+    else if (!s->item && item)
+        diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
+    else if (!s->round && round)
+        diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with rounds", path);
+    else
+        diag_unknown(r->diag, &pos, near, "unknown variable '${%s}'", path);
+}
+
+/* The node that a dotted path means; names of the instance come before variables. NULL after a diagnostic.
+ * *is_var: it is (part of) a variable. */
 static const struct yaml_node *look_up(const struct resolver *r, const char *path, struct pos pos,
                                        bool *is_var)
 {
@@ -48,14 +80,13 @@ static const struct yaml_node *look_up(const struct resolver *r, const char *pat
     AUTO(mem) char *copy = xstrdup(path);
     char *rest = copy, *part = strsep(&rest, ".");
     const struct yaml_node *at = NULL, *in = s->vars;
-    *is_var = false;
-    if (s->item && strcmp(part, "item") == 0) {
-        at = s->item;
-    } else if (s->key && strcmp(part, "key") == 0) {
-        at = text_node(r->arena, s->key, pos, true);
-    } else {
+    at = own_name(r, part, pos);
+    *is_var = !at;
+    if (*is_var)
         at = yaml_get(s->vars, part);
-        *is_var = true;
+    else if (is_broken(at)) {
+        diag_add(r->diag, &pos, "'${previous}' means nothing in the first round: only inputs may name it");
+        return NULL;
     }
     while (at && rest) {
         if (is_broken(at))
@@ -69,12 +100,7 @@ static const struct yaml_node *look_up(const struct resolver *r, const char *pat
             ((struct yaml_node *)at)->used = true;
         return at;
     }
-    if (s->item && strcmp(path, "key") == 0)
-        diag_add(r->diag, &pos, "'${key}' has a meaning only with foreach; in a matrix write ${item.AXIS}");
-    else if (!s->item && (strcmp(copy, "item") == 0 || strcmp(copy, "key") == 0))
-        diag_add(r->diag, &pos, "'${%s}' has a meaning only in a stage with foreach or matrix", path);
-    else
-        diag_unknown(r->diag, &pos, overlay_near(in, part), "unknown variable '${%s}'", path);
+    unknown(r, path, copy, overlay_near(in, part), pos);
     return NULL;
 }
 

@@ -23,7 +23,7 @@ struct dataset {
     struct sample *sample;
     int64_t n;
     size_t cap;
-    bool in_file;
+    bool in_file, upright, scaled;
     struct map source; /* file source only */
     struct image_cache *cache;
 };
@@ -57,6 +57,16 @@ static bool read_classes(struct dataset *d, const json_t *meta, struct error *er
     return true;
 }
 
+/* A member that has one value, where there is one at all. */
+static bool read_choice(const json_t *meta, const char *name, const char *value, bool *ret, struct error *err)
+{
+    const json_t *is = json_object_get(meta, name);
+    *ret = is;
+    if (is && (!json_is_string(is) || strcmp(json_string_value(is), value) != 0))
+        return error_set(err, NULL, ERROR_INPUT, "'%s' can only be '%s'", name, value);
+    return true;
+}
+
 static bool read_meta(struct dataset *d, const char *path, int64_t *ret_count, struct error *err)
 {
     AUTO_JSON meta = json_read(path, err);
@@ -72,7 +82,8 @@ static bool read_meta(struct dataset *d, const char *path, int64_t *ret_count, s
         return error_set(err, NULL, ERROR_INPUT, "'%s': source must be 'file' or 'folder', not '%s'", path,
                          source);
     d->in_file = !strcmp(source, "file");
-    return true;
+    return read_choice(meta, "orientation", "exif", &d->upright, err) &&
+           read_choice(meta, "decoding", "scaled", &d->scaled, err);
 }
 
 /* A relative path that stays below its root. */
@@ -222,7 +233,7 @@ int64_t dataset_find(const struct dataset *d, const char *id)
     return -1;
 }
 
-bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struct error *err)
+bool dataset_decode_for(const struct dataset *d, int64_t i, int side, struct image *ret, struct error *err)
 {
     const struct sample *s = &d->sample[i];
     AUTO(map) struct map m = {0};
@@ -238,5 +249,11 @@ bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struc
         data = m.data;
         n = m.size;
     }
-    return image_decode(data, n, ret, err) || error_context(err, "image '%s'", s->id);
+    struct image_decoding how = {.upright = d->upright, .side = d->scaled ? side : 0};
+    return image_decode_as(data, n, how, ret, err) || error_context(err, "image '%s'", s->id);
+}
+
+bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struct error *err)
+{
+    return dataset_decode_for(d, i, 0, ret, err);
 }

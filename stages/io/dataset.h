@@ -1,6 +1,7 @@
 /* An image data set as an artifact (ARTIFACT_IMAGES):
  *   dataset.json   {"format": "weft-images-1", "classes": [...], "count", "skipped", "ignored", "split",
- *                  "source": "folder" or "file"}
+ *                  "source": "folder" or "file"}; how its images are to be decoded, where that is not as
+ *                  stored and in full: "orientation": "exif", "decoding": "scaled"
  *   samples.jsonl  one line a sample: {"id": "train/cat/1.jpg", "label": 3}; with a file source also
  *                  "offset" and "size"
  *   source         the folder or the (tar, or packed) file that holds the bytes; usually a link to the
@@ -9,8 +10,7 @@
 #ifndef STAGES_IO_DATASET_H
 #define STAGES_IO_DATASET_H
 #include "base/error.h"
-#include "base/rng.h"
-#include "stages/io/image.h"
+#include "stages/io/transform.h"
 
 struct dataset;
 bool dataset_open(const char *dir, struct dataset **ret, struct error *err) MUST_CHECK;
@@ -28,6 +28,10 @@ const char *dataset_id(const struct dataset *d, int64_t i);
 int64_t dataset_find(const struct dataset *d, const char *id); /* index or -1 */
 /* Decode sample i; the error names its id. Thread-safe. */
 bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struct error *err) MUST_CHECK;
+/* The same for somebody who resizes it to a shorter side of `side`: a set of scaled decoding makes use of
+ * that. 0: all of it. */
+bool dataset_decode_for(const struct dataset *d, int64_t i, int side, struct image *ret,
+                        struct error *err) MUST_CHECK;
 
 /* Writing one (stages images and synthetic). Samples may be added in any order; finish sorts by id. */
 struct dataset_writer;
@@ -37,21 +41,14 @@ int dataset_writer_class(struct dataset_writer *w, const char *name); /* index i
 void dataset_writer_add(struct dataset_writer *w, const char *id, int label, int64_t offset, int64_t size);
 /* Files that were found and are no images of this set: "ignored" in dataset.json. */
 void dataset_writer_ignored(struct dataset_writer *w, int64_t n);
+/* Images are to be turned as their EXIF says; are to be decoded scaled (image_decoding.side). */
+void dataset_writer_decoding(struct dataset_writer *w, bool upright, bool scaled);
 void dataset_writer_free(struct dataset_writer *w); /* instead of finish, after a failure */
 /* Classes are renumbered to sorted order unless keep_order. */
 bool dataset_writer_finish(struct dataset_writer *w, const char *split, int64_t skipped, bool keep_order,
                            struct error *err) MUST_CHECK; /* frees w */
 
 /* loader.c: pixels for a model. */
-struct transform {
-    int size;   /* S: output side */
-    int resize; /* shorter side before the crop; 0: S */
-    enum image_filter filter;
-    bool augment; /* random crop of S, flip with probability .5; else centre crop at round((n-S)/2), half to
-                     even */
-};
-struct transform transform_eval(int size);  /* resize S bicubic, centre crop */
-struct transform transform_train(int size); /* resize round(S*256/224) bilinear, random crop, flip */
 /* Samples idx (n) of d as out (n,3,S,S): bytes/255, minus CLIP's mean, by CLIP's std. Random numbers are
  * rng_at(stream, idx, epoch): a function of (sample, epoch) alone. Decodes on `threads` OpenMP threads. */
 bool loader_batch(const struct dataset *d, const int64_t *idx, int64_t n, const struct transform *t,

@@ -12,11 +12,6 @@ struct image_cache {
     _Atomic int64_t kind; /* 0: not fixed yet */
 };
 
-static int64_t kind_of(int side, enum image_filter f)
-{
-    return (int64_t)side * 2 + (f == IMAGE_BICUBIC) + 2;
-}
-
 struct image_cache *image_cache_new(int64_t samples, int64_t limit)
 {
     struct image_cache *c = xcalloc(1, sizeof *c);
@@ -40,17 +35,22 @@ void image_cache_free(struct image_cache *c)
     free(c);
 }
 
-const struct image *image_cache_get(struct image_cache *c, int64_t sample, int side, enum image_filter f)
+const struct image *image_cache_get(struct image_cache *c, int64_t sample, int64_t kind)
 {
-    if (atomic_load_explicit(&c->kind, memory_order_relaxed) != kind_of(side, f))
+    if (atomic_load_explicit(&c->kind, memory_order_relaxed) != kind)
         return NULL;
     return atomic_load_explicit(&c->slot[sample], memory_order_acquire);
 }
 
-const struct image *image_cache_put(struct image_cache *c, int64_t sample, int side, enum image_filter f,
-                                    struct image *im)
+bool image_cache_has_room(struct image_cache *c, int64_t kind, int64_t bytes)
 {
-    int64_t unset = 0, kind = kind_of(side, f);
+    int64_t now = atomic_load(&c->kind);
+    return (now == 0 || now == kind) && atomic_load(&c->bytes) + bytes <= c->limit;
+}
+
+const struct image *image_cache_put(struct image_cache *c, int64_t sample, int64_t kind, struct image *im)
+{
+    int64_t unset = 0;
     if (!atomic_compare_exchange_strong(&c->kind, &unset, kind) && unset != kind)
         return NULL;
     int64_t n = (int64_t)im->width * im->height * 3;

@@ -25,6 +25,7 @@ struct dataset_writer {
     struct row *row;
     size_t n_classes, cap_classes, n, cap;
     int64_t ignored;
+    bool upright, scaled;
 };
 
 struct dataset_writer *dataset_writer_new(const char *dir)
@@ -72,6 +73,12 @@ void dataset_writer_ignored(struct dataset_writer *w, int64_t n)
     w->ignored += n;
 }
 
+void dataset_writer_decoding(struct dataset_writer *w, bool upright, bool scaled)
+{
+    w->upright = upright;
+    w->scaled = scaled;
+}
+
 static int by_id(const void *a, const void *b)
 {
     return strcmp(((const struct row *)a)->id, ((const struct row *)b)->id);
@@ -102,9 +109,14 @@ static json_t *meta_json(const struct dataset_writer *w, const char *split, int6
             json_decref(classes);
             return NULL; /* not UTF-8 */
         }
-    return json_pack("{s:s, s:o, s:I, s:I, s:I, s:s, s:s}", "format", "weft-images-1", "classes", classes,
-                     "count", (json_int_t)w->n, "skipped", (json_int_t)skipped, "ignored",
-                     (json_int_t)w->ignored, "split", split, "source", in_file ? "file" : "folder");
+    json_t *meta = json_pack("{s:s, s:o, s:I, s:I, s:I, s:s, s:s}", "format", "weft-images-1", "classes",
+                             classes, "count", (json_int_t)w->n, "skipped", (json_int_t)skipped, "ignored",
+                             (json_int_t)w->ignored, "split", split, "source", in_file ? "file" : "folder");
+    if (w->upright)
+        json_object_set_new(meta, "orientation", json_string("exif"));
+    if (w->scaled)
+        json_object_set_new(meta, "decoding", json_string("scaled"));
+    return meta;
 }
 
 static bool add_line(struct buf *out, const struct row *r, struct error *err)

@@ -34,40 +34,80 @@ uint8_t *image_alloc(int width, int height, struct error *err)
     return p;
 }
 
-/* A name for what the bytes are instead, for the message. */
-static const char *other_format(const uint8_t *data, size_t n)
+/* What lies under the name of an image where none is. */
+static const struct other {
+    size_t at, n;
+    const char *bytes, *name;
+} others[] = {
+    {0, 4, "GIF8", "a GIF"},
+    {0, 2, "BM", "a BMP"},
+    {0, 4, "II*\0", "a TIFF"},
+    {0, 4, "MM\0*", "a TIFF"},
+    {4, 8, "ftypavif", "an AVIF"},
+    {4, 8, "ftypheic", "a HEIC"},
+    {4, 8, "ftypmif1", "a HEIF"},
+    {4, 8, "jP  \r\n\x87\n", "a JPEG 2000"},
+    {0, 2, "\xff\n", "a JPEG XL"},
+    {4, 8, "JXL \r\n\x87\n", "a JPEG XL"},
+    {0, 4, "8BPS", "a Photoshop file"},
+    {0, 4, "\0\0\1\0", "an icon"},
+    {0, 4, "%PDF", "a PDF"},
+    {0, 4, "<svg", "an SVG"},
+    {0, 5, "<?xml", "XML, perhaps an SVG"},
+    {0, 5, "<!DOC", "a web page"},
+    {0, 5, "<!doc", "a web page"},
+    {0, 5, "<html", "a web page"},
+    {0, 4, "PK\3\4", "a zip"},
+    {0, 2, "\x1f\x8b", "gzip"},
+    {0, 23, "version https://git-lfs", "a Git LFS pointer: fetch what it points to"},
+};
+
+static bool no_image(const uint8_t *data, size_t n, struct error *err)
 {
     if (n == 0)
-        return "it is empty";
-    if (n >= 4 && !memcmp(data, "GIF8", 4))
-        return "it is a GIF";
-    if (n >= 12 && !memcmp(data, "RIFF", 4) && !memcmp(data + 8, "WEBP", 4))
-        return "it is a WebP";
-    if (n >= 2 && !memcmp(data, "BM", 2))
-        return "it is a BMP";
-    if (n >= 4 && (!memcmp(data, "II*\0", 4) || !memcmp(data, "MM\0*", 4)))
-        return "it is a TIFF";
-    return "its first bytes are those of neither";
+        return error_set(err, NULL, ERROR_INPUT, "not an image: it is empty");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const struct other *o = &others[i];
+        if (n >= o->at + o->n && !memcmp(data + o->at, o->bytes, o->n))
+            return error_set(err, NULL, ERROR_INPUT, "not a JPEG, PNG or WebP image: it is %s", o->name);
+    }
+    return error_set(err, NULL, ERROR_INPUT, "not a JPEG, PNG or WebP image: its first bytes are of none");
 }
 
-static bool decode(const uint8_t *data, size_t n, bool probe, struct image *ret, struct error *err)
+static bool decode(const uint8_t *data, size_t n, struct image_reading *r, struct image *ret,
+                   struct error *err)
 {
     if (n >= 3 && data[0] == 0xff && data[1] == 0xd8 && data[2] == 0xff)
-        return image_jpeg(data, n, probe, ret, err);
+        return image_jpeg(data, n, r, ret, err);
     if (n >= 8 && !memcmp(data, "\x89PNG\r\n\x1a\n", 8))
-        return image_png(data, n, probe, ret, err);
-    return error_set(err, NULL, ERROR_INPUT, "not a JPEG or PNG image: %s", other_format(data, n));
+        return image_png(data, n, r, ret, err);
+    if (n >= 12 && !memcmp(data, "RIFF", 4) && !memcmp(data + 8, "WEBP", 4))
+        return image_webp(data, n, r, ret, err);
+    return no_image(data, n, err);
+}
+
+bool image_decode_as(const uint8_t *data, size_t n, struct image_decoding how, struct image *ret,
+                     struct error *err)
+{
+    struct image_reading r = {.how = how, .orientation = 1};
+    AUTO(image) struct image im = {0};
+    if (!decode(data, n, &r, &im, err) || !image_turn(&im, r.orientation, err))
+        return false;
+    *ret = im;
+    im = (struct image){0};
+    return true;
 }
 
 bool image_decode(const uint8_t *data, size_t n, struct image *ret, struct error *err)
 {
-    return decode(data, n, false, ret, err);
+    return image_decode_as(data, n, (struct image_decoding){0}, ret, err);
 }
 
 bool image_probe(const uint8_t *data, size_t n, int *width, int *height, struct error *err)
 {
+    struct image_reading r = {.probe = true, .orientation = 1};
     struct image im = {0};
-    if (!decode(data, n, true, &im, err))
+    if (!decode(data, n, &r, &im, err))
         return false;
     *width = im.width;
     *height = im.height;

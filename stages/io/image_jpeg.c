@@ -5,6 +5,7 @@
 #include <jpeglib.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <string.h>
 /* From jerror.h only the list of message codes: its macros use calls that are banned here. */
 #define JERROR_H
 #define JMAKE_ENUM_LIST
@@ -24,6 +25,7 @@ struct reader {
     char text[JMSG_LENGTH_MAX];
     uint8_t *rgb, *cmyk;
     int width, height;
+    unsigned seen; /* components of which a scan has come, by index */
 };
 
 static void on_error(j_common_ptr c)
@@ -48,6 +50,7 @@ static void on_output(j_common_ptr c)
 {
 }
 
+/* Before each row of each scan, where the file has several. */
 static void on_progress(j_common_ptr c)
 {
     struct reader *r = c->client_data;
@@ -55,6 +58,17 @@ static void on_progress(j_common_ptr c)
         snprintf(r->text, sizeof r->text, "more than %d scans", MAX_SCANS);
         longjmp(r->jump, 1);
     }
+    for (int i = 0; i < r->c.comps_in_scan && r->c.Ss == 0; i++)
+        r->seen |= 1u << r->c.cur_comp_info[i]->component_index;
+}
+
+/* libjpeg takes a component without any scan for flat grey, and does not say so. */
+static bool complete(struct reader *r)
+{
+    if (!jpeg_has_multiple_scans(&r->c) || r->seen == (1u << r->c.num_components) - 1)
+        return true;
+    snprintf(r->text, sizeof r->text, "some of its colours are missing");
+    return false;
 }
 
 /* C', M', Y', K' as stored are inverted (Adobe's convention, which all writers follow): R = round(C' K' /
@@ -75,6 +89,29 @@ static bool too_large(struct reader *r)
     return true;
 }
 
+/* Decode at 1/2, 1/4 or 1/8, as far as the shorter side stays at least `side`. */
+static void choose_scale(struct reader *r, int side)
+{
+    int shorter = r->width < r->height ? r->width : r->height;
+    unsigned part = 1;
+    while (part < 8 && (shorter + 2 * (int)part - 1) / (2 * (int)part) >= side)
+        part *= 2;
+    r->c.scale_num = 1;
+    r->c.scale_denom = part;
+    jpeg_calc_output_dimensions(&r->c);
+    r->width = (int)r->c.output_width;
+    r->height = (int)r->c.output_height;
+}
+
+static void read_orientation(struct reader *r, struct image_reading *how)
+{
+    for (jpeg_saved_marker_ptr m = r->c.marker_list; m; m = m->next)
+        if (m->data_length >= 6 && !memcmp(m->data, "Exif\0\0", 6)) {
+            how->orientation = image_exif_orientation(m->data, m->data_length);
+            return;
+        }
+}
+
 static void read_rows(struct reader *r, bool four)
 {
     while (r->c.output_scanline < r->c.output_height) {
@@ -87,23 +124,29 @@ static void read_rows(struct reader *r, bool four)
 }
 
 /* false: r->text says why. The only function that setjmp returns into; it changes no locals after setjmp. */
-static bool read_all(struct reader *r, const uint8_t *data, size_t n, bool probe)
+static bool read_all(struct reader *r, const uint8_t *data, size_t n, struct image_reading *how)
 {
     if (setjmp(r->jump))
         return false;
     jpeg_create_decompress(&r->c);
     r->c.progress = &r->progress;
     jpeg_mem_src(&r->c, data, (unsigned long)n);
+    if (how->how.upright)
+        jpeg_save_markers(&r->c, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(&r->c, TRUE);
     r->width = (int)r->c.image_width;
     r->height = (int)r->c.image_height;
     if (too_large(r))
         return false;
-    if (probe)
+    if (how->probe)
         return true;
+    if (how->how.upright)
+        read_orientation(r, how);
     r->c.out_color_space = r->c.num_components == 4 ? JCS_CMYK : JCS_RGB;
     r->c.dct_method = JDCT_ISLOW;
     r->c.do_fancy_upsampling = TRUE;
+    if (how->how.side > 0)
+        choose_scale(r, how->how.side);
     r->rgb = malloc((size_t)r->width * (size_t)r->height * 3);
     r->cmyk = malloc((size_t)r->width * 4);
     if (!r->rgb || !r->cmyk) {
@@ -111,12 +154,15 @@ static bool read_all(struct reader *r, const uint8_t *data, size_t n, bool probe
         return false;
     }
     jpeg_start_decompress(&r->c);
+    if (!complete(r))
+        return false;
     read_rows(r, r->c.out_color_space == JCS_CMYK);
     jpeg_finish_decompress(&r->c);
     return true;
 }
 
-bool image_jpeg(const uint8_t *data, size_t n, bool probe, struct image *ret, struct error *err)
+bool image_jpeg(const uint8_t *data, size_t n, struct image_reading *how, struct image *ret,
+                struct error *err)
 {
     struct reader r = {0};
     r.c.err = jpeg_std_error(&r.errors);
@@ -125,7 +171,7 @@ bool image_jpeg(const uint8_t *data, size_t n, bool probe, struct image *ret, st
     r.errors.emit_message = on_message;
     r.errors.output_message = on_output;
     r.progress.progress_monitor = on_progress;
-    bool ok = read_all(&r, data, n, probe);
+    bool ok = read_all(&r, data, n, how);
     jpeg_destroy_decompress(&r.c);
     free(r.cmyk);
     if (!ok) {

@@ -70,13 +70,13 @@ static void set_rgb8(struct reader *r)
 
 /* false: r->text says why. The only function that setjmp returns into; its locals are set after the last
  * error that could jump past them matters: none is read after a jump. */
-static bool read_all(struct reader *r, bool probe)
+static bool read_all(struct reader *r, struct image_reading *how)
 {
     if (setjmp(r->jump))
         return false;
     if (!read_header(r))
         return false;
-    if (probe)
+    if (how->probe)
         return true;
     set_rgb8(r);
     int passes = png_set_interlace_handling(r->png);
@@ -94,18 +94,22 @@ static bool read_all(struct reader *r, bool probe)
     for (int pass = 0; pass < passes; pass++)
         for (int y = 0; y < r->height; y++)
             png_read_row(r->png, r->rgb + (size_t)y * stride, NULL);
-    png_read_end(r->png, NULL);
+    png_read_end(r->png, r->info);
+    png_uint_32 n = 0;
+    png_bytep exif = NULL;
+    if (how->how.upright && png_get_eXIf_1(r->png, r->info, &n, &exif))
+        how->orientation = image_exif_orientation(exif, n);
     return true;
 }
 
-bool image_png(const uint8_t *data, size_t n, bool probe, struct image *ret, struct error *err)
+bool image_png(const uint8_t *data, size_t n, struct image_reading *how, struct image *ret, struct error *err)
 {
     struct reader r = {.data = data, .n = n};
     r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
     r.info = r.png ? png_create_info_struct(r.png) : NULL;
     bool ok = false;
     if (r.info)
-        ok = read_all(&r, probe);
+        ok = read_all(&r, how);
     else
         snprintf(r.text, sizeof r.text, "libpng has no memory");
     if (r.png)

@@ -2,7 +2,11 @@
  * axis, scale = in / out,  f = max(scale, 1),  c = (o + 0.5) scale, taps i = int(c - s f + 0.5) .. int(c + s
  * f + 0.5) within the image,  w_i = filter((i - c + 0.5) / f) / sum, with support s = 1 (bilinear) or 2
  * (bicubic, a = -0.5), weights rounded to 22 fractional bits. Horizontal pass first; each pass rounds and
- * clips to bytes. A pass that changes nothing is left out. */
+ * clips to bytes. A pass that changes nothing is left out.
+ *
+ * Both passes add whole vectors of 16 bytes: the vertical one 16 neighbours of a row, the horizontal one a
+ * column of 16 rows, which is why it works on transposed blocks. Sums are of integers: their order is free.
+ */
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "stages/io/image.h"
@@ -10,12 +14,20 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #define PRECISION 22
+#define HALF      (1 << (PRECISION - 1))
+#define LANES     16
 
-/* Taps of every output position: weights (out, width), first tap and count (out). */
+typedef uint8_t bytes16 __attribute__((vector_size(LANES)));
+typedef int32_t sums16 __attribute__((vector_size(LANES * 4)));
+
+/* Taps of n output positions: weights (n, width), first tap and count (n). */
 struct taps {
-    int width;
+    int n, width;
     int *first, *count;
     int32_t *weight;
 };
@@ -42,38 +54,62 @@ static double bicubic(double x)
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-/* One output position; k has t->width entries. */
-static void position_taps(struct taps *t, int o, int in, double scale, double support, enum image_filter f,
-                          double *k)
+/* Entry k of t: output position o. w has t->width entries. */
+static void position_taps(struct taps *t, int k, int o, int in, double scale, double support,
+                          enum image_filter f, double *w)
 {
     double f_scale = scale < 1 ? 1 : scale, centre = (o + 0.5) * scale, sum = 0;
     int first = (int)(centre - support + 0.5), last = (int)(centre + support + 0.5);
     first = first < 0 ? 0 : first;
     last = last > in ? in : last;
     for (int i = first; i < last; i++) {
-        double x = (i - centre + 0.5) * (1 / f_scale);
-        k[i - first] = f == IMAGE_BICUBIC ? bicubic(x) : bilinear(x);
-        sum += k[i - first];
+        double x = (i - centre + 0.5) * (1.0 / f_scale);
+        w[i - first] = f == IMAGE_BICUBIC ? bicubic(x) : bilinear(x);
+        sum += w[i - first];
     }
-    t->first[o] = first;
-    t->count[o] = last - first;
+    t->first[k] = first;
+    t->count[k] = last - first;
     for (int i = 0; i < last - first; i++) {
-        double w = (sum != 0 ? k[i] / sum : k[i]) * (1 << PRECISION);
-        t->weight[(size_t)o * (size_t)t->width + (size_t)i] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
+        double v = (sum != 0 ? w[i] / sum : w[i]) * (1 << PRECISION);
+        t->weight[(size_t)k * (size_t)t->width + (size_t)i] = (int32_t)(v < 0 ? v - 0.5 : v + 0.5);
     }
 }
 
-static void taps_make(struct taps *t, int in, int out, enum image_filter f)
+/* The n positions from `start` on of `in` samples resized to `out`. */
+static void taps_make(struct taps *t, int in, int out, int start, int n, enum image_filter f)
 {
     double scale = (double)in / out;
     double support = (f == IMAGE_BICUBIC ? 2.0 : 1.0) * (scale < 1 ? 1 : scale);
+    t->n = n;
     t->width = (int)ceil(support) * 2 + 1;
-    t->first = xcalloc((size_t)out, sizeof *t->first);
-    t->count = xcalloc((size_t)out, sizeof *t->count);
-    t->weight = xcalloc((size_t)out * (size_t)t->width, sizeof *t->weight);
-    AUTO(mem) double *k = xcalloc((size_t)t->width, sizeof *k);
-    for (int o = 0; o < out; o++)
-        position_taps(t, o, in, scale, support, f, k);
+    t->first = xcalloc((size_t)n, sizeof *t->first);
+    t->count = xcalloc((size_t)n, sizeof *t->count);
+    t->weight = xcalloc((size_t)n * (size_t)t->width, sizeof *t->weight);
+    AUTO(mem) double *w = xcalloc((size_t)t->width, sizeof *w);
+    for (int k = 0; k < n; k++)
+        position_taps(t, k, start + k, in, scale, support, f, w);
+}
+
+/* Compilers make the vectors' arithmetic good code for any machine, these two conversions not always. */
+static inline sums16 widened(bytes16 b)
+{
+#ifdef __AVX512F__
+    return (sums16)_mm512_cvtepu8_epi32((__m128i)b);
+#else
+    return __builtin_convertvector(b, sums16);
+#endif
+}
+
+static inline bytes16 clipped(sums16 sum)
+{
+    sums16 v = sum >> PRECISION;
+    v &= ~(v >> 31);
+#ifdef __AVX512F__
+    return (bytes16)_mm512_cvtusepi32_epi8((__m512i)v);
+#else
+    sums16 over = v > 255;
+    return __builtin_convertvector((v & ~over) | (over & 255), bytes16);
+#endif
 }
 
 static uint8_t clip(int32_t sum)
@@ -82,84 +118,188 @@ static uint8_t clip(int32_t sum)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-/* (rows, in width, 3) to (rows, out width, 3). */
-static void pass_horizontal(const struct taps *t, const uint8_t *in, int in_width, int rows, int out_width,
-                            uint8_t *out)
+/* 16 rows of 16 bytes become columns. Each round turns the 8-bit address (row, column) by one bit. */
+static void transpose(bytes16 a[LANES])
 {
-    for (int y = 0; y < rows; y++) {
-        const uint8_t *row = in + (size_t)y * (size_t)in_width * 3;
-        for (int o = 0; o < out_width; o++, out += 3) {
-            const int32_t *w = t->weight + (size_t)o * (size_t)t->width;
-            const uint8_t *p = row + (size_t)t->first[o] * 3;
-            int32_t r = 1 << (PRECISION - 1), g = r, b = r;
-            for (int i = 0; i < t->count[o]; i++, p += 3) {
-                r += p[0] * w[i];
-                g += p[1] * w[i];
-                b += p[2] * w[i];
-            }
-            out[0] = clip(r);
-            out[1] = clip(g);
-            out[2] = clip(b);
+    bytes16 b[LANES];
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < LANES / 2; i++) {
+            b[2 * i] = __builtin_shufflevector(a[i], a[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
+                                               22, 7, 23);
+            b[2 * i + 1] = __builtin_shufflevector(a[i], a[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                                   29, 14, 30, 15, 31);
         }
+        memcpy(a, b, sizeof b);
     }
 }
 
-/* (in rows, stride) to (out rows, stride); sums of a row are kept in acc (stride). */
-static void pass_vertical(const struct taps *t, const uint8_t *in, size_t stride, int out_rows, int32_t *acc,
-                          uint8_t *out)
+/* Up to 16 rows of n bytes, `stride` apart, as columns (n rounded up to 16, 16). */
+static void to_columns(const uint8_t *in, size_t stride, int rows, size_t n, bytes16 *out)
 {
-    for (int o = 0; o < out_rows; o++, out += stride) {
-        for (size_t x = 0; x < stride; x++)
-            acc[x] = 1 << (PRECISION - 1);
-        for (int i = 0; i < t->count[o]; i++) {
-            const uint8_t *row = in + (size_t)(t->first[o] + i) * stride;
-            int32_t w = t->weight[(size_t)o * (size_t)t->width + (size_t)i];
-            for (size_t x = 0; x < stride; x++)
-                acc[x] += row[x] * w;
-        }
-        for (size_t x = 0; x < stride; x++)
-            out[x] = clip(acc[x]);
+    for (size_t x = 0; x < n; x += LANES, out += LANES) {
+        size_t some = n - x < LANES ? n - x : LANES;
+        for (int y = 0; y < rows; y++)
+            memcpy(&out[y], in + (size_t)y * stride + x, some);
+        transpose(out);
     }
+}
+
+static void to_rows(bytes16 *in, size_t stride, int rows, size_t n, uint8_t *out)
+{
+    for (size_t x = 0; x < n; x += LANES, in += LANES) {
+        size_t some = n - x < LANES ? n - x : LANES;
+        transpose(in);
+        for (int y = 0; y < rows; y++)
+            memcpy(out + (size_t)y * stride + x, &in[y], some);
+    }
+}
+
+/* 16 rows at once: in (in width, 3) to out (t->n, 3). */
+static void pass_columns(const struct taps *t, const bytes16 *in, bytes16 *out)
+{
+    for (int o = 0; o < t->n; o++, out += 3) {
+        const int32_t *w = t->weight + (size_t)o * (size_t)t->width;
+        const bytes16 *p = in + (size_t)t->first[o] * 3;
+        sums16 r = (sums16){0} + HALF, g = r, b = r;
+        for (int i = 0; i < t->count[o]; i++, p += 3) {
+            r += widened(p[0]) * w[i];
+            g += widened(p[1]) * w[i];
+            b += widened(p[2]) * w[i];
+        }
+        out[0] = clipped(r);
+        out[1] = clipped(g);
+        out[2] = clipped(b);
+    }
+}
+
+static size_t rounded_up(size_t n)
+{
+    return (n + LANES - 1) / LANES * LANES;
+}
+
+/* Rows of `width` pixels, `stride` bytes apart, to out (rows, t->n, 3). */
+static bool pass_horizontal(const struct taps *t, const uint8_t *in, size_t stride, int width, int rows,
+                            uint8_t *out, struct error *err)
+{
+    size_t in_n = (size_t)width * 3, out_n = (size_t)t->n * 3;
+    AUTO(mem) bytes16 *block = aligned_alloc(64, (rounded_up(in_n) + rounded_up(out_n)) * LANES);
+    if (!block)
+        return error_set(err, NULL, ERROR_SYSTEM, "out of memory for resizing an image");
+    bytes16 *made = block + rounded_up(in_n);
+    memset(block, 0, (rounded_up(in_n) + rounded_up(out_n)) * LANES);
+    for (int y = 0; y < rows; y += LANES) {
+        int some = rows - y < LANES ? rows - y : LANES;
+        to_columns(in + (size_t)y * stride, stride, some, in_n, block);
+        pass_columns(t, block, made);
+        to_rows(made, out_n, some, out_n, out + (size_t)y * out_n);
+    }
+    return true;
+}
+
+/* One row of n bytes out of count rows. */
+static void weigh_rows(const uint8_t *in, size_t stride, const int32_t *w, int count, size_t n, uint8_t *out)
+{
+    for (size_t at = 0; n >= LANES && at < n; at += LANES) {
+        size_t x = at + LANES > n ? n - LANES : at; /* the last 16 overlap the ones before */
+        sums16 sum = (sums16){0} + HALF;
+        for (int i = 0; i < count; i++) {
+            bytes16 p;
+            memcpy(&p, in + (size_t)i * stride + x, LANES);
+            sum += widened(p) * w[i];
+        }
+        bytes16 q = clipped(sum);
+        memcpy(out + x, &q, LANES);
+    }
+    for (size_t x = 0; n < LANES && x < n; x++) {
+        int32_t sum = HALF;
+        for (int i = 0; i < count; i++)
+            sum += in[(size_t)i * stride + x] * w[i];
+        out[x] = clip(sum);
+    }
+}
+
+/* Rows of n bytes, `stride` apart, to out (t->n, n). */
+static void pass_vertical(const struct taps *t, const uint8_t *in, size_t stride, size_t n, uint8_t *out)
+{
+    for (int o = 0; o < t->n; o++, out += n)
+        weigh_rows(in + (size_t)t->first[o] * stride, stride, t->weight + (size_t)o * (size_t)t->width,
+                   t->count[o], n, out);
+}
+
+/* The rows of the source box that the part needs: all taps of its rows. */
+static void rows_needed(const struct taps *t, int *ret_first, int *ret_n)
+{
+    int end = 0;
+    *ret_first = t->first[0];
+    for (int o = 0; o < t->n; o++)
+        end = t->first[o] + t->count[o] > end ? t->first[o] + t->count[o] : end;
+    *ret_n = end - *ret_first;
+}
+
+static bool inside(const struct image_box *b, int width, int height)
+{
+    return b->x >= 0 && b->y >= 0 && b->width > 0 && b->height > 0 && b->width <= width - b->x &&
+           b->height <= height - b->y;
+}
+
+bool image_resample(const struct image *in, const struct image_resampling *r, struct image *ret,
+                    struct error *err)
+{
+    const struct image_box *from = &r->from, *part = &r->part;
+    if (!image_check_size(r->width, r->height, err))
+        return false;
+    if (!inside(from, in->width, in->height) || !inside(part, r->width, r->height))
+        return error_set(err, NULL, ERROR_INPUT, "a crop lies outside its image");
+    AUTO(image) struct image wide = {0};
+    AUTO(image) struct image out = {.width = part->width, .height = part->height};
+    AUTO(taps) struct taps x = {0}, y = {0};
+    int first, rows;
+    taps_make(&y, from->height, r->height, part->y, part->height, r->filter);
+    rows_needed(&y, &first, &rows);
+    size_t stride = (size_t)in->width * 3, n = (size_t)part->width * 3;
+    const uint8_t *middle = in->rgb + (size_t)(from->y + first) * stride + (size_t)(from->x + part->x) * 3;
+    if (r->width != from->width) {
+        taps_make(&x, from->width, r->width, part->x, part->width, r->filter);
+        if (!image_check_size(part->width, rows, err) || !(wide.rgb = image_alloc(part->width, rows, err)) ||
+            !pass_horizontal(&x, middle - (size_t)part->x * 3, stride, from->width, rows, wide.rgb, err))
+            return false;
+        middle = wide.rgb;
+        stride = n;
+    }
+    if (!(out.rgb = image_alloc(part->width, part->height, err)))
+        return false;
+    for (int o = 0; o < y.n; o++)
+        y.first[o] -= first;
+    pass_vertical(&y, middle, stride, n, out.rgb);
+    *ret = out;
+    out = (struct image){0};
+    return true;
 }
 
 bool image_resize(const struct image *in, int width, int height, enum image_filter f, struct image *ret,
                   struct error *err)
 {
-    if (!image_check_size(width, height, err))
-        return false;
-    AUTO(image) struct image wide = {.width = width, .height = in->height};
-    AUTO(image) struct image out = {.width = width, .height = height};
-    const uint8_t *middle = in->rgb;
-    if (width != in->width) {
-        AUTO(taps) struct taps t = {0};
-        if (!image_check_size(width, in->height, err) || !(wide.rgb = image_alloc(width, in->height, err)))
-            return false;
-        taps_make(&t, in->width, width, f);
-        pass_horizontal(&t, in->rgb, in->width, in->height, width, wide.rgb);
-        middle = wide.rgb;
-    }
-    if (!(out.rgb = image_alloc(width, height, err)))
-        return false;
-    size_t stride = (size_t)width * 3;
-    if (height != in->height) {
-        AUTO(taps) struct taps t = {0};
-        AUTO(mem) int32_t *acc = xcalloc(stride, sizeof *acc);
-        taps_make(&t, in->height, height, f);
-        pass_vertical(&t, middle, stride, height, acc, out.rgb);
-    } else {
-        memcpy(out.rgb, middle, stride * (size_t)height);
-    }
-    *ret = out;
-    out = (struct image){0};
+    return image_resample(
+        in,
+        &(struct image_resampling){{0, 0, in->width, in->height}, width, height, {0, 0, width, height}, f},
+        ret, err);
+}
+
+bool image_short_size(int width, int height, int n, int *ret_width, int *ret_height, struct error *err)
+{
+    int64_t w = width, h = height;
+    int64_t out_w = w <= h ? n : n * w / h, out_h = w <= h ? n * h / w : n;
+    if (!image_check_size(out_w, out_h, err))
+        return error_context(err, "resizing %d x %d to a shorter side of %d", width, height, n);
+    *ret_width = (int)out_w;
+    *ret_height = (int)out_h;
     return true;
 }
 
 bool image_resize_short(const struct image *in, int n, enum image_filter f, struct image *ret,
                         struct error *err)
 {
-    int64_t w = in->width, h = in->height;
-    int64_t out_w = w <= h ? n : n * w / h, out_h = w <= h ? n * h / w : n;
-    if (!image_check_size(out_w, out_h, err))
-        return error_context(err, "resizing %d x %d to a shorter side of %d", in->width, in->height, n);
-    return image_resize(in, (int)out_w, (int)out_h, f, ret, err);
+    int width = 0, height = 0;
+    return image_short_size(in->width, in->height, n, &width, &height, err) &&
+           image_resize(in, width, height, f, ret, err);
 }

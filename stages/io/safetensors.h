@@ -46,9 +46,13 @@ struct safetensors_writer;
  * ...}. */
 struct safetensors_writer *safetensors_writer_new(void);
 void safetensors_writer_meta(struct safetensors_writer *w, const char *key, const char *value);
-/* data is borrowed until safetensors_write. */
+/* data is borrowed until safetensors_write; NULL: make() gives it then. */
 void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum dtype t, int rank,
                             const int64_t *shape, const void *data);
+/* The values of tensors that were added without, one tensor at a time, in the order of the file: valid until
+ * the next call; NULL with *err set ends the writing. */
+void safetensors_writer_make(struct safetensors_writer *w,
+                             const void *(*make)(void *arg, const char *name, struct error *err), void *arg);
 bool safetensors_write(struct safetensors_writer *w, const char *path,
                        struct error *err) MUST_CHECK;       /* frees w */
 void safetensors_writer_free(struct safetensors_writer *w); /* without writing */

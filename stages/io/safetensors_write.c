@@ -11,6 +11,8 @@ struct safetensors_writer {
     struct tensor *tensor; /* names are owned */
     size_t n, cap;
     json_t *meta;
+    const void *(*make)(void *arg, const char *name, struct error *err); /* of data that is not there */
+    void *arg;
 };
 
 struct safetensors_writer *safetensors_writer_new(void)
@@ -34,7 +36,17 @@ void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum
         x->n *= shape[i];
     }
 }
+<<<<<<< HEAD
 void safetensors_writer_free(struct safetensors_writer *w)
+=======
+void safetensors_writer_make(struct safetensors_writer *w,
+                             const void *(*make)(void *arg, const char *name, struct error *err), void *arg)
+{
+    w->make = make;
+    w->arg = arg;
+}
+static void writer_free(struct safetensors_writer *w)
+>>>>>>> main
 {
     for (size_t i = 0; i < w->n; i++)
         free((void *)w->tensor[i].name);
@@ -90,8 +102,11 @@ static bool write_all(const struct safetensors_writer *w, const char *path, stru
     if (fd < 0)
         return error_errno(err, "cannot create '%s'", path);
     bool ok = fs_write_all(fd, header.data, header.len, path, err);
-    for (size_t i = 0; ok && i < w->n; i++)
-        ok = fs_write_all(fd, w->tensor[i].data, (size_t)bytes_of(&w->tensor[i]), path, err);
+    for (size_t i = 0; ok && i < w->n; i++) {
+        const struct tensor *t = &w->tensor[i];
+        const void *data = t->data || !w->make ? t->data : w->make(w->arg, t->name, err);
+        ok = (data || !t->n) && fs_write_all(fd, data, (size_t)bytes_of(t), path, err);
+    }
     if (fs_close(fd) != 0 && ok)
         return error_errno(err, "cannot write '%s'", path);
     return ok;

@@ -32,6 +32,8 @@ static const struct need {
     {ARTIFACT_ROUTER, "router.safetensors", TENSORS},
     {ARTIFACT_ROUTER, "router.json", JSON},
     {ARTIFACT_METRICS, "metrics.json", ROWS},
+    {ARTIFACT_PREDICTIONS, "predictions.json", JSON},
+    {ARTIFACT_PREDICTIONS, "predictions.jsonl", ANY},
     {ARTIFACT_TABLE, "table.md", ANY},
     {ARTIFACT_TABLE, "table.json", ROWS},
 };

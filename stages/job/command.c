@@ -306,13 +306,15 @@ static bool run_program(struct stage_context *ctx, struct error *err)
 {
     struct texts argv = {0}, env = {0};
     struct listener l = {.ctx = ctx};
-    int status;
+    struct program_end end;
     if (!make_env(ctx, &env, err) || !make_argv(ctx, &argv, err))
         return false;
     const char *name = argv.item[0], *path = find_program(ctx, name, &env, err);
     const struct program p = {path, argv.item, env.item, ctx->scratch, on_line, &l};
-    return path && program_run(&p, &status, err) && check_end(name, status, l.last, err) &&
-           check_outputs(ctx, err);
+    if (!path || !program_run(&p, &end, err))
+        return false;
+    ctx->program_peak = end.peak;
+    return check_end(name, end.status, l.last, err) && check_outputs(ctx, err);
 }
 
 /* Whatever goes wrong here is the task's failure: a file that is missing is one that the program did not

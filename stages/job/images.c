@@ -1,6 +1,6 @@
-/* images: import a folder tree or an archive of JPEG and PNG files, [prefix/]split/class/file, as a data set.
- * The bytes stay where they are (the output links to them); every image is decoded once, so that damage shows
- * here and not hours later. */
+/* images: import a folder tree or an archive of JPEG, PNG and WebP files, [prefix/]split/class/file, as a
+ * data set. The bytes stay where they are (the output links to them); every image is decoded once, so that
+ * damage shows here and not hours later. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -16,6 +16,7 @@
 
 struct images_params {
     const char *path, *split, *on_corrupt, *classes;
+    const char *orientation, *decoding;
     int64_t limit;
 };
 
@@ -50,12 +51,14 @@ static void listing_auto(struct listing *l)
     free(l->found);
 }
 
-/* Ends in .jpg, .jpeg or .png in any case, with no hidden component ("._1.jpg") nor a Mac's resource folder.
+/* Ends in .jpg, .jpeg, .png or .webp in any case, with no hidden component ("._1.jpg") nor a Mac's resource
+ * folder.
  */
 static bool is_image_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    if (!dot || (strcasecmp(dot, ".jpg") && strcasecmp(dot, ".jpeg") && strcasecmp(dot, ".png")))
+    if (!dot || (strcasecmp(dot, ".jpg") && strcasecmp(dot, ".jpeg") && strcasecmp(dot, ".png") &&
+                 strcasecmp(dot, ".webp")))
         return false;
     return name[0] != '.' && !strstr(name, "/.") && strncmp(name, "__MACOSX/", 9) != 0;
 }
@@ -123,7 +126,7 @@ static bool none_found(const struct images_params *p, const struct listing *l, s
     AUTO(buf) struct buf parents = {0};
     if (!add_class_parents(l, &parents))
         return error_set(err, NULL, ERROR_INPUT,
-                         "'%s' has no class folders with JPEG or PNG images (%zu files of other kinds)",
+                         "'%s' has no class folders with JPEG, PNG or WebP images (%zu files of other kinds)",
                          p->path, l->n_files);
     return error_set(
         err, NULL, ERROR_INPUT,
@@ -374,6 +377,7 @@ static bool images_run(struct stage_context *ctx, struct error *err)
             dataset_writer_add(w, f->id, label, f->item ? f->item->offset : -1, f->item ? f->item->size : -1);
     }
     dataset_writer_ignored(w, l.ignored);
+    dataset_writer_decoding(w, !strcmp(p->orientation, "exif"), !strcmp(p->decoding, "scaled"));
     stage_metric(ctx, "images", (double)((int64_t)l.n - skipped), 0);
     stage_metric(ctx, "skipped", (double)skipped, 0);
     return dataset_writer_finish(w, p->split, skipped, false, err);
@@ -393,7 +397,7 @@ static void images_cost(const void *params, const struct cost_input *in, struct 
 
 static const struct param params[] = {
     PARAM(struct images_params, path,
-          .doc = "folder, tar (plain or compressed) or zip of JPEG and PNG images",
+          .doc = "folder, tar (plain or compressed) or zip of JPEG, PNG and WebP images",
           .flags = PARAM_IMPORT | PARAM_REQUIRED),
     PARAM(struct images_params, split, .def = "train",
           .doc = "folder that holds the class folders; \"\": they are at the top"),
@@ -402,6 +406,13 @@ static const struct param params[] = {
     PARAM(struct images_params, limit, .def = "0", .min = 0, .max = 1e9, .unit = "images",
           .doc = "first images of each class, in order of name; 0: all"),
     PARAM(struct images_params, classes, .def = "", .doc = "comma list of the classes to take; empty: all"),
+    PARAM(struct images_params, orientation, .def = "ignore", .choices = "ignore|exif",
+          .doc = "exif: whoever decodes the images turns them as their EXIF says, as viewers do; ignore: as "
+                 "stored, as the authors' code has it"),
+    PARAM(struct images_params, decoding, .def = "exact", .choices = "exact|scaled",
+          .doc =
+              "scaled: JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where a model resizes them to no "
+              "more than that. Faster on large photographs, but the pixels and so the results are others"),
     {0},
 };
 static const struct port inputs[] = {{0}};
@@ -412,7 +423,7 @@ static const struct port outputs[] = {
 
 const struct stage stage_images = {
     .name = "images",
-    .version = 1,
+    .version = 2,
     .doc = "Import images from a folder tree or an archive: [prefix/]split/class/file.",
     .params = params,
     .params_size = sizeof(struct images_params),

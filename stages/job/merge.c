@@ -1,24 +1,20 @@
-/* Stage merge: the clients' experts over the shared seed model become one unified model. Nothing is trained
- * here: the router rows come from the clients' router vectors, lambda from a parameter. Weights are links to
- * those of the inputs. */
+/* Stage merge: the clients' experts and the shared seed model become one model. Nothing is trained here. */
+#include "stages/job/merge.h"
 #include "base/cleanup.h"
-#include "base/fs.h"
 #include "stages/model/moe_vectors.h"
 #include "stages/model/unified.h"
-#include "stages/stage.h"
-#include <math.h>
 #include <omp.h>
 #include <string.h>
 
-struct merge_params {
-    const char *method, *gate, *context, *vectors, *init;
-    double lambda, temperature;
-    int64_t top_k, seed;
-};
 #define P(...) PARAM(struct merge_params, __VA_ARGS__)
 static const struct param params[] = {
-    P(method, .def = "moe", .choices = "moe",
-      .doc = "moe: one expert a client in every feed-forward, and a router", .source = "paper 3.3"),
+    P(method, .def = "moe", .choices = "moe|soup|task|ties|dare|dare_ties",
+      .doc =
+          "moe: one expert a client in every feed-forward, and a router. The others make one dense model of "
+          "the seed and the changes that the experts make to it: soup: their mean; task: their sum (task "
+          "arithmetic); ties: the largest, by elected sign; dare: a random part, rescaled; dare_ties: that "
+          "part by elected sign",
+      .source = "paper 3.3; REFERENCE 1.2, 5"),
     P(lambda, .def = "0.3", .min = 0, .max = 1,
       .doc = "share of the context in what the router sees, of every layer; the stage router moves it",
       .source = "eq. 5"),
@@ -40,8 +36,24 @@ static const struct param params[] = {
     P(temperature, .def = "1", .min = 1e-6, .max = 1e6, .doc = "the router's scores are divided by it"),
     P(init, .def = "mean", .choices = "mean|random",
       .doc = "router rows from the clients' means, or random, U(+-1/sqrt(width))",
-      .source = "paper, ablation"),
-    P(seed, .def = "0", .min = 0, .max = 9007199254740992.0, .doc = "of random router rows"),
+      .source = "paper, ablation; random: BTX"),
+    P(seed, .def = "0", .min = 0, .max = 9007199254740992.0,
+      .doc = "of random router rows, and of what dare drops"),
+    P(average, .def = "products", .choices = "products|factors",
+      .doc = "of a soup of adapters: products: the mean of the changes B A, which is exact; factors: A and B "
+             "are averaged apart",
+      .source = "REFERENCE 1.2"),
+    P(scaling, .def = "0", .min = -1000, .max = 1000,
+      .doc = "what the merged changes are multiplied by before the seed is added; 0: the method's own, 0.4 "
+             "for the sums of task and dare, 1 for the means of ties and dare_ties",
+      .source = "REFERENCE 5"),
+    P(density, .def = "0.2", .min = 0, .max = 1,
+      .doc = "share of an expert's changes that ties keeps, the largest ones", .source = "REFERENCE 5"),
+    P(trim, .def = "tensor", .choices = "tensor|model",
+      .doc =
+          "the largest ones are looked for in each tensor, or in all tensors that experts change together"),
+    P(drop, .def = "0.9", .min = 0, .max = 0.999999, .doc = "share of an expert's changes that dare drops",
+      .source = "REFERENCE 5"),
     {0}};
 static const struct port inputs[] = {
     {.name = "model", .type = ARTIFACT_MODEL, .doc = "the seed model of all experts"},
@@ -49,118 +61,80 @@ static const struct port inputs[] = {
      .type = ARTIFACT_ADAPTER,
      .also = ARTIFACT_ROUTER,
      .many = true,
+     .optional = true,
      .doc = "the clients' adapters and router vectors"},
+    {.name = "models",
+     .type = ARTIFACT_MODEL,
+     .many = true,
+     .optional = true,
+     .doc =
+         "instead of experts: models that were fine-tuned from the seed as a whole; for all methods but moe"},
     {0}};
 static const struct port outputs[] = {
-    {.name = "model", .type = ARTIFACT_MODEL, .doc = "a unified model; see docs/unified-model.md"}, {0}};
+    {.name = "model",
+     .type = ARTIFACT_MODEL,
+     .doc =
+         "method moe: a unified model, see docs/unified-model.md; all others: a dense Hugging Face folder"},
+    {0}};
 
-struct merging {
-    struct stage_context *ctx;
-    const struct merge_params *p;
-    struct clip *model;
-    int experts;
-    struct adapter_set **adapter;
-    struct moe_vectors **vectors;
-    const float **router, **bias; /* (layers) */
-    float *lambda;
-    bool biased;
+/* Whom a parameter is for; those that are not here are moe's. */
+static const struct {
+    const char *param, *methods;
+} meant[] = {
+    {"method", "moe|soup|task|ties|dare|dare_ties"},
+    {"seed", "moe|dare|dare_ties"},
+    {"average", "soup"},
+    {"scaling", "task|ties|dare|dare_ties"},
+    {"density", "ties"},
+    {"trim", "ties"},
+    {"drop", "dare|dare_ties"},
 };
-static bool no_memory(struct error *err)
+static const char *methods_of(const char *param)
 {
-    return error_set(err, NULL, ERROR_SYSTEM, "out of memory for a merge");
+    for (size_t i = 0; i < sizeof meant / sizeof *meant; i++)
+        if (!strcmp(meant[i].param, param))
+            return meant[i].methods;
+    return "moe";
 }
-
-/* ---- inputs ---- */
-static bool read_experts(struct merging *x, struct error *err)
+static bool listed(const char *list, const char *word)
 {
-    struct stage_context *ctx = x->ctx;
-    x->experts = stage_in_count(ctx, "experts");
-    if (x->p->top_k > x->experts)
-        return error_set(err, NULL, ERROR_INPUT, "'top_k' is %lld, but there are %d experts",
-                         (long long)x->p->top_k, x->experts);
-    x->adapter = arena_alloc(ctx->arena, (size_t)x->experts * sizeof *x->adapter);
-    x->vectors = arena_alloc(ctx->arena, (size_t)x->experts * sizeof *x->vectors);
-    for (int k = 0; k < x->experts; k++) {
-        if (!peft_load(stage_in(ctx, "experts", k), x->model, false, ctx->arena, &x->adapter[k], err))
-            return error_context(err, "expert %d", k);
-        const char *vectors = stage_in_also(ctx, "experts", k);
-        if (!vectors)
-            return error_set(err, NULL, ERROR_INPUT, "expert %d comes without router vectors", k);
-        if (!moe_vectors_load(vectors, x->model, ctx->arena, &x->vectors[k], err))
-            return error_context(err, "expert %d", k);
-    }
-    return true;
+    size_t n = strlen(word);
+    for (; list; list = strchr(list, '|'), list += list != NULL)
+        if (!strncmp(list, word, n) && (!list[n] || list[n] == '|'))
+            return true;
+    return false;
 }
-
-/* ---- router ---- */
-static void random_rows(const struct merging *x, int64_t layer, int64_t width, float *w)
+/* A parameter that would change nothing is a mistake. */
+static bool check(const void *params_, struct error *err)
 {
-    float bound = 1 / sqrtf((float)width);
-    for (int k = 0; k < x->experts; k++) {
-        struct rng r = rng_at(rng_stream((uint64_t)x->p->seed, "merge.router"), (uint64_t)layer, (uint32_t)k);
-        for (int64_t j = 0; j < width; j++)
-            w[k * width + j] = bound * (2 * rng_uniform(&r) - 1);
-    }
-}
-static bool make_router(struct merging *x, struct error *err)
-{
-    struct arena *a = x->ctx->arena;
-    int64_t width = x->model->config.vision.width;
-    size_t layers = (size_t)x->model->config.vision.layers;
-    enum moe_vectors_form form = MOE_VECTORS_RAW;
-    moe_vectors_parse(x->p->vectors, &form);
-    x->router = arena_alloc(a, layers * sizeof *x->router);
-    x->bias = arena_alloc(a, layers * sizeof *x->bias);
-    x->lambda = arena_alloc(a, layers * sizeof *x->lambda);
-    for (size_t l = 0; l < layers; l++) {
-        float *w = arena_floats(a, x->experts * width), *b = arena_floats(a, x->experts);
-        if (!w || !b)
-            return no_memory(err);
-        if (!strcmp(x->p->init, "random"))
-            random_rows(x, (int64_t)l, width, w);
-        else
-            x->biased = moe_vectors_router(x->vectors, x->experts, (int64_t)l, form, w, b);
-        x->router[l] = w;
-        x->bias[l] = b;
-        x->lambda[l] = (float)x->p->lambda;
-    }
-    return true;
-}
-static bool build(struct merging *x, struct error *err)
-{
-    struct unified_options o = {.top_k = (int)x->p->top_k, .temperature = x->p->temperature};
-    unified_gate_parse(x->p->gate, &o.gate);
-    unified_context_parse(x->p->context, &o.context);
-    return unified_build(x->model, x->adapter, x->experts, x->router, x->biased ? x->bias : NULL, x->lambda,
-                         &o, false, err);
-}
-
-/* ---- output ---- */
-static bool write_model(struct merging *x, struct error *err)
-{
-    struct stage_context *ctx = x->ctx;
-    const char *seed = stage_in(ctx, "model", 0), *to = ctx->outputs[0];
-    if (!unified_save_router(x->model, NULL, seed, to, err) || !unified_link(seed, to, err))
-        return false;
-    for (int k = 0; k < x->experts; k++) {
-        const char *folder = arena_printf(ctx->arena, "%s/expert_%d", to, k);
-        if (!fs_mkdirs(folder, err) || !unified_link(stage_in(ctx, "experts", k), folder, err))
-            return false;
+    const struct merge_params *p = params_;
+    struct merge_params defaults;
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    param_defaults(params, &defaults, &a);
+    for (const struct param *row = params; row->name; row++) {
+        const char *methods = methods_of(row->name);
+        AUTO(buf) struct buf given = {0}, standard = {0};
+        param_text(row, p, &given);
+        param_text(row, &defaults, &standard);
+        if (!listed(methods, p->method) && strcmp(buf_str(&given), buf_str(&standard)) != 0)
+            return error_set(err, NULL, ERROR_INPUT,
+                             "'%s' has no effect with method '%s', only with %s: leave it out", row->name,
+                             p->method, methods);
     }
     return true;
 }
 static bool run(struct stage_context *ctx, struct error *err)
 {
+    const struct merge_params *p = ctx->params;
     AUTO(clip) struct clip *model = NULL;
-    struct merging x = {.ctx = ctx, .p = ctx->params};
     omp_set_num_threads(ctx->threads);
     if (!clip_open(stage_in(ctx, "model", 0), &model, err))
         return false;
     if (model->moe)
         return error_set(err, NULL, ERROR_INPUT,
                          "experts merge over a dense model; this one is a unified model");
-    x.model = model;
-    return read_experts(&x, err) && make_router(&x, err) && build(&x, err) && write_model(&x, err);
+    return !strcmp(p->method, "moe") ? merge_moe(ctx, model, err) : merge_dense(ctx, model, err);
 }
 /* A token visits one expert, or a few small ones: about the work of the dense model. */
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
@@ -173,10 +147,12 @@ static void cost(const void *params_, const struct cost_input *in, struct cost *
 const struct stage stage_merge = {
     .name = "merge",
     .version = 1,
-    .doc = "One unified model from a seed model and the clients' experts, without training.",
+    .doc =
+        "One model from a seed model and the clients' experts, without training: a mixture, or a dense one.",
     .params = params,
     .params_size = sizeof(struct merge_params),
     .inputs = inputs,
     .outputs = outputs,
+    .check = check,
     .cost = cost,
     .run = run};

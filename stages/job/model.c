@@ -34,23 +34,17 @@ static const char *const names[] = {"config.json",
                                     "preprocessor_config.json",
                                     "adapter_config.json",
                                     NULL};
-static bool is_weights(const char *name)
-{
-    size_t n = strlen(name), tail = strlen(".safetensors");
-    return (n > tail && !strcmp(name + n - tail, ".safetensors")) ||
-           !strcmp(name, "model.safetensors.index.json");
-}
 static bool belongs(const char *rel, bool rewritten)
 {
     const char *slash = strrchr(rel, '/'), *name = slash ? slash + 1 : rel;
     if (slash && strncmp(rel, "expert_", 7)) /* folders: only a unified model's experts */
         return false;
-    if (rewritten && (is_weights(name) || !strcmp(name, "config.json")))
+    if (rewritten && (clip_weights_file(name) || !strcmp(name, "config.json")))
         return false;
     for (int i = 0; names[i]; i++)
         if (!strcmp(name, names[i]))
             return true;
-    return is_weights(name);
+    return clip_weights_file(name);
 }
 static bool link_file(const char *from_dir, const char *rel, const char *to_dir, struct error *err)
 {

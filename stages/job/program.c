@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -123,7 +124,7 @@ static void take(struct child *c, const struct program *p)
     }
 }
 
-static bool follow(struct child *c, const struct program *p, int *ret_status, struct error *err)
+static bool follow(struct child *c, const struct program *p, struct program_end *ret, struct error *err)
 {
     struct pollfd fd[2] = {{.fd = c->pidfd, .events = POLLIN}, {.events = POLLIN}};
     for (bool ended = false; !ended;) {
@@ -134,16 +135,18 @@ static bool follow(struct child *c, const struct program *p, int *ret_status, st
         take(c, p);
     }
     flush(c, p, true);
-    while (waitpid(c->pid, ret_status, 0) < 0)
+    struct rusage took = {0};
+    while (wait4(c->pid, &ret->status, 0, &took) < 0)
         if (errno != EINTR)
             return error_errno(err, "cannot wait for '%s'", p->path);
+    ret->peak = (int64_t)took.ru_maxrss * 1024;
     return true;
 }
 
-bool program_run(const struct program *p, int *ret_status, struct error *err)
+bool program_run(const struct program *p, struct program_end *ret, struct error *err)
 {
     AUTO(child) struct child c = {.pidfd = -1, .out = -1};
-    bool ok = child_start(&c, p, err) && follow(&c, p, ret_status, err);
+    bool ok = child_start(&c, p, err) && follow(&c, p, ret, err);
     procs_end_children(NULL, 0); /* what it left running */
     return ok;
 }

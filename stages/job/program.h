@@ -5,6 +5,7 @@
 #define STAGES_JOB_PROGRAM_H
 #include "base/error.h"
 #include <stddef.h>
+#include <stdint.h>
 
 struct program {
     const char *path;               /* absolute */
@@ -14,9 +15,13 @@ struct program {
     void (*line)(void *arg, const char *text, size_t n);
     void *arg;
 };
-/* *ret_status: the wait status. False: it could not be started, or not be waited for. In both cases this
- * process has no children afterwards. */
-bool program_run(const struct program *p, int *ret_status, struct error *err) MUST_CHECK;
+struct program_end {
+    int status;   /* of wait */
+    int64_t peak; /* bytes that the largest of its processes held, as far as one waited for it */
+};
+/* False: it could not be started, or not be waited for. In both cases this process has no children
+ * afterwards. */
+bool program_run(const struct program *p, struct program_end *ret, struct error *err) MUST_CHECK;
 /* Absolute path, in the arena, of the program `name` in the folders of `path`, a PATH; NULL when none has it.
  */
 struct arena;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "stages/io/tokenizer.h"
 #include "stages/job/effort.h"
+#include "stages/job/router_losses.h"
 #include "stages/job/training.h"
 #include "stages/model/prompt.h"
 #include "stages/model/unified.h"
@@ -13,6 +14,7 @@
 
 struct router_params {
     struct train_params train;
+    struct router_losses losses;
     const char *moves;
     double lr_lambda, lr_router;
 };
@@ -30,6 +32,7 @@ static const struct param params[] = {
       .source = "REFERENCE 1.1"),
     P(lr_router, .def = "1", .min = 0, .max = 1e6,
       .doc = "learning rate of router vectors and biases as a multiple of lr"),
+    ROUTER_LOSSES(struct router_params),
     {0}};
 static const struct port inputs[] = {
     {.name = "model", .type = ARTIFACT_MODEL, .doc = "a unified model, from the stage merge"},
@@ -137,7 +140,9 @@ static bool train(struct tuning *x, struct error *err)
     t->total = t->count * x->p->train.epochs;
     t->optim = train_optim(t->params, x->ctx->arena);
     unified_each(x->model, add_weight, x);
-    return !x->failed ? training_run(x->ctx, t, err) : no_memory(err);
+    if (x->failed)
+        return no_memory(err);
+    return router_losses_set(x->ctx, &x->p->losses, t, err) && training_run(x->ctx, t, err);
 }
 static void report_lambda(const struct tuning *x)
 {

@@ -16,7 +16,8 @@ struct lora {     /* y += scale (x A^T) B^T */
 struct adapter { /* the LoRA of one layer's feed-forward */
     struct lora fc1, fc2;
 };
-struct moe;  /* stages/model/moe.h */
+struct moe;      /* stages/model/moe.h */
+struct moe_loss; /* stages/model/moe_loss.h */
 struct ffn { /* fc2(act(fc1(z))), plus the adapter's terms, or the mixture of experts over the same base */
     struct linear fc1, fc2;
     enum activation act;
@@ -55,7 +56,8 @@ struct pass {
                        rest */
     const struct observer *observer;
     const float *const
-        *context; /* per layer (B,C): router context from elsewhere (moe context = seed), or NULL */
+        *context;          /* per layer (B,C): router context from elsewhere (moe context = seed), or NULL */
+    struct moe_loss *loss; /* losses on the routers' distributions, stages/model/moe_loss.h; or NULL */
 };
 struct block_tape; /* what one block saved; lives in the pass' arena */
 

@@ -55,9 +55,14 @@ bool clip_new(const struct clip_config *c, uint64_t seed, struct clip **ret, str
 bool clip_train_all(struct clip *m, struct error *err) MUST_CHECK;
 /* config.json and model.safetensors as transformers reads them, float32. */
 bool clip_save(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
-/* The same with the weights of m's files as they are stored there, in their types. */
+/* The same of other values, float32, which make() gives one weight at a time (safetensors_writer_make). */
+bool clip_save_made(const struct clip *m, const char *dir,
+                    const void *(*make)(void *arg, const char *name, struct error *err), void *arg,
+                    struct error *err) MUST_CHECK;
+/* The same of the weights of m's files as they are stored there, in their types. */
 bool clip_save_stored(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
 bool clip_has_other_names(const struct clip *m); /* those files do not have Hugging Face's names */
+bool clip_weights_file(const char *name); /* x.safetensors, x.safetensors.index.json */
 void clip_free(struct clip *m);
 static inline void clip_auto(struct clip **m)
 {

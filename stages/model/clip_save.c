@@ -9,18 +9,30 @@ static bool save_config(const struct clip *m, const char *dir, enum dtype type, 
     AUTO_JSON j = clip_config_json(&m->config, m->text != NULL, type);
     return json_write(path, j, err);
 }
+struct saving {
+    struct safetensors_writer *writer;
+    bool made; /* values come from elsewhere */
+};
 static void add_weight(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape)
 {
-    safetensors_writer_add(arg, name, DTYPE_F32, rank, shape, w->w);
+    struct saving *s = arg;
+    safetensors_writer_add(s->writer, name, DTYPE_F32, rank, shape, s->made ? NULL : w->w);
 }
-bool clip_save(const struct clip *m, const char *dir, struct error *err)
+bool clip_save_made(const struct clip *m, const char *dir,
+                    const void *(*make)(void *arg, const char *name, struct error *err), void *arg,
+                    struct error *err)
 {
     AUTO(mem) char *weights = xprintf("%s/model.safetensors", dir);
     if (!save_config(m, dir, DTYPE_F32, err))
         return false;
-    struct safetensors_writer *w = safetensors_writer_new();
-    clip_each_weight((struct clip *)m, add_weight, w); /* add_weight only reads */
-    return safetensors_write(w, weights, err);
+    struct saving s = {safetensors_writer_new(), make != NULL};
+    clip_each_weight((struct clip *)m, add_weight, &s); /* add_weight only reads */
+    safetensors_writer_make(s.writer, make, arg);
+    return safetensors_write(s.writer, weights, err);
+}
+bool clip_save(const struct clip *m, const char *dir, struct error *err)
+{
+    return clip_save_made(m, dir, NULL, NULL, err);
 }
 
 /* ---- as stored ---- */
@@ -55,6 +67,12 @@ bool clip_save_stored(const struct clip *m, const char *dir, struct error *err)
     bool ok = !s.failed && safetensors_write(s.out, weights, err) && save_config(m, dir, s.type, err);
     arena_done(&s.arena);
     return ok;
+}
+bool clip_weights_file(const char *name)
+{
+    static const char tail[] = ".safetensors";
+    const char *at = strstr(name, tail), *rest = at ? at + strlen(tail) : NULL;
+    return rest && (!*rest || !strcmp(rest, ".index.json"));
 }
 bool clip_has_other_names(const struct clip *m)
 {

@@ -194,7 +194,7 @@ bool moe_backward(const struct moe *m, const struct ffn *f, const struct pass *p
     x.wide = f->fc1.w.rows;
     x.sorted = r->slots == 1;
     if (!prepare(&x, z, err) || !output_backward(&x, err) || !hidden_backward(&x, z, dz, err) ||
-        !moe_route_backward(m, p, t, r, z, x.dw, dz, dz_all, err))
+        !moe_route_backward(m, p, layer, t, r, z, x.dw, dz, dz_all, err))
         return false;
     arena_release(p->arena, before);
     return true;

@@ -13,6 +13,7 @@ struct moe_route {
     float *score;         /* (R,K) z.e */
     float *context_score; /* (B,K) c.e */
     float *prob;          /* (R,K) pi */
+    float *lse;           /* (R) log sum exp of what the softmax saw; NULL: no loss asks for it */
     float *weight;        /* (R,K) w; 0 where not selected */
     int64_t *pair;        /* (R,K) the pair's number, -1 where not selected */
     int64_t *first;       /* (K+1) expert k has the pairs first[k] .. first[k+1]-1 */
@@ -31,8 +32,17 @@ bool moe_route(const struct moe *m, const struct pass *p, int layer, int64_t t, 
                const float *z_all, struct moe_route *ret, struct error *err) MUST_CHECK;
 /* dw (R,K): gradient of the weights of selected pairs, other entries unused; overwritten. += into router,
  * bias, lambda, and into dz, dz_all (as in moe_backward) where these are not NULL. */
-bool moe_route_backward(const struct moe *m, const struct pass *p, int64_t t, const struct moe_route *r,
-                        const float *z, float *dw, float *dz, float *dz_all, struct error *err) MUST_CHECK;
+bool moe_route_backward(const struct moe *m, const struct pass *p, int layer, int64_t t,
+                        const struct moe_route *r, const float *z, float *dw, float *dz, float *dz_all,
+                        struct error *err) MUST_CHECK;
+
+/* moe_loss.c */
+bool moe_loss_active(const struct pass *p); /* some loss has a weight */
+void moe_loss_count(const struct pass *p, int layer, const struct moe_route *r);
+float moe_loss_lse(const float *x, int64_t n); /* log sum exp x */
+/* dx (R,K), gradient of what the softmax saw: += that of all losses; their values are added up. */
+bool moe_loss_backward(const struct pass *p, int layer, int64_t t, const struct moe_route *r, float *dx,
+                       struct error *err) MUST_CHECK;
 
 /* to (n,width) = from[index[i]] */
 void moe_gather(float *to, const float *from, const int64_t *index, int64_t n, int64_t width);

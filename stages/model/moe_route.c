@@ -3,6 +3,7 @@
  *   x_k = ((1-l) s_k + l v_k + b_k) / temperature      pi = softmax(x)
  *   raw, soft: w = pi      renorm: w = softmax over the selected x
  *   straight: w as renorm, gradient of w as raw */
+#include "stages/model/moe_loss.h"
 #include "stages/model/moe_parts.h"
 #include "stages/tensor/gemm.h"
 #include <math.h>
@@ -66,6 +67,8 @@ static void gate_rows(const struct moe *m, struct moe_route *r)
         select_row(r->prob + i * n, n, r->slots, r->pair + i * n);
         if (renorm)
             renormalise(r->prob + i * n, n, r->pair + i * n, r->weight + i * n);
+        if (r->lse)
+            r->lse[i] = moe_loss_lse(r->prob + i * n, n);
     }
     softmax_rows(r->prob, r->rows, n);
     for (int64_t i = 0; !renorm && i < r->rows * n; i++)
@@ -116,7 +119,10 @@ static bool route_alloc(const struct moe *m, const struct pass *p, int64_t t, st
     r->pair = arena_try(a, (size_t)(n * k) * sizeof *r->pair);
     r->first = arena_try(a, (size_t)(k + 1) * sizeof *r->first);
     r->row = arena_try(a, (size_t)(n * r->slots) * sizeof *r->row);
-    return (r->score && r->context_score && r->prob && r->weight && r->pair && r->first && r->row) ||
+    bool lse = p->train && p->loss && p->loss->weight[MOE_LOSS_Z] != 0;
+    r->lse = lse ? arena_floats(a, n) : NULL;
+    return ((!lse || r->lse) && r->score && r->context_score && r->prob && r->weight && r->pair && r->first &&
+            r->row) ||
            moe_no_memory(err);
 }
 bool moe_route(const struct moe *m, const struct pass *p, int layer, int64_t t, const float *z,
@@ -134,6 +140,7 @@ bool moe_route(const struct moe *m, const struct pass *p, int layer, int64_t t, 
         }
     gate_rows(m, r);
     number_pairs(r);
+    moe_loss_count(p, layer, r);
     return true;
 }
 
@@ -189,12 +196,14 @@ static bool context_backward(const struct moe *m, const struct pass *p, const st
             dz_all[i * c + j] += dc[i / tokens * c + j];
     return true;
 }
-bool moe_route_backward(const struct moe *m, const struct pass *p, int64_t t, const struct moe_route *r,
-                        const float *z, float *dw, float *dz, float *dz_all, struct error *err)
+bool moe_route_backward(const struct moe *m, const struct pass *p, int layer, int64_t t,
+                        const struct moe_route *r, const float *z, float *dw, float *dz, float *dz_all,
+                        struct error *err)
 {
     int64_t n = r->experts, c = r->width;
     bool renorm = m->gate == MOE_GATE_RENORM;
-    if ((renorm && r->slots == 1) || n == 1) /* the weight is the constant 1 */
+    bool losses = moe_loss_active(p);
+    if (((renorm && r->slots == 1) || n == 1) && !losses) /* the weight is the constant 1 */
         return true;
     float *dv = arena_floats(p->arena, p->batch * n);
     if (!dv)
@@ -202,6 +211,8 @@ bool moe_route_backward(const struct moe *m, const struct pass *p, int64_t t, co
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < r->rows; i++)
         gate_row_backward(r, i, renorm, dw + i * n);
+    if (losses && !moe_loss_backward(p, layer, t, r, dw, err))
+        return false;
     float *ds = dw; /* gradient of (1-l) s + l v + b */
     scale_into(ds, 1 / m->temperature, r->rows * n);
     sum_sequences(ds, p->batch, t, n, dv);

@@ -1,5 +1,6 @@
 #include "stages/model/train.h"
 #include "base/cleanup.h"
+#include "stages/model/train_routers.h"
 #include <math.h>
 #include <string.h>
 
@@ -35,7 +36,8 @@ bool train_prefix(const struct train_params *p)
 /* ---- images ---- */
 struct runner {
     struct train *t;
-    struct arena arena;         /* of one pass */
+    struct arena arena; /* of one pass */
+    struct train_routers routers;
     int64_t micro, side, image; /* images at once; their side and floats */
 };
 static void runner_init(struct runner *r, struct train *t)
@@ -52,14 +54,17 @@ static struct transform transform_of(const struct runner *r, bool augment)
         return transform_eval((int)r->side);
     if (!strcmp(r->t->params->image_transform, "released"))
         return transform_train((int)r->side);
+    if (!strcmp(r->t->params->image_transform, "random_resized"))
+        return transform_resized((int)r->side);
     struct transform t = transform_eval((int)r->side);
-    t.augment = true;
+    t.crop = CROP_RANDOM;
     return t;
 }
 /* What one pass works on: samples order[0..n-1], put set by set so that each set is loaded in one go. */
 struct chunk {
     int64_t n;
     int64_t *label; /* (n) */
+    float *target;  /* (n,K), or NULL */
     float *pixels;  /* (n,3,S,S) */
 };
 static bool chunk_load(struct runner *r, const int64_t *order, int64_t n, bool augment, uint32_t epoch,
@@ -70,7 +75,9 @@ static bool chunk_load(struct runner *r, const int64_t *order, int64_t n, bool a
     int64_t *index = arena_try(&r->arena, (size_t)n * sizeof *index), at = 0;
     *ret = (struct chunk){.n = n, .label = arena_try(&r->arena, (size_t)n * sizeof *ret->label)};
     ret->pixels = arena_floats(&r->arena, n * r->image);
-    if (!index || !ret->label || !ret->pixels)
+    int64_t experts = t->target && r->routers.loss ? r->routers.experts : 0;
+    ret->target = experts ? arena_floats(&r->arena, n * experts) : NULL;
+    if (!index || !ret->label || !ret->pixels || (experts && !ret->target))
         return no_memory(err);
     for (int set = 0; set < t->sets; set++) {
         struct rng_stream crops =
@@ -79,6 +86,8 @@ static bool chunk_load(struct runner *r, const int64_t *order, int64_t n, bool a
         for (int64_t i = 0; i < n; i++)
             if (t->sample[order[i]].set == set) {
                 index[at] = t->sample[order[i]].index;
+                if (experts)
+                    copy_into(ret->target + at * experts, t->target + order[i] * experts, experts);
                 ret->label[at++] = t->sample[order[i]].label;
             }
         if (at > first && !loader_batch(t->data[set], index + first, at - first, &transform, crops, epoch,
@@ -125,12 +134,15 @@ static bool chunk_gradients(struct runner *r, const struct chunk *c, int64_t bat
     struct train *t = r->t;
     const struct clip *m = t->model;
     int64_t e = m->config.embed;
-    struct pass p = {.batch = c->n, .arena = &r->arena, .train = true, .last_row0 = true};
+    struct pass p = {
+        .batch = c->n, .arena = &r->arena, .train = true, .last_row0 = true, .loss = r->routers.loss};
     struct clip_tape *tape;
     float value, *embeds = arena_floats(&r->arena, c->n * e), *dembeds = arena_floats(&r->arena, c->n * e);
     float *logits = arena_floats(&r->arena, c->n * t->classes);
     if (!embeds || !dembeds || !logits)
         return no_memory(err);
+    if (p.loss)
+        p.loss->target = c->target;
     if (!find_context(r, &p, c, err) || !clip_image_forward(m, &p, c->pixels, embeds, NULL, &tape, err) ||
         !clip_classify(embeds, t->text, expf(m->logit_scale.w[0]), c->label, c->n, t->classes, e, &r->arena,
                        logits, dembeds, &value, err))
@@ -149,10 +161,33 @@ static double learning_rate(const struct train_params *p, int64_t step, int64_t 
         return p->lr;
     return p->lr * 0.5 * (1 + cos(M_PI * (double)(step - warm) / (double)(steps - warm)));
 }
+/* The routers' load over a whole batch, of which only parts are in memory: forward alone. */
+static bool count_visits(struct runner *r, const int64_t *order, int64_t n, int64_t epoch, struct error *err)
+{
+    const struct clip *m = r->t->model;
+    for (int64_t at = 0; at < n; at += r->micro) {
+        int64_t some = n - at < r->micro ? n - at : r->micro;
+        struct pass p = {.batch = some, .arena = &r->arena, .last_row0 = true, .loss = r->routers.loss};
+        float *embeds = arena_floats(&r->arena, some * m->config.embed);
+        struct chunk c;
+        if (!embeds)
+            return no_memory(err);
+        if (!chunk_load(r, order + at, some, true, (uint32_t)epoch, &c, err) ||
+            !find_context(r, &p, &c, err) || !clip_image_forward(m, &p, c.pixels, embeds, NULL, NULL, err))
+            return false;
+        arena_reset(&r->arena);
+    }
+    train_routers_counted(&r->routers);
+    return true;
+}
 /* Images order[0..n-1] are a batch. */
 static bool batch_step(struct runner *r, const int64_t *order, int64_t n, int64_t epoch, double lr,
                        double *loss, int64_t *right, struct error *err)
 {
+    bool count = train_routers_count_first(&r->routers, n, r->micro);
+    train_routers_begin(&r->routers, n, count);
+    if (count && !count_visits(r, order, n, epoch, err))
+        return false;
     for (int64_t at = 0; at < n; at += r->micro) {
         int64_t some = n - at < r->micro ? n - at : r->micro;
         struct chunk c;
@@ -165,14 +200,20 @@ static bool batch_step(struct runner *r, const int64_t *order, int64_t n, int64_
     if (!isfinite(*loss))
         return error_set(err, NULL, ERROR_TASK, "the loss is no longer finite in epoch %lld: lower 'lr'",
                          (long long)epoch + 1);
+    train_routers_end(&r->routers, n);
     optim_clip(r->t->optim, r->t->params->clip);
     optim_step(r->t->optim, lr);
     return true;
 }
-static void report(const struct train *t, double loss, int64_t right, int64_t epoch)
+static void report(struct runner *r, double loss, int64_t right, int64_t epoch)
 {
+    static const char *const names[] = {"balance_loss", "z_loss", "domain_loss"};
+    const struct train *t = r->t;
     if (!t->metric)
         return;
+    for (int k = 0; r->routers.loss && k < MOE_LOSSES; k++)
+        if (t->loss->weight[k] != 0)
+            t->metric(t->arg, names[k], r->routers.total[k] / (double)t->count, epoch + 1);
     t->metric(t->arg, "loss", loss / (double)t->count, epoch + 1);
     t->metric(t->arg, "accuracy", (double)right / (double)t->count, epoch + 1);
 }
@@ -189,6 +230,7 @@ static bool epochs_run(struct runner *r, int64_t *order, struct error *err)
         struct rng rng = rng_at(shuffle, (uint64_t)epoch, 0);
         double loss = 0;
         int64_t right = 0;
+        memset(r->routers.total, 0, sizeof r->routers.total);
         rng_permutation(&rng, t->count, order);
         for (int64_t b = 0; b < batches; b++) {
             int64_t first = b * p->batch, n = t->count - first < p->batch ? t->count - first : p->batch;
@@ -196,7 +238,7 @@ static bool epochs_run(struct runner *r, int64_t *order, struct error *err)
             if (!batch_step(r, order + first, n, epoch, lr, &loss, &right, err))
                 return false;
         }
-        report(t, loss, right, epoch);
+        report(r, loss, right, epoch);
         if (t->passed && !t->passed(t->arg, epoch + 1, err))
             return false;
     }
@@ -212,7 +254,9 @@ bool train_run(struct train *t, struct error *err)
         return no_memory(err);
     runner_init(&r, t);
     optim_zero(t->optim);
-    bool ok = epochs_run(&r, order, err);
+    bool ok =
+        train_routers_init(&r.routers, t->loss, t->model->moe, t->model->config.vision.layers, &keep, err) &&
+        epochs_run(&r, order, err);
     arena_done(&r.arena);
     return ok;
 }

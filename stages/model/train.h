@@ -7,6 +7,7 @@
 #include "base/param.h"
 #include "stages/io/dataset.h"
 #include "stages/model/clip.h"
+#include "stages/model/moe_loss.h"
 #include "stages/tensor/optim.h"
 
 struct train_sample {
@@ -32,13 +33,19 @@ struct train {
     const float *text; /* (classes, E) unit rows */
     int64_t classes;
     struct optim *optim;
-    int threads;   /* that decode */
-    int64_t epoch; /* passes made before train_run, whose state weights and optimiser hold */
+    /* Losses on the routers: the caller sets weights and coefficients, the rest is filled in here. NULL:
+     * none.
+     */
+    struct moe_loss *loss;
+    const float *target; /* (count,K) whose sample it is, rows sum to 1 or to 0; for the domain loss */
+    int threads;         /* that decode */
+    int64_t epoch;       /* passes made before train_run, whose state weights and optimiser hold */
     /* Samples seen so far of total, counted on over train_run and train_observe; the caller sets total. */
     int64_t done, total;
     void (*progress)(void *arg, int64_t done, int64_t total); /* may be NULL */
     void (*metric)(void *arg, const char *name, double value,
-                   int64_t step); /* per epoch "loss", "accuracy"; may be NULL */
+                   int64_t step); /* per epoch "loss" (without those on routers), "accuracy", and each loss
+                                     on routers; may be NULL */
     bool (*passed)(void *arg, int64_t epochs, struct error *err); /* after each pass; false ends the training;
                                                                      may be NULL */
     void *arg;
@@ -86,9 +93,11 @@ bool train_observe(struct train *t, const struct observer *o, struct error *err)
         TRAIN_PARAM(st, augment, .def = "true",                                                              \
                     .doc = "random crop and mirror, a function of sample and epoch",                         \
                     .source = "REFERENCE 1.1"),                                                              \
-        TRAIN_PARAM(st, image_transform, .def = "released", .choices = "released|clip",                      \
-                    .doc = "resizing of augmented images: released: shorter side 256/224 of the crop, "      \
-                           "bilinear; clip: shorter side the crop, bicubic, as in evaluation",               \
+        TRAIN_PARAM(st, image_transform, .def = "released", .choices = "released|clip|random_resized",       \
+                    .doc = "how augmented images are cut: released: out of the image resized to a shorter "  \
+                           "side of 256/224 of the crop, bilinear; clip: resized as in evaluation, to the "  \
+                           "crop, bicubic; random_resized: .08 to 1 of the area, sides 3:4 to 4:3, "         \
+                           "bilinear, as torchvision's RandomResizedCrop",                                   \
                     .source = "REFERENCE 1.1"),                                                              \
         {.name = "template",                                                                                 \
          .type = PARAM_STRING,                                                                               \

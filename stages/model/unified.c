@@ -291,7 +291,7 @@ bool unified_save(const struct clip *m, const char *const *names, const char *se
     }
     return true;
 }
-bool unified_link(const char *from, const char *to, struct error *err)
+static bool link_files(const char *from, const char *to, bool weights, struct error *err)
 {
     char **list;
     size_t n;
@@ -299,7 +299,8 @@ bool unified_link(const char *from, const char *to, struct error *err)
     if (!fs_list_tree(from, &list, &n, err))
         return false;
     for (size_t i = 0; ok && i < n; i++) {
-        if (strchr(list[i], '/') || !strcmp(list[i], "config.json") || !strcmp(list[i], "router.safetensors"))
+        if (strchr(list[i], '/') || !strcmp(list[i], "config.json") ||
+            !strcmp(list[i], "router.safetensors") || (!weights && clip_weights_file(list[i])))
             continue;
         AUTO(mem) char *source = xprintf("%s/%s", from, list[i]);
         AUTO(mem) char *link = xprintf("%s/%s", to, list[i]);
@@ -309,4 +310,12 @@ bool unified_link(const char *from, const char *to, struct error *err)
     }
     fs_list_free(list, n);
     return ok;
+}
+bool unified_link(const char *from, const char *to, struct error *err)
+{
+    return link_files(from, to, true, err);
+}
+bool unified_link_tokenizer(const char *from, const char *to, struct error *err)
+{
+    return link_files(from, to, false, err);
 }

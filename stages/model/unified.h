@@ -42,6 +42,8 @@ bool unified_save_router(const struct clip *m, const char *const *names, const c
 /* Link the files of folder `from` (not of folders in it) into folder `to`, but for those that
  * unified_save_router writes: a seed's weights and tokenizer, or an adapter. */
 bool unified_link(const char *from, const char *to, struct error *err) MUST_CHECK;
+/* The same without a seed's weights: for those who write others. */
+bool unified_link_tokenizer(const char *from, const char *to, struct error *err) MUST_CHECK;
 /* see() for every matrix that training may move: kind 'r' router, 'l' lambda, 'b' bias, 'a' adapter. Names:
  * "layers.<l>.router.weight", ..., "expert.<k>.<PEFT key>". */
 void unified_each(struct clip *m, void (*see)(void *arg, char kind, const char *name, struct mat *w),

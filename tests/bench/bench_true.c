@@ -1,4 +1,4 @@
-/* What a task costs that does nothing: `touch` of a file, N times, two at a time.
+/* What a task costs that does nothing: `true`, N times, two at a time.
  *   bench_true data DIR N          write DIR/experiment.yaml, DIR/build.ninja, DIR/Makefile
  *   bench_true weft DIR N WEFT     run it in a fresh store; value: wall time for a task, with the
  *                                  worker, the program and the record
@@ -44,13 +44,13 @@ static int make_data(const char *dir, int n)
     return fs_mkdirs(dir, &err) &&
                    write_file(dir, "experiment.yaml", "experiment: truth\nstages:\n  t:\n    foreach: [",
                               "#, ",
-                              "x]\n    uses: command\n    outputs: { o: files }\n"
-                              "    with: { argv: [touch, '{out:o}/${item}'] }\n"
+                              "x]\n    uses: command\n    outputs: {}\n"
+                              "    with: { argv: ['true', '${item}'] }\n"
                               "    resources: { cores: 1 }\n",
                               n - 1) &&
-                   write_file(dir, "build.ninja", "rule t\n  command = touch $out\n", "build out/#: t\n", "",
+                   write_file(dir, "build.ninja", "rule t\n  command = true $out\n", "build out/#: t\n", "",
                               n) &&
-                   write_file(dir, "Makefile", "all:", " out/#", "\nout/%:\n\ttouch $@\n", n)
+                   write_file(dir, "Makefile", "all:", " out/#", "\nout/%:\n\ttrue $@\n", n)
                ? 0
                : 1;
 }
@@ -98,9 +98,8 @@ int main(int argc, char **argv)
     char *weft = xprintf("exec %s run %s/experiment.yaml -q --cores 2 --store %s", argc > 4 ? argv[4] : "",
                          dir, store);
     AUTO(mem)
-    char *peer = strcmp(what, "parallel") == 0
-                     ? xprintf("cd %s && seq %d | parallel -j2 touch out/{}", dir, n)
-                     : xprintf("exec %s -j2 -C %s", what, dir);
+    char *peer = strcmp(what, "parallel") == 0 ? xprintf("cd %s && seq %d | parallel -j2 true {}", dir, n)
+                                               : xprintf("exec %s -j2 -C %s", what, dir);
     bool ours = argc > 4;
     char *const run[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", ours ? weft : peer, NULL};
     fs_remove_tree(store, NULL);

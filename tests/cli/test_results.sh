@@ -40,12 +40,13 @@ refused 2 "no variable 'lamda'; did you mean 'lambda'?" plan tiny.yaml --set lam
 [ ! -e x ] || wrong "refused exports" "left a folder"
 
 # -- show: the JSON of each artifact type against the files of the export
-for task in public seed features 'relevance[blobs]' 'proxy[blobs]' 'expert[blobs]' unified router 'score[blobs]' table; do
-    name=$(echo "$task" | tr -d '[]')
+for task in public seed features 'relevance[blobs]' 'proxy[blobs]' 'expert[blobs]' unified router 'score[blobs].metrics' table; do
+    name=$(echo "${task%.metrics}" | tr -d '[]')
     try show "$task" --json; exits "show $task --json" 0; cp out "show.$name"
     try show "$task"; exits "show $task" 0; [ -s out ] || wrong "show $task" "prints nothing"
     try export "$task" "all/$name"; exits "export $task" 0; echo "all/$name" | cmp -s - out || wrong "export $task" "prints"
 done
+refused 2 "output 'predictions' carries private data of 'blobs'" export 'score[blobs]' x
 try show 'expert[blobs].router' --json; exits "show of an output" 0; cp out show.only
 check "artifacts" <<'P'
 import json, math, os

@@ -5,9 +5,11 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "stages/io/image.h"
-#include <jpeglib.h>
+#include "tests/unit/jpeg_make.h"
 #include <png.h>
 #include <stdlib.h>
+#include <string.h>
+#include <webp/encode.h>
 
 /* A smooth picture with some detail; k varies it. */
 static inline void make_pixels(int width, int height, int k, uint8_t *rgb)
@@ -30,33 +32,17 @@ static inline uint8_t *make_png(int width, int height, int k, size_t *n)
     return png;
 }
 
-/* components 1 (grey), 3 (RGB as YCbCr) or 4 (CMYK, inverted as Adobe does, stored as given). */
-static inline uint8_t *make_jpeg(int width, int height, int components, bool progressive,
-                                 const uint8_t *pixels, size_t *n)
+/* quality 0: lossless. */
+static inline uint8_t *make_webp(int width, int height, int quality, const uint8_t *rgb, size_t *n)
 {
-    struct jpeg_compress_struct c;
-    struct jpeg_error_mgr errors;
-    unsigned char *out = NULL;
-    unsigned long size = 0;
-    c.err = jpeg_std_error(&errors);
-    jpeg_create_compress(&c);
-    jpeg_mem_dest(&c, &out, &size);
-    c.image_width = (JDIMENSION)width;
-    c.image_height = (JDIMENSION)height;
-    c.input_components = components;
-    c.in_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
-    jpeg_set_defaults(&c);
-    jpeg_set_quality(&c, 95, TRUE);
-    if (progressive)
-        jpeg_simple_progression(&c);
-    jpeg_start_compress(&c, TRUE);
-    while (c.next_scanline < c.image_height) {
-        JSAMPROW row = (JSAMPROW)(uintptr_t)(pixels + (size_t)c.next_scanline * (size_t)(width * components));
-        jpeg_write_scanlines(&c, &row, 1);
-    }
-    jpeg_finish_compress(&c);
-    jpeg_destroy_compress(&c);
-    *n = size;
+    uint8_t *made = NULL, *out;
+    *n = quality ? WebPEncodeRGB(rgb, width, height, width * 3, (float)quality, &made)
+                 : WebPEncodeLosslessRGB(rgb, width, height, width * 3, &made);
+    if (!*n)
+        abort();
+    out = xmalloc(*n);
+    memcpy(out, made, *n);
+    WebPFree(made);
     return out;
 }
 

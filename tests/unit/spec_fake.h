@@ -79,6 +79,23 @@ static const struct stage fake_stages[] = {
          (const struct port[]){{.name = "all", .type = ARTIFACT_IMAGES, .many = true, .private_ok = true},
                                {0}},
      .outputs = (const struct port[]){{.name = "metrics", .type = ARTIFACT_METRICS}, {0}}},
+    {.name = "turn", /* one round of a client: what it shares, and what stays with it */
+     .version = 1,
+     .params = fake_params,
+     .params_size = sizeof(struct fake_params),
+     .inputs =
+         (const struct port[]){
+             {.name = "data", .type = ARTIFACT_IMAGES, .private_ok = true},
+             {.name = "before", .type = ARTIFACT_IMAGES, .private_ok = true, .optional = true},
+             {.name = "mean", .type = ARTIFACT_IMAGES, .optional = true},
+             {0}},
+     .outputs = (const struct port[]){{.name = "shared", .type = ARTIFACT_ADAPTER, .releases = true},
+                                      {.name = "images", .type = ARTIFACT_IMAGES},
+                                      {0}}},
+    {.name = "mean",
+     .version = 1,
+     .inputs = (const struct port[]){{.name = "all", .type = ARTIFACT_ADAPTER, .many = true}, {0}},
+     .outputs = (const struct port[]){{.name = "images", .type = ARTIFACT_IMAGES}, {0}}},
     {.name = "public",
      .version = 1,
      .inputs = (const struct port[]){{.name = "data", .type = ARTIFACT_IMAGES}, {0}},

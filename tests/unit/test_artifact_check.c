@@ -51,6 +51,7 @@ static void types(void **state)
                 {ARTIFACT_ADAPTER, {"adapter_config.json", "adapter_model.safetensors"}},
                 {ARTIFACT_ROUTER, {"router.safetensors", "router.json"}},
                 {ARTIFACT_METRICS, {"metrics.json"}},
+                {ARTIFACT_PREDICTIONS, {"predictions.json", "predictions.jsonl"}},
                 {ARTIFACT_TABLE, {"table.md", "table.json"}},
                 {ARTIFACT_FILES, {"anything"}}};
     assert_int_equal(sizeof rows / sizeof *rows, ARTIFACT_ANY - 1); /* every type */

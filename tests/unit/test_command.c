@@ -116,9 +116,10 @@ static void errors(void **state)
     } rows[] = {
         {"", "main.yaml:4:3 a command needs 'argv': the program and its arguments, with placeholders; no "
              "shell is "
-             "between\nmain.yaml:4:3 a command needs 'outputs: { NAME: TYPE }': what it makes\n"},
-        {"    outputs: {}\n    with: {argv: [sh]}\n",
-         "main.yaml:6:14 a command needs 'outputs: { NAME: TYPE }': what it makes\n"},
+             "between\nmain.yaml:4:3 a command needs 'outputs: { NAME: TYPE }': what it makes; {} when it "
+             "only passes or fails\n"},
+        {"    outputs: []\n    with: {argv: [sh]}\n", "main.yaml:6:14 a command needs 'outputs: { NAME: TYPE "
+                                                      "}': what it makes; {} when it only passes or fails\n"},
         {"    outputs: {o: files}\n    with: {argv: []}\n",
          "main.yaml:7:18 argv: takes the program and its arguments as a list of words\n"},
         {"    outputs: {o: files}\n    with: {argv: sh -c x}\n",

@@ -209,15 +209,19 @@ static void cache_is_bounded(void **state)
     struct image im[4];
     for (int i = 0; i < 4; i++)
         im[i] = (struct image){.rgb = xcalloc(1, 48), .width = 4, .height = 4};
-    assert_null(image_cache_get(c, 0, 4, IMAGE_BICUBIC));
-    assert_non_null(image_cache_put(c, 0, 4, IMAGE_BICUBIC, &im[0]));
+    assert_null(image_cache_get(c, 0, 4));
+    assert_true(image_cache_has_room(c, 4, 100));
+    assert_non_null(image_cache_put(c, 0, 4, &im[0]));
     assert_null(im[0].rgb);
-    assert_non_null(image_cache_get(c, 0, 4, IMAGE_BICUBIC));
-    assert_null(image_cache_get(c, 0, 4, IMAGE_BILINEAR)); /* another kind: neither found nor kept */
-    assert_null(image_cache_put(c, 1, 5, IMAGE_BICUBIC, &im[1]));
-    assert_null(image_cache_put(c, 0, 4, IMAGE_BICUBIC, &im[1])); /* taken */
-    assert_non_null(image_cache_put(c, 1, 4, IMAGE_BICUBIC, &im[1]));
-    assert_null(image_cache_put(c, 2, 4, IMAGE_BICUBIC, &im[2])); /* full */
+    assert_non_null(image_cache_get(c, 0, 4));
+    assert_null(image_cache_get(c, 0, 5)); /* another kind: neither found nor kept */
+    assert_false(image_cache_has_room(c, 5, 1));
+    assert_null(image_cache_put(c, 1, 5, &im[1]));
+    assert_null(image_cache_put(c, 0, 4, &im[1])); /* taken */
+    assert_true(image_cache_has_room(c, 4, 52));
+    assert_false(image_cache_has_room(c, 4, 53));
+    assert_non_null(image_cache_put(c, 1, 4, &im[1]));
+    assert_null(image_cache_put(c, 2, 4, &im[2])); /* full */
     assert_non_null(im[2].rgb);
     image_cache_free(c);
     for (int i = 0; i < 4; i++)

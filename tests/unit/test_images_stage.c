@@ -183,6 +183,43 @@ static void filters(void **state)
     refuse("set", "'classes': 'dog, cow'", "cow", "cat, dog");
 }
 
+/* How images are decoded is the data set's: a photograph that lies on its side, and one that is large. */
+static void decoding(void **state)
+{
+    const uint8_t side[] = {'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1,
+                            1,   18,  0,   3,   0, 0, 0,   1,   0, 6,  0, 0, 0, 0, 0, 0};
+    uint8_t px[40 * 30 * 3];
+    make_pixels(40, 30, 1, px);
+    struct jpeg_kind k = {.components = 3, .app1 = side, .app1_n = sizeof side};
+    size_t n;
+    AUTO(mem) uint8_t *jpeg = make_jpeg_of(40, 30, &k, px, &n);
+    make_file(root, "set/train/a/1.jpg", jpeg, n);
+    AUTO(mem) uint8_t *webp = make_webp(8, 8, 0, px, &n);
+    make_file(root, "set/train/a/2.WebP", webp, n);
+    const struct {
+        const char *more;
+        int width, height, small; /* all of it; its width for a shorter side of 15 */
+    } c[] = {{"", 40, 30, 40},
+             {"'orientation': 'exif'", 30, 40, 30},
+             {"'decoding': 'scaled'", 40, 30, 20},
+             {"'orientation': 'exif', 'decoding': 'scaled'", 30, 40, 15}};
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        struct error e = {0};
+        AUTO(dataset) struct dataset *d = import_("set", c[i].more, NULL, &e);
+        if (!d)
+            fail_msg("%s", e.text);
+        assert_int_equal(dataset_count(d), 2);
+        AUTO(image) struct image im = {0}, small = {0}, other = {0};
+        assert_true(dataset_decode(d, 0, &im, NULL));
+        assert_int_equal(im.width, c[i].width);
+        assert_int_equal(im.height, c[i].height);
+        assert_true(dataset_decode_for(d, 0, 15, &small, NULL));
+        assert_int_equal(small.width, c[i].small);
+        assert_true(dataset_decode_for(d, 1, 2, &other, NULL)); /* a WebP is always decoded in full */
+        assert_int_equal(other.width, 8);
+    }
+}
+
 static void empty_ones(void **state)
 {
     AUTO(mem) char *set = xprintf("%s/set/train", root);
@@ -276,8 +313,8 @@ static void damaged_archives(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(layouts),        T(labels_and_counts), T(prefixes),
-                                       T(archives),       T(filters),           T(empty_ones),
-                                       T(corrupt_images), T(damaged_archives)};
+    const struct CMUnitTest tests[] = {T(layouts),    T(labels_and_counts), T(prefixes),
+                                       T(archives),   T(filters),           T(decoding),
+                                       T(empty_ones), T(corrupt_images),    T(damaged_archives)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

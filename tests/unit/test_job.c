@@ -44,7 +44,7 @@ static struct job make(const struct stage *s, int many, struct arena *a)
                     .parent = 4194304};
     if (many > 1) /* the members that may be absent */
         j.unit = units, j.n_units = 2, j.stop = "/s t/\"op\"", j.every = 2.5, j.resume = "/re sume",
-        j.resume_step = 7;
+        j.resume_step = 7, j.serve = "/lo g";
     param_defaults(s->params, params, a);
     for (const struct param *row = s->params; row && row->name; row++) {
         AUTO_JSON v = other_value(row);
@@ -101,6 +101,9 @@ static void same(const struct job *x, const struct job *y)
         assert_true(!strcmp(x->stop, y->stop) && x->every == y->every);
     if (x->resume)
         assert_true(!strcmp(x->resume, y->resume) && x->resume_step == y->resume_step);
+    assert_int_equal(!x->serve, !y->serve);
+    if (x->serve)
+        assert_string_equal(x->serve, y->serve);
     for (const struct param *row = s->params; row && row->name; row++) {
         AUTO(buf) struct buf u = {0};
         AUTO(buf) struct buf v = {0};
@@ -168,7 +171,8 @@ static void spoiled(void **state)
     {
         AUTO_JSON o = json_copy(whole);
         json_object_del(o, name);
-        if (strcmp(name, "checkpoint") != 0 && strcmp(name, "resume") != 0 && strcmp(name, "units") != 0)
+        if (strcmp(name, "checkpoint") != 0 && strcmp(name, "resume") != 0 && strcmp(name, "units") != 0 &&
+            strcmp(name, "serve") != 0)
             refuse(o, name);
         json_object_set_new(o, name, json_array());
         refuse(o, name);
@@ -184,7 +188,7 @@ static void spoiled(void **state)
             refuse(p, inner);
         }
     }
-    assert_int_equal(json_object_size(whole), 14);
+    assert_int_equal(json_object_size(whole), 15);
 }
 
 /* With member `name` of `in` (o or a part of it) replaced, o is refused. */

@@ -21,6 +21,14 @@ static const struct {
     {"evaluate", "model: router, data: images", ""},
     {"table", "scores: [evaluate, score]", ""},
 };
+/* Rows that their stage takes only beside another parameter. */
+static const struct {
+    const char *stage, *row, *with;
+} beside[] = {
+    {"merge", "average", "method: soup"}, {"merge", "scaling", "method: task"},
+    {"merge", "density", "method: ties"}, {"merge", "trim", "method: ties"},
+    {"merge", "drop", "method: dare"},
+};
 #define STAGES (sizeof wiring / sizeof *wiring)
 /* Second tasks for the ports that take many. */
 static const char more[] =
@@ -28,7 +36,16 @@ static const char more[] =
     "  other: { uses: dpp, in: { features: embedding, relevance: classifier }, with: { seed: 77 } }\n"
     "  score: { uses: evaluate, in: { model: pretrain, data: images } }\n";
 
-/* main.yaml, the task of `stage` with one parameter more, or another value of one. */
+static const char *beside_row(const char *stage, const char *row)
+{
+    for (size_t i = 0; row && i < sizeof beside / sizeof *beside; i++)
+        if (strcmp(beside[i].stage, stage) == 0 && strcmp(beside[i].row, row) == 0)
+            return beside[i].with;
+    return NULL;
+}
+
+/* main.yaml, the task of `stage` with one parameter more, or another value of one; value NULL: only with what
+ * the parameter wants beside it. */
 static void write_text(const char *stage, const char *name, const char *value)
 {
     AUTO(buf) struct buf b = {0};
@@ -37,10 +54,12 @@ static void write_text(const char *stage, const char *name, const char *value)
         bool it = stage && strcmp(stage, wiring[i].stage) == 0;
         AUTO(mem) char *own = xprintf("%s:", it ? name : " ");
         bool again = it && strncmp(wiring[i].with, own, strlen(own)) == 0;
+        const char *with = it ? beside_row(stage, name) : NULL;
+        with = again ? "" : with ? with : wiring[i].with;
         buf_printf(&b, "  %s: { uses: %s, in: { %s }, with: { %s", wiring[i].stage, wiring[i].stage,
-                   wiring[i].in, again ? "" : wiring[i].with);
-        if (it)
-            buf_printf(&b, "%s%s: %s", *wiring[i].with && !again ? ", " : "", name, value);
+                   wiring[i].in, with);
+        if (it && value)
+            buf_printf(&b, "%s%s: %s", *with ? ", " : "", name, value);
         buf_puts(&b, " } }\n");
     }
     buf_puts(&b, more);
@@ -152,6 +171,12 @@ static int try_values(const struct flow *base, const struct stage *s, const stru
                       const struct spec_options *opt)
 {
     AUTO(buf) struct buf value = {0};
+    struct flow own = {0};
+    if (beside_row(s->name, row->name)) {
+        write_text(s->name, row->name, NULL);
+        assert_true(read_keys(&own, opt));
+        base = &own;
+    }
     AUTO(mem) bool *hit = reached(base, NULL, s->name), *none = xcalloc((size_t)base->spec->n, sizeof *none);
     struct digest seen[16];
     const struct task *t = spec_find(base->spec, s->name);
@@ -174,6 +199,7 @@ static int try_values(const struct flow *base, const struct stage *s, const stru
             seen[n++] = f.key[changed->index];
         done(&f);
     }
+    done(&own);
     return n - 1;
 }
 

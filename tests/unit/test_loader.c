@@ -1,6 +1,7 @@
 /* The loader: its equation, its randomness, and that threads, batches and the cache change nothing. */
 #include "base/cleanup.h"
 #include "stages/io/dataset.h"
+#include "stages/io/dataset_cache.h"
 #include "tests/test.h"
 #include "tests/unit/image_make.h"
 #include <math.h>
@@ -89,8 +90,10 @@ static void same_for_any_threads(void **state)
     int64_t idx[N];
     for (int i = 0; i < N; i++)
         idx[i] = (i * 5) % N;
-    for (int augment = 0; augment < 2; augment++) {
-        struct transform t = augment ? transform_train(S) : transform_eval(S);
+    for (int kind = 0; kind < 3; kind++) {
+        struct transform t = kind == 0   ? transform_eval(S)
+                             : kind == 1 ? transform_train(S)
+                                         : transform_resized(S);
         reopen();
         AUTO(mem) float *one = load(idx, N, t, 3, 1);
         AUTO(mem) float *cached = load(idx, N, t, 3, 2);
@@ -157,6 +160,59 @@ static void augmentation_covers(void **state)
     assert_true(kinds > 3 * (r.width - S + 1) * (r.height - S + 1) / 2);
 }
 
+/* Random resized crops: the box that the sample's own numbers give, cut out, resized, perhaps mirrored. */
+static void random_resized(void **state)
+{
+    struct transform t = transform_resized(S);
+    int flips = 0;
+    for (int64_t i = 0; i < N; i++)
+        for (uint32_t epoch = 0; epoch < 6; epoch++) {
+            AUTO(mem) float *out = load(&i, 1, t, epoch, 1);
+            AUTO(image) struct image im = {0}, r = {0};
+            bool flip;
+            assert_true(dataset_decode(set, i, &im, NULL));
+            struct rng g = rng_at(rng_stream(7, "test.loader"), (uint64_t)i, epoch);
+            struct image_box b = transform_window(&t, im.width, im.height, &g, &flip);
+            AUTO(mem) uint8_t *cut = xmalloc((size_t)(b.width * b.height * 3));
+            for (int y = 0; y < b.height; y++)
+                memcpy(cut + y * b.width * 3, im.rgb + ((b.y + y) * im.width + b.x) * 3, (size_t)b.width * 3);
+            struct image part = {cut, b.width, b.height};
+            assert_true(image_resize(&part, S, S, IMAGE_BILINEAR, &r, NULL));
+            for (int p = 0; p < S * S; p++) {
+                int x = flip ? S - 1 - p % S : p % S;
+                double want = (r.rgb[(p / S * S + x) * 3 + 1] / 255. - .4578275) / .26130258;
+                assert_true(fabs(out[S * S + p] - want) < 1e-6);
+            }
+            flips += flip;
+        }
+    assert_in_range(flips, N * 6 / 4, N * 6 * 3 / 4);
+}
+
+/* A set too large for its cache, and one that fits: the same pixels in every epoch. */
+static void with_and_without_room(void **state)
+{
+    const struct transform kinds[] = {transform_eval(S), transform_train(S), transform_resized(S)};
+    for (int k = 0; k < 3; k++) {
+        reopen();
+        AUTO(mem) float *before = xcalloc(3 * N, sizeof *before * PIXELS);
+        for (int pass = 0; pass < 2; pass++) {
+            for (uint32_t epoch = 0; epoch < 3; epoch++)
+                for (int64_t i = 0; i < N; i++) {
+                    AUTO(mem) float *out = load(&i, 1, kinds[k], epoch, 1);
+                    float *kept = before + ((int64_t)epoch * N + i) * PIXELS;
+                    if (pass == 0)
+                        memcpy(kept, out, sizeof *out * PIXELS);
+                    assert_memory_equal(kept, out, sizeof *out * PIXELS);
+                }
+            if (pass == 0) { /* of another kind: nothing of the next ones is kept */
+                struct image other = {.rgb = xcalloc(1, 3), .width = 1, .height = 1};
+                reopen();
+                assert_non_null(image_cache_put(dataset_cache(set), 0, INT64_MAX, &other));
+            }
+        }
+    }
+}
+
 static void damaged_sample(void **state)
 {
     int64_t idx[N];
@@ -188,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(evaluation),      T(same_for_any_threads),
         T(epochs_differ),   T(augmentation_covers),
+        T(random_resized),  T(with_and_without_room),
         T(impossible_crop), cmocka_unit_test_setup_teardown(damaged_sample, setup_bad, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

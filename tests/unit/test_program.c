@@ -29,10 +29,11 @@ static int shell(const char *line, struct buf *said)
     char *argv[] = {"sh", "-c", (char *)(uintptr_t)line, NULL}, *env[] = {"PATH=/usr/bin:/bin", "X=1", NULL};
     const struct program p = {"/bin/sh", argv, env, dir, on_line, said};
     struct error err = {0};
-    int status = -1;
-    if (!program_run(&p, &status, &err))
+    struct program_end end = {.status = -1};
+    if (!program_run(&p, &end, &err))
         fail_msg("%s", err.text);
-    return status;
+    assert_true(end.peak > 0);
+    return end.status;
 }
 
 static void ends(void **state)
@@ -144,9 +145,9 @@ static void killed(void **state)
         char *argv[] = {"sh", "-c", "setsid sleep 600 & echo $$ $!; wait", NULL},
              *env[] = {"PATH=/usr/bin:/bin", NULL};
         const struct program p = {"/bin/sh", argv, env, dir, note_pid, &ends[1]};
-        int status;
+        struct program_end end;
         procs_adopt();
-        _exit(program_run(&p, &status, NULL) ? 0 : 1);
+        _exit(program_run(&p, &end, NULL) ? 0 : 1);
     }
     close(ends[1]);
     read_pids(ends[0], &program, &child);
@@ -166,17 +167,17 @@ static void cannot(void **state)
     char *argv[] = {"tool", NULL}, *env[] = {NULL};
     struct program p = {path, argv, env, dir, on_line, NULL};
     struct error err = {0};
-    int status;
-    assert_false(program_run(&p, &status, &err));
+    struct program_end end;
+    assert_false(program_run(&p, &end, &err));
     assert_non_null(strstr(err.text, "tool': No such file or directory"));
     assert_true(fs_write_file(path, "no program\n", 11, &err));
-    assert_false(program_run(&p, &status, &err));
+    assert_false(program_run(&p, &end, &err));
     assert_non_null(strstr(err.text, "Permission denied"));
     assert_int_equal(chmod(path, 0755), 0);
-    assert_false(program_run(&p, &status, &err));
+    assert_false(program_run(&p, &end, &err));
     assert_non_null(strstr(err.text, "no program and no script that begins with '#!': cannot start"));
     p.dir = "/no such folder";
-    assert_false(program_run(&p, &status, &err));
+    assert_false(program_run(&p, &end, &err));
 }
 
 static void find(void **state)

@@ -86,6 +86,120 @@ static void against_reference(void **state)
     }
 }
 
+/* Pillow's arithmetic, step by step: weights as integers of 22 fractional bits, one byte at a time. */
+static uint8_t exact(const uint8_t *line, int n, size_t stride, int o, int out, enum image_filter f)
+{
+    double scale = (double)n / out, fs = scale > 1 ? scale : 1, centre = (o + .5) * scale, sum = 0;
+    double support = (f == IMAGE_BICUBIC ? 2 : 1) * fs, w[600];
+    int first = (int)(centre - support + .5), last = (int)(centre + support + .5);
+    first = first < 0 ? 0 : first;
+    last = last > n ? n : last;
+    for (int i = first; i < last; i++) {
+        double x = fabs((i - centre + .5) * (1 / fs));
+        if (f == IMAGE_BILINEAR)
+            w[i - first] = x < 1 ? 1 - x : 0;
+        else
+            w[i - first] = x < 1   ? ((-.5 + 2) * x - (-.5 + 3)) * x * x + 1
+                           : x < 2 ? (((x - 5) * x + 8) * x - 4) * -.5
+                                   : 0;
+        sum += w[i - first];
+    }
+    int64_t total = 1 << 21;
+    for (int i = first; i < last; i++) {
+        double v = w[i - first] / sum * (1 << 22);
+        total += (int64_t)line[(size_t)i * stride] * (int64_t)(v < 0 ? v - .5 : v + .5);
+    }
+    total >>= 22;
+    return (uint8_t)(total < 0 ? 0 : total > 255 ? 255 : total);
+}
+
+static struct image exact_resize(const struct image *in, int ow, int oh, enum image_filter f)
+{
+    int w = in->width, h = in->height;
+    AUTO(image) struct image wide = {.rgb = xmalloc((size_t)(ow * h * 3)), .width = ow, .height = h};
+    struct image out = {.rgb = xmalloc((size_t)(ow * oh * 3)), .width = ow, .height = oh};
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < ow * 3; x++)
+            wide.rgb[y * ow * 3 + x] = exact(in->rgb + y * w * 3 + x % 3, w, 3, x / 3, ow, f);
+    for (int y = 0; y < oh; y++)
+        for (int x = 0; x < ow * 3; x++)
+            out.rgb[y * ow * 3 + x] = exact(wide.rgb + x, h, (size_t)ow * 3, y, oh, f);
+    return out;
+}
+
+/* Sizes around every edge of the vectors: below, at and above 16 bytes, 16 rows and a multiple of them. */
+static void to_the_bit(void **state)
+{
+    const int c[][4] = {{40, 30, 20, 15}, {17, 23, 32, 41}, {1, 1, 5, 5},     {5, 16, 6, 17},
+                        {6, 15, 5, 33},   {16, 17, 16, 4},  {33, 48, 31, 48}, {200, 7, 11, 29},
+                        {3, 90, 2, 1},    {61, 43, 45, 32}, {128, 96, 75, 56}};
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++)
+        for (int f = IMAGE_BILINEAR; f <= IMAGE_BICUBIC; f++) {
+            AUTO(image) struct image in = random_image(c[i][0], c[i][1], (uint32_t)i), out = {0};
+            for (int k = 0; k < in.width * in.height * 3; k++) /* extremes, so that sums are clipped */
+                in.rgb[k] = in.rgb[k] < 90 ? 0 : in.rgb[k] > 160 ? 255 : in.rgb[k];
+            AUTO(image) struct image want = exact_resize(&in, c[i][2], c[i][3], f);
+            assert_true(image_resize(&in, c[i][2], c[i][3], f, &out, NULL));
+            assert_memory_equal(out.rgb, want.rgb, (size_t)(c[i][2] * c[i][3] * 3));
+        }
+}
+
+static struct image cut(const struct image *in, struct image_box b)
+{
+    struct image out = {
+        .rgb = xmalloc((size_t)(b.width * b.height * 3)), .width = b.width, .height = b.height};
+    for (int y = 0; y < b.height; y++)
+        memcpy(out.rgb + y * b.width * 3, in->rgb + ((b.y + y) * in->width + b.x) * 3, (size_t)b.width * 3);
+    return out;
+}
+
+static struct image_box random_part(struct rng *r, int width, int height)
+{
+    struct image_box b = {.width = 1 + (int)rng_below(r, (uint64_t)width),
+                          .height = 1 + (int)rng_below(r, (uint64_t)height)};
+    b.x = (int)rng_below(r, (uint64_t)(width - b.width) + 1);
+    b.y = (int)rng_below(r, (uint64_t)(height - b.height) + 1);
+    return b;
+}
+
+/* Cutting, resizing and cutting again gives what one call gives. */
+static void parts_are_cuts(void **state)
+{
+    struct rng r = rng_at(rng_stream(1, "test.parts"), 0, 0);
+    for (int k = 0; k < 200; k++) {
+        int w = 1 + (int)rng_below(&r, 70), h = 1 + (int)rng_below(&r, 70);
+        AUTO(image) struct image in = random_image(w, h, (uint32_t)k), whole = {0}, part = {0};
+        struct image_resampling s = {.from = random_part(&r, w, h), .filter = k & 1};
+        s.width = k % 5 ? 1 + (int)rng_below(&r, 70) : s.from.width;
+        s.height = k % 7 ? 1 + (int)rng_below(&r, 70) : s.from.height;
+        s.part = random_part(&r, s.width, s.height);
+        AUTO(image) struct image from = cut(&in, s.from);
+        assert_true(image_resize(&from, s.width, s.height, s.filter, &whole, NULL));
+        AUTO(image) struct image want = cut(&whole, s.part);
+        assert_true(image_resample(&in, &s, &part, NULL));
+        assert_int_equal(part.width, s.part.width);
+        assert_int_equal(part.height, s.part.height);
+        assert_memory_equal(part.rgb, want.rgb, (size_t)(s.part.width * s.part.height * 3));
+    }
+}
+
+static void parts_outside(void **state)
+{
+    AUTO(image) struct image in = random_image(9, 8, 1);
+    const struct image_resampling bad[] = {{{0, 0, 10, 8}, 4, 4, {0, 0, 4, 4}, IMAGE_BILINEAR},
+                                           {{-1, 0, 4, 4}, 4, 4, {0, 0, 4, 4}, IMAGE_BILINEAR},
+                                           {{0, 5, 4, 4}, 4, 4, {0, 0, 4, 4}, IMAGE_BILINEAR},
+                                           {{0, 0, 4, 4}, 4, 4, {1, 0, 4, 4}, IMAGE_BILINEAR},
+                                           {{0, 0, 4, 4}, 4, 4, {0, 0, 4, 0}, IMAGE_BILINEAR}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct image out = {0};
+        struct error e = {0};
+        assert_false(image_resample(&in, &bad[i], &out, &e));
+        assert_int_equal(e.code, ERROR_INPUT);
+        assert_null(out.rgb);
+    }
+}
+
 static void same_size_is_a_copy(void **state)
 {
     AUTO(image) struct image in = random_image(13, 7, 3), out = {0};
@@ -125,9 +239,9 @@ static void shorter_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(against_reference),
-        cmocka_unit_test(same_size_is_a_copy),
-        cmocka_unit_test(flat_stays_flat),
+        cmocka_unit_test(against_reference),   cmocka_unit_test(to_the_bit),
+        cmocka_unit_test(parts_are_cuts),      cmocka_unit_test(parts_outside),
+        cmocka_unit_test(same_size_is_a_copy), cmocka_unit_test(flat_stays_flat),
         cmocka_unit_test(shorter_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

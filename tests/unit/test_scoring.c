@@ -1,5 +1,6 @@
 /* Stages embedding, classifier and evaluate on a small random model and generated images. */
 #include "base/cleanup.h"
+#include "stages/io/dataset.h"
 #include "stages/io/safetensors.h"
 #include "stages/io/tokenizer.h"
 #include "stages/model/peft.h"
@@ -206,6 +207,28 @@ static void evaluate_begin(struct stage_run *r)
     stage_run_set(r, "replicate", "\"5\"");
     stage_run_set(r, "batch", "5");
 }
+/* A line a sample in the order of the data set, and as many right ones as the metrics say. */
+static void expect_predictions(struct stage_run *r, int64_t n, int64_t correct)
+{
+    AUTO_JSON head = stage_run_json(r, "predictions", "predictions.json");
+    assert_string_equal(json_string_or(head, "system", ""), "zero-shot");
+    assert_string_equal(json_string_or(head, "replicate", ""), "5");
+    assert_int_equal(json_int_or(head, "n", 0), n);
+    AUTO(mem) char *text = stage_run_text(r, "predictions", "predictions.jsonl");
+    AUTO(dataset) struct dataset *d = NULL;
+    assert_true(dataset_open(private.outputs[0], &d, &r->err));
+    char *rest = text, *line;
+    int64_t seen = 0, right = 0;
+    while ((line = strsep(&rest, "\n")) && *line) {
+        AUTO_JSON j = json_parse(line, strlen(line), "line", &r->err);
+        const char *label = json_string_or(j, "label", "");
+        assert_string_equal(json_string_or(j, "id", ""), dataset_id(d, seen));
+        assert_string_equal(label, dataset_class(d, dataset_label(d, seen)));
+        right += !strcmp(label, json_string_or(j, "predicted", ""));
+        seen++;
+    }
+    assert_true(seen == n && right == correct);
+}
 static void test_evaluate(void **state)
 {
     (void)state;
@@ -230,6 +253,7 @@ static void test_evaluate(void **state)
     assert_true(n > 0 && json_int_or(row, "n", 0) == n && json_int_or(row, "correct", -1) == correct);
     assert_true(json_real_or(row, "value", -1) == (double)correct / (double)n);
     assert_null(json_object_get(m, "routing"));
+    expect_predictions(&r, n, correct);
 
     /* A fresh adapter (B = 0) changes nothing. */
     evaluate_begin(&adapted);

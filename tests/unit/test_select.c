@@ -46,16 +46,15 @@ static void wrong(void **state)
     static const struct {
         const char *in, *want;
     } row[] = {
-        {"'d[domian=pets]'",
-         "the matrix of 'd' has no axis 'domian': there is seed, domain; did you mean 'domain'?"},
-        {"'d[x=pets]'", "the matrix of 'd' has no axis 'x': there is seed, domain"},
+        {"'d[domian=pets]'", "'d' has no axis 'domian': there is seed, domain; did you mean 'domain'?"},
+        {"'d[x=pets]'", "'d' has no axis 'x': there is seed, domain"},
         {"'d[domain=pests]'",
          "axis 'domain' of 'd' has no 'pests': there is pets, cars; did you mean 'pets'?"},
         {"'long[n=80]'", "axis 'n' of 'long' has no '80': there is 1, 2, 3, 4, 5, 6, ..."},
         {"'d[seed=0,seed=1]'", "axis 'seed' is named twice"},
         {"'d[seed=0,pets]'", "name all coordinates of 'd' or none: 'pets' has no 'AXIS='"},
         {"'d[domain=]'", "axis 'domain' of 'd' has no '': there is pets, cars"},
-        {"'d[=]'", "the matrix of 'd' has no axis '': there is seed, domain"},
+        {"'d[=]'", "'d' has no axis '': there is seed, domain"},
         {"'d[seed=1,domain=cars]'",
          "'d[seed=1,domain=cars]' matches no task: there is d[0,pets], d[0,cars], d[1,pets]"},
         {"'g[item=p]'", "'g[item=p]' matches no task: there is g[p], g[x=y]"},

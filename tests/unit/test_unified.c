@@ -1,96 +1,11 @@
 /* Unified models: building, their folder and back, what is refused; and the stages expert, merge and router
  * on a tiny world: they learn, they agree bit for bit whatever the threads, their mistakes are told. */
-#include "base/cleanup.h"
-#include "base/mem.h"
-#include "stages/io/dataset.h"
 #include "stages/io/safetensors.h"
-#include "stages/io/tokenizer.h"
 #include "stages/model/moe_vectors.h"
 #include "stages/model/unified.h"
 #include <math.h>
-#include <unistd.h>
 
-#include "tests/test.h"
-#include "tests/unit/stage_run.h"
-
-extern const struct stage stage_expert, stage_merge, stage_router;
-
-enum { LAYERS = 2, WIDTH = 16, EXPERTS = 2 };
-static const struct clip_config tiny = {
-    .vision = {.width = WIDTH, .layers = LAYERS, .heads = 2, .mlp = 32, .eps = 1e-5},
-    .text = {.width = 8, .layers = 1, .heads = 2, .mlp = 16, .eps = 1e-5},
-    .image_size = 8,
-    .patch = 4,
-    .channels = 3,
-    .vocab = TOKENIZER_BYTES_VOCAB,
-    .context = 40,
-    .bos = TOKENIZER_BYTES_VOCAB - 2,
-    .eos = TOKENIZER_BYTES_VOCAB - 1,
-    .embed = 8};
-static char root[] = "/tmp/weft-unified-XXXXXX";
-static struct arena arena; /* of the program */
-
-static const char *path(const char *name)
-{
-    return arena_printf(&arena, "%s/%s", root, name);
-}
-static const char *folder(const char *name)
-{
-    assert_true(fs_mkdirs(path(name), NULL));
-    return path(name);
-}
-
-/* ---- a world: three sets of flat images, the class is the colour ---- */
-static const uint8_t palette[6][3] = {{220, 20, 20},  {20, 220, 20},  {20, 20, 220},
-                                      {230, 230, 20}, {20, 230, 230}, {230, 20, 230}};
-static const char *const colour[6] = {"red", "green", "blue", "yellow", "cyan", "pink"};
-static void write_set(const char *name, int first, int classes, int each)
-{
-    const char *dir = folder(name);
-    struct dataset_writer *w = dataset_writer_new(dir);
-    for (int c = first; c < first + classes; c++)
-        for (int k = 0; k < each; k++) {
-            uint8_t rgb[12 * 12 * 3], *png;
-            size_t n;
-            const char *id = arena_printf(&arena, "%s/%d.png", colour[c], k);
-            for (int i = 0; i < 12 * 12 * 3; i++)
-                rgb[i] = (uint8_t)(palette[c][i % 3] + (i * 7 + k * 13) % 16);
-            assert_true(image_encode_png(rgb, 12, 12, &png, &n, NULL));
-            assert_true(fs_mkdirs(arena_printf(&arena, "%s/source/%s", dir, colour[c]), NULL));
-            assert_true(fs_write_file(arena_printf(&arena, "%s/source/%s", dir, id), png, n, NULL));
-            free(png);
-            dataset_writer_add(w, id, dataset_writer_class(w, colour[c]), -1, 0);
-        }
-    assert_true(dataset_writer_finish(w, "train", 0, false, NULL));
-}
-static void write_selection(const char *name, const char *json)
-{
-    assert_true(
-        fs_write_file(arena_printf(&arena, "%s/selection.json", folder(name)), json, strlen(json), NULL));
-}
-static int make_world(void **state)
-{
-    struct clip *m;
-    assert_non_null(mkdtemp(root));
-    arena_init(&arena);
-    assert_true(clip_new(&tiny, 5, &m, NULL));
-    assert_true(clip_save(m, folder("seed"), NULL));
-    assert_true(tokenizer_save_bytes(path("seed"), NULL));
-    clip_free(m);
-    write_set("public", 0, 4, 5);
-    write_set("one", 2, 2, 6);
-    write_set("two", 4, 2, 6);
-    write_selection("proxy.one", "{\"ids\": [\"red/1.png\", \"blue/0.png\", \"green/2.png\"]}");
-    write_selection("proxy.two", "{\"ids\": [\"yellow/1.png\", \"blue/0.png\", \"red/4.png\"]}");
-    write_selection("proxy.bad", "{\"ids\": [\"red/1.png\", \"nowhere.png\"]}");
-    return 0;
-}
-static int end_world(void **state)
-{
-    fs_remove_tree(root, NULL);
-    arena_done(&arena);
-    return 0;
-}
+#include "tests/unit/moe_stages.h"
 
 /* ---- building, saving, loading ---- */
 static void randomise(void *arg, const char *name, struct mat *w)
@@ -243,66 +158,6 @@ static void vector_forms(void **state)
     assert_true(fabs((double)w[1] - 2 / sqrt(5)) < 1e-7 && fabs((double)b[1] + 2 / sqrt(5)) < 1e-7);
 }
 
-/* ---- the stages ---- */
-static double first_loss, last_loss;
-static void keep_loss(struct stage_context *ctx, const char *name, double value, int64_t step)
-{
-    if (!strcmp(name, "loss"))
-        *(step == 1 ? &first_loss : &last_loss) = value;
-}
-static double progressed;
-static void keep_progress(struct stage_context *ctx, double done, double total, const char *unit)
-{
-    assert_true(done <= total);
-    progressed = done / total;
-}
-static void begin(struct stage_run *r, const struct stage *s, int threads)
-{
-    stage_run_begin(r, s);
-    r->ctx.threads = threads;
-    r->ctx.metric = keep_loss;
-    r->ctx.progress = keep_progress;
-}
-static void begin_expert(struct stage_run *r, const char *client, const char *proxy, int threads)
-{
-    begin(r, &stage_expert, threads);
-    stage_run_connect(r, "model", path("seed"));
-    stage_run_connect(r, "private", path(client));
-    if (proxy) {
-        stage_run_connect(r, "public", path("public"));
-        stage_run_connect(r, "proxy", path(proxy));
-    }
-    stage_run_set(r, "rank", "4");
-    stage_run_set(r, "alpha", "8");
-    stage_run_set(r, "batch", "8");
-    stage_run_set(r, "micro_batch", "3");
-    stage_run_set(r, "epochs", "4");
-    stage_run_set(r, "nesterov", "true");
-}
-static void go(struct stage_run *r)
-{
-    if (!stage_run_go(r))
-        fail_msg("%s", r->err.text);
-}
-static void keep_folder(struct stage_run *r, int port, const char *as)
-{
-    fs_remove_tree(path(as), NULL);
-    assert_int_equal(rename(r->outputs[port], path(as)), 0);
-}
-static char *file_bytes(const char *name, size_t *n)
-{
-    char *bytes;
-    if (!fs_read_file(name, &bytes, n, NULL))
-        fail_msg("no file %s", name);
-    return bytes;
-}
-static void same_file(const char *a, const char *b)
-{
-    size_t n, m;
-    AUTO(mem) char *one = file_bytes(a, &n);
-    AUTO(mem) char *two = file_bytes(b, &m);
-    assert_true(n == m && !memcmp(one, two, n));
-}
 static void experts_learn(void **state)
 {
     struct stage_run r;
@@ -357,16 +212,6 @@ static void vectors_are_means(void **state)
         assert_true(fabs(got->square[l] - want->square[l]) < 1e-4 && got->square[l] > 1);
     stage_run_end(&r);
 }
-static void begin_merge(struct stage_run *r)
-{
-    begin(r, &stage_merge, 2);
-    stage_run_connect(r, "model", path("seed"));
-    for (int k = 1; k <= EXPERTS; k++) {
-        stage_run_connect(r, "experts", path(arena_printf(&arena, "adapter.%d", k)));
-        r->inputs[stage_port_index(stage_merge.inputs, "experts")].item[k - 1].also_dir =
-            path(arena_printf(&arena, "vectors.%d", k));
-    }
-}
 static void merged_rows_are_means(void **state)
 {
     AUTO(clip) struct clip *m = NULL;
@@ -390,17 +235,6 @@ static void merged_rows_are_means(void **state)
     go(&r);
     keep_folder(&r, 0, "random");
     stage_run_end(&r);
-}
-static void begin_router(struct stage_run *r, const char *model, int threads)
-{
-    begin(r, &stage_router, threads);
-    stage_run_connect(r, "model", path(model));
-    stage_run_connect(r, "public", path("public"));
-    stage_run_connect(r, "proxies", path("proxy.one"));
-    stage_run_connect(r, "proxies", path("proxy.two"));
-    stage_run_set(r, "batch", "5");
-    stage_run_set(r, "lr", "0.01");
-    stage_run_set(r, "epochs", "6");
 }
 static void router_learns(void **state)
 {
@@ -426,13 +260,6 @@ static void router_learns(void **state)
     go(&r);
     same_file(path("tuned.1/router.safetensors"), stage_out_file(&r.ctx, "model", "router.safetensors"));
     stage_run_end(&r);
-}
-static void fails(struct stage_run *r, const char *message)
-{
-    assert_false(stage_run_go(r));
-    if (r->err.code != ERROR_INPUT || !strstr(r->err.text, message))
-        fail_msg("no word of '%s' in: %s", message, r->err.text);
-    stage_run_end(r);
 }
 static void refusals(void **state)
 {
