@@ -36,17 +36,13 @@ void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum
         x->n *= shape[i];
     }
 }
-<<<<<<< HEAD
-void safetensors_writer_free(struct safetensors_writer *w)
-=======
 void safetensors_writer_make(struct safetensors_writer *w,
                              const void *(*make)(void *arg, const char *name, struct error *err), void *arg)
 {
     w->make = make;
     w->arg = arg;
 }
-static void writer_free(struct safetensors_writer *w)
->>>>>>> main
+void safetensors_writer_free(struct safetensors_writer *w)
 {
     for (size_t i = 0; i < w->n; i++)
         free((void *)w->tensor[i].name);

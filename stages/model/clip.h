@@ -21,6 +21,8 @@ struct clip_config {
 struct safetensors;
 struct clip {
     struct clip_config config;
+    const char
+        *name; /* what its config.json calls it, for adapters: "openai/clip-vit-base-patch32"; or NULL */
     /* vision */
     struct mat class_embed, patch_embed /* (C, 3*P*P) */, vision_pos /* (T, C) */;
     struct norm pre_norm, post_norm;
@@ -62,7 +64,7 @@ bool clip_save_made(const struct clip *m, const char *dir,
 /* The same of the weights of m's files as they are stored there, in their types. */
 bool clip_save_stored(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
 bool clip_has_other_names(const struct clip *m); /* those files do not have Hugging Face's names */
-bool clip_weights_file(const char *name); /* x.safetensors, x.safetensors.index.json */
+bool clip_weights_file(const char *name);        /* x.safetensors, x.safetensors.index.json */
 void clip_free(struct clip *m);
 static inline void clip_auto(struct clip **m)
 {

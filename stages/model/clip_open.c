@@ -123,27 +123,33 @@ static bool open_weights(const char *dir, struct safetensors **ret, struct error
     fs_list_free(list, n);
     return !pickle && safetensors_open_model(dir, ret, err);
 }
-/* config.json, or with OpenAI's names what the shapes say. *unified: it describes one, over the seed. */
-static bool read_config(const char *path, const struct safetensors *s, struct clip_config *c, bool *unified,
+/* config.json, or with OpenAI's names what the shapes say: a model without weights. *unified: the folder is
+ * one. */
+static bool read_config(const char *path, const struct safetensors *s, struct clip **ret, bool *unified,
                         struct error *err)
 {
+    struct clip_config c;
     *unified = false;
     if (clip_is_openai(s) && !fs_exists(path))
-        return clip_config_derive(s, c, err);
+        return clip_config_derive(s, &c, err) && clip_alloc(&c, ret, err);
     AUTO_JSON j = json_read(path, err);
     if (!j)
         return false;
     *unified = !strcmp(json_string_or(j, "model_type", ""), "weft_moe");
-    return clip_config_parse(*unified ? json_object_get(j, "seed_config") : j, path, c, err);
+    const json_t *seed = *unified ? json_object_get(j, "seed_config") : j;
+    if (!clip_config_parse(seed, path, &c, err) || !clip_alloc(&c, ret, err))
+        return false;
+    const char *name = json_string_or(seed, "_name_or_path", "");
+    (*ret)->name = *name ? arena_strdup(&(*ret)->arena, name) : NULL;
+    return true;
 }
 static bool open_folder(const char *dir, bool values, struct clip **ret, struct error *err)
 {
     AUTO(mem) char *path = xprintf("%s/config.json", dir);
     AUTO(safetensors) struct safetensors *s = NULL;
     AUTO(clip) struct clip *m = NULL;
-    struct clip_config c;
     bool unified;
-    if (!open_weights(dir, &s, err) || !read_config(path, s, &c, &unified, err) || !clip_alloc(&c, &m, err))
+    if (!open_weights(dir, &s, err) || !read_config(path, s, &m, &unified, err))
         return false;
     m->files = s;
     s = NULL;

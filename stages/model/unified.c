@@ -286,7 +286,8 @@ bool unified_save(const struct clip *m, const char *const *names, const char *se
     for (int k = 0; k < m->moe->experts; k++) {
         struct adapter_set set;
         AUTO(mem) char *folder = xprintf("%s/expert_%d", dir, k);
-        if (expert_set(m, k, layer, &set) && (!fs_mkdirs(folder, err) || !peft_save(&set, NULL, folder, err)))
+        if (expert_set(m, k, layer, &set) &&
+            (!fs_mkdirs(folder, err) || !peft_save(&set, m->name, folder, err)))
             return false;
     }
     return true;
