@@ -1,5 +1,6 @@
 #include "base/procs.h"
 #include "base/cleanup.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include <dirent.h>
 #include <errno.h>
@@ -57,6 +58,73 @@ size_t procs_read(struct proc **ret)
     if (d)
         closedir(d);
     return n;
+}
+
+/* ---- a tree ---- */
+
+struct list {
+    struct proc *item;
+    size_t n, cap;
+};
+
+static void list_add(struct list *l, pid_t pid)
+{
+    l->item = xgrow(l->item, &l->cap, l->n + 1, sizeof *l->item);
+    l->n += read_one(pid, &l->item[l->n]);
+}
+
+/* Those that thread tid of pid has started, or was given. */
+static void add_children_of(struct list *l, pid_t pid, const char *tid)
+{
+    char path[64];
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", (int)pid, tid);
+    if (!fs_read_file(path, &text, &n, NULL))
+        return; /* gone */
+    for (char *at = text, *end; strtol(at, &end, 10) > 0 && end > at; at = end)
+        list_add(l, (pid_t)strtol(at, NULL, 10));
+}
+
+static void add_children(struct list *l, pid_t pid)
+{
+    char path[64];
+    const struct dirent *e;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *d = opendir(path);
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            add_children_of(l, pid, e->d_name);
+    if (d)
+        closedir(d);
+}
+
+/* Without the kernel's help: who of all has a parent that is among them, until nobody comes any more. */
+static void add_from_all(struct list *l)
+{
+    AUTO(mem) struct proc *all;
+    size_t n = procs_read(&all);
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k < n; k++)
+            if (all[k].parent == l->item[i].pid)
+                list_add(l, all[k].pid);
+}
+
+bool procs_are_told(void)
+{
+    return access("/proc/thread-self/children", R_OK) == 0;
+}
+
+size_t procs_below(pid_t root, bool told, struct proc **ret)
+{
+    struct list l = {0};
+    list_add(&l, root);
+    for (size_t i = 0; told && i < l.n; i++)
+        add_children(&l, l.item[i].pid);
+    if (!told)
+        add_from_all(&l);
+    *ret = l.item;
+    return l.n;
 }
 
 uint64_t procs_start(pid_t pid)

@@ -14,6 +14,10 @@ struct proc {
 };
 /* All of them, malloc'd; how many. Those that ended meanwhile are left out. */
 size_t procs_read(struct proc **ret);
+/* The same of `root` and of what runs below it, root first. Where the kernel tells children (told), the cost
+ * is that of these alone, however many others the machine has. */
+size_t procs_below(pid_t root, bool told, struct proc **ret);
+bool procs_are_told(void);
 /* When process pid began; 0: there is none. */
 uint64_t procs_start(pid_t pid);
 /* Bytes that it holds in memory, its share of those that others hold too; 0: not to be known. Dear. */

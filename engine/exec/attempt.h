@@ -15,6 +15,7 @@ struct attempt { /* one running worker */
     struct place *place; /* the plan's; NULL: whoever starts it there chooses */
     const char *dir;     /* private: out.PORT and scratch */
     bool done;           /* it said so */
+    bool tidied;         /* and that it left nothing there but outputs */
     int64_t memory;      /* that it may take, in bytes; 0: any */
     double deadline;     /* of the monotonic clock; 0: none */
     bool timed_out;      /* past it, killed */

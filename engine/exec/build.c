@@ -341,9 +341,11 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     fds[n++] = (struct pollfd){.fd = b->opt.interrupts, .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = tier_fd(b), .events = POLLIN};
     fds[n++] = (struct pollfd){.fd = workers_fd(b->workers), .events = POLLIN};
-    runlog_flush(b->log);
+    int log = runlog_due(b->log);
+    if (log == 0)
+        runlog_flush(b->log);
     int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), sooner(flight_due(b), retry_due(b)));
-    wait = sooner(wait, nodes_due(b));
+    wait = sooner(sooner(wait, nodes_due(b)), log > 0 ? log : -1);
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, any_has_ended(b) ? 0 : tick ? b->opt.tick : wait);
     if (ready < 0)

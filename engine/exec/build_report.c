@@ -262,6 +262,7 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->status = (int)json_int_or(o, "status", 0);
     } else if (strcmp(name, "done") == 0) {
         a->done = true;
+        a->tidied = json_is_true(json_object_get(o, "tidied"));
         a->seconds = json_real_or(o, "seconds", 0);
         a->peak_rss = json_int_or(o, "peak_rss", 0);
         json_decref(a->said);

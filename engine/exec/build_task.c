@@ -157,7 +157,7 @@ void attempt_free(struct build *b, struct attempt *a)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
     json_decref(a->said);
-    workdirs_give(b->workdirs, a->dir);
+    workdirs_give(b->workdirs, a->dir, a->tidied);
     free(a);
 }
 

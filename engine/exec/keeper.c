@@ -153,7 +153,7 @@ static int next_ended(struct keeper *k)
     return -1;
 }
 
-/* A look reads all of /proc: there is none while no worker is older than the time between two, which all the
+/* There is no look while no worker is older than the time between two, which all the
  * same sees each before it is so old and a little more. */
 static void look(struct keeper *k)
 {
@@ -163,10 +163,8 @@ static void look(struct keeper *k)
     if (now - oldest < LOOK_MS / 1000.0 || now - k->looked < LOOK_MS / 1000.0)
         return;
     k->looked = now;
-    AUTO(mem) struct proc *all;
-    size_t n = procs_read(&all);
     for (size_t i = 0; i < k->n; i++)
-        if (memory_look(&k->item[i].memory, k->item[i].pid, all, n))
+        if (memory_look(&k->item[i].memory, k->item[i].pid))
             kill_worker(&k->item[i]);
 }
 

@@ -149,34 +149,21 @@ void memory_join(const struct memory *m)
 
 /* ---- looking ---- */
 
-static bool is_below(pid_t pid, pid_t above, const struct proc *all, size_t n)
-{
-    for (int depth = 0; pid > 1 && depth < 1000; depth++) {
-        if (pid == above)
-            return true;
-        size_t i = 0;
-        while (i < n && all[i].pid != pid)
-            i++;
-        pid = i < n ? all[i].parent : 0;
-    }
-    return false;
-}
-
 /* What the worker's tree holds. Pages that several of it hold would count for each: their shares are looked
  * at where the sum matters. */
-static int64_t held(const struct memory *m, pid_t worker, const struct proc *all, size_t n)
+static int64_t held(const struct memory *m, pid_t worker)
 {
+    AUTO(mem) struct proc *tree;
+    size_t n = procs_below(worker, procs_are_told(), &tree);
     int64_t sum = 0, shares = 0;
     for (size_t i = 0; i < n; i++)
-        if (is_below(all[i].pid, worker, all, n))
-            sum += all[i].rss;
+        sum += tree[i].rss;
     if (!m->limit || sum <= m->limit)
         return sum;
-    for (size_t i = 0; i < n; i++)
-        if (is_below(all[i].pid, worker, all, n)) {
-            int64_t share = procs_share(all[i].pid);
-            shares += share ? share : all[i].rss;
-        }
+    for (size_t i = 0; i < n; i++) {
+        int64_t share = procs_share(tree[i].pid);
+        shares += share ? share : tree[i].rss;
+    }
     return shares;
 }
 
@@ -186,9 +173,9 @@ static bool kernel_killed(const struct memory *m)
     return m->group && number(m->group, m->row->counts, "oom_kill ") > 0;
 }
 
-bool memory_look(struct memory *m, pid_t worker, const struct proc *all, size_t n)
+bool memory_look(struct memory *m, pid_t worker)
 {
-    int64_t now = held(m, worker, all, n);
+    int64_t now = held(m, worker);
     m->peak = now > m->peak ? now : m->peak;
     m->over = m->over || (m->group ? kernel_killed(m) : m->limit > 0 && now > m->limit);
     return m->over;

@@ -19,7 +19,7 @@ void memory_begin(struct memory *m, int64_t limit, unsigned long n);
 /* In the worker: it and all that it will start count from now on. */
 void memory_join(const struct memory *m);
 /* Look at the worker and at what runs below it; true: it is over, and has to be ended now. */
-bool memory_look(struct memory *m, pid_t worker, const struct proc *all, size_t n);
+bool memory_look(struct memory *m, pid_t worker);
 /* Its end: all are gone. */
 void memory_end(struct memory *m);
 /* Name of the means that m has got: "cgroup v1", ... */

@@ -1,6 +1,7 @@
 #include "engine/exec/runlog.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -14,12 +15,14 @@
 
 #define NAME_LONGEST 200
 #define PENDING      65536 /* bytes of events that wait, at most */
+#define WAIT         0.05  /* and seconds */
 
 struct runlog {
     char *store, *id;
     int fd;
     bool torn; /* the last line may have no end */
     struct buf pending;
+    double since;  /* the first of them waits, seconds of the monotonic clock */
     time_t second; /* of `when`: events come by the thousand in one */
     char when[32];
 };
@@ -112,6 +115,12 @@ void runlog_flush(struct runlog *l)
     l->pending.len = 0;
 }
 
+int runlog_due(const struct runlog *l)
+{
+    double left = l->since + WAIT - clock_seconds();
+    return !l->pending.len ? -1 : left > 0 ? (int)(1000 * left) + 1 : 0;
+}
+
 void runlog_event_soon(struct runlog *l, json_t *event)
 {
     AUTO_JSON owned = event;
@@ -123,6 +132,7 @@ void runlog_event_soon(struct runlog *l, json_t *event)
     l->second = now;
     json_object_set_new(owned, "time", json_string(l->when));
     AUTO(mem) char *text = json_text(owned, false);
+    l->since = l->pending.len ? l->since : clock_seconds();
     if (l->torn && !l->pending.len)
         buf_putc(&l->pending, '\n');
     buf_puts(&l->pending, text);

@@ -13,9 +13,11 @@ const char *runlog_id(const struct runlog *l);
 char *runlog_dir(const struct runlog *l); /* STORE/runs/ID; malloc'd */
 /* Append one event, with a "time" added; drops the reference. A full disk costs the line, not the run. */
 void runlog_event(struct runlog *l, json_t *event);
-/* The same, written with the next one or by runlog_flush. */
+/* The same, written with the next one, or by runlog_flush. */
 void runlog_event_soon(struct runlog *l, json_t *event);
 void runlog_flush(struct runlog *l);
+/* Milliseconds until events that wait are to be written; -1: none waits. */
+int runlog_due(const struct runlog *l);
 /* Path of a task's log in this run; malloc'd. */
 char *runlog_task_log(const struct runlog *l, const char *task);
 

@@ -104,20 +104,25 @@ bool workdirs_sub(struct workdirs *w, const char *path, const char *name, struct
     return true;
 }
 
-/* Remove what is in folder path; with keep, but for the folders in it, which are emptied and noted there.
- * it is not what it was made as, or something stays. */
-static bool empty(const struct workdirs *w, const char *path, struct workdir *keep)
+static bool as_made(const struct fs_dir *d, mode_t mode, uid_t uid)
 {
     struct stat st;
+    return fstat(d->fd, &st) == 0 && st.st_mode == mode && st.st_uid == uid;
+}
+
+/* Remove what is in folder path; with keep, but for the folders in it, which are emptied and noted there. No:
+ * it is not what it was made as, or something stays. */
+static bool empty(const char *path, mode_t mode, uid_t uid, struct workdir *keep)
+{
     struct fs_dir d;
     const struct dirent64 *e;
     if (!fs_dir_open(&d, path, O_NOFOLLOW))
         return false;
-    bool ok = fstat(d.fd, &st) == 0 && st.st_mode == w->mode && st.st_uid == w->uid;
+    bool ok = as_made(&d, mode, uid);
     while (ok && (e = fs_dir_next(&d))) {
         AUTO(mem) char *in = xprintf("%s/%s", path, e->d_name);
         if (keep && e->d_type == DT_DIR) {
-            ok = empty(w, in, NULL);
+            ok = empty(in, mode, uid, NULL);
             add_sub(keep, e->d_name);
         } else {
             ok = e->d_type == DT_REG ? fs->unlink(in) == 0 : fs_remove_tree(in, NULL);
@@ -127,15 +132,42 @@ static bool empty(const struct workdirs *w, const char *path, struct workdir *ke
     return ok;
 }
 
-void workdirs_give(struct workdirs *w, const char *path)
+static bool empty_outputs(const struct workdirs *w, const struct workdir *d)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < d->n; i++) {
+        AUTO(mem) char *in = xprintf("%s/%s", d->path, d->sub[i]);
+        ok = strncmp(d->sub[i], "out.", 4) != 0 || empty(in, w->mode, w->uid, NULL);
+    }
+    return ok;
+}
+
+void workdirs_give(struct workdirs *w, const char *path, bool tidied)
 {
     if (!path)
         return;
     struct workdir *d = find(w, path);
-    forget_subs(d);
     d->taken = false;
-    if (empty(w, path, d))
+    if (tidied && empty_outputs(w, d))
+        return;
+    forget_subs(d);
+    if (empty(path, w->mode, w->uid, d))
         return;
     fs_remove_tree(path, NULL);
     forget(w, d);
+}
+
+bool workdirs_tidy(const char *scratch)
+{
+    AUTO(mem) char *path = xstrndup(scratch, (size_t)(strrchr(scratch, '/') - scratch));
+    struct fs_dir d;
+    struct stat st;
+    const struct dirent64 *e;
+    if (!fs_dir_open(&d, path, O_NOFOLLOW))
+        return false;
+    bool ok = fstat(d.fd, &st) == 0;
+    while (ok && (e = fs_dir_next(&d)))
+        ok = e->d_type == DT_DIR && (strcmp(e->d_name, "scratch") == 0 || strncmp(e->d_name, "out.", 4) == 0);
+    fs_dir_close(&d);
+    return ok && empty(scratch, st.st_mode, st.st_uid, NULL);
 }

@@ -13,6 +13,9 @@ void workdirs_free(struct workdirs *w);         /* leaves the files to the owner
 const char *workdirs_take(struct workdirs *w, struct error *err) MUST_CHECK;
 /* There is an empty folder of that name in it. */
 bool workdirs_sub(struct workdirs *w, const char *path, const char *name, struct error *err) MUST_CHECK;
-/* Back: what is in it goes. NULL is allowed. */
-void workdirs_give(struct workdirs *w, const char *path);
+/* Back: what is in it goes. NULL is allowed. tidied: workdirs_tidy was there, nobody since, and only the
+ * other folders are to be looked at. */
+void workdirs_give(struct workdirs *w, const char *path, bool tidied);
+/* Empty the folder `scratch`, and see that nothing but folders is beside it. */
+bool workdirs_tidy(const char *scratch);
 #endif

@@ -7,6 +7,7 @@
 #include "base/procs.h"
 #include "engine/exec/job.h"
 #include "engine/exec/unitenv.h"
+#include "engine/exec/workdirs.h"
 #include "engine/topo/topo.h"
 #include "stages/samples.h"
 #include <errno.h>
@@ -187,9 +188,12 @@ static int done(const struct reporter *r)
     for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
         json_object_set_new(made, j->stage->outputs[p].name,
                             json_integer(samples_in(j->stage->outputs[p].type, j->outputs[p])));
-    emit(r, json_pack("{s:s, s:f, s:I, s:s, s:I, s:o}", "event", "done", "seconds", seconds, "peak_rss",
-                      (json_int_t)peak, "node", node, "samples",
-                      (json_int_t)samples_of_inputs(j->stage, j->inputs), "made", made));
+    json_t *event = json_pack("{s:s, s:f, s:I, s:s, s:I, s:o}", "event", "done", "seconds", seconds,
+                              "peak_rss", (json_int_t)peak, "node", node, "samples",
+                              (json_int_t)samples_of_inputs(j->stage, j->inputs), "made", made);
+    if (j->serve && workdirs_tidy(j->scratch))
+        json_object_set_new(event, "tidied", json_true());
+    emit(r, event);
     return 0;
 }
 

@@ -1,9 +1,9 @@
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "stages/io/tokenizer_parts.h"
+#include "stages/io/tokenizer_text.h"
 
 void ids_add(struct ids *l, int32_t id)
 {
@@ -41,48 +41,26 @@ bool tokenizer_open(const char *dir, struct tokenizer **ret, struct error *err)
     t = NULL;
     return true;
 }
-bool tokenizer_encode(const struct tokenizer *t, const char *text, int64_t ctx, int32_t *ids,
-                      struct error *err)
+bool tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int64_t ctx, bool truncate,
+                      int32_t *ids, struct error *err)
 {
+    size_t valid = text_valid(text, n);
+    if (valid < n)
+        return error_set(err, NULL, ERROR_INPUT, "a text is not UTF-8: byte 0x%02x after '%.*s'",
+                         (unsigned char)text[valid], (int)valid, text);
     struct ids l = {0};
     ids_add(&l, t->bos);
-    t->encode(t, text, &l);
+    t->encode(t, text, n, &l);
     ids_add(&l, t->eos);
-    int64_t n = (int64_t)l.n;
-    bool ok = n <= ctx;
+    int64_t all = (int64_t)l.n;
+    bool ok = all <= ctx || truncate;
     if (ok) {
-        memcpy(ids, l.id, l.n * sizeof *ids);
-        for (int64_t i = n; i < ctx; i++)
-            ids[i] = t->eos;
+        for (int64_t i = 0; i < ctx; i++)
+            ids[i] = i < all ? l.id[i] : t->eos;
+        ids[ctx - 1] = t->eos;
     }
     free(l.id);
     return ok || error_set(err, NULL, ERROR_INPUT,
-                           "the text '%s' has %lld tokens, but the model's text tower takes %lld at most",
-                           text, (long long)n, (long long)ctx);
-}
-
-/* The class name as words: lower case (ASCII), '_' and '-' as spaces. */
-static void add_class(struct buf *b, const char *name)
-{
-    for (const char *p = name; *p; p++) {
-        char c = *p;
-        if (c == '_' || c == '-')
-            c = ' ';
-        else if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        buf_putc(b, c);
-    }
-}
-char *prompt_text(const char *template_, const char *class_name)
-{
-    struct buf b = {0};
-    const char *hole = strstr(template_, "{}");
-    if (!hole) {
-        buf_puts(&b, template_);
-        return buf_take(&b);
-    }
-    buf_add(&b, template_, (size_t)(hole - template_));
-    add_class(&b, class_name);
-    buf_puts(&b, hole + 2);
-    return buf_take(&b);
+                           "the text '%.*s' has %lld tokens, but the model's text tower takes %lld at most",
+                           (int)n, text, (long long)all, (long long)ctx);
 }

@@ -2,6 +2,7 @@
 #ifndef STAGES_IO_TOKENIZER_H
 #define STAGES_IO_TOKENIZER_H
 #include "base/error.h"
+#include <stddef.h>
 #include <stdint.h>
 
 struct tokenizer;
@@ -14,14 +15,13 @@ static inline void tokenizer_auto(struct tokenizer **t)
     tokenizer_free(*t);
 }
 int64_t tokenizer_vocab(const struct tokenizer *t);
-/* [bos] ids [eos], padded with eos to ctx entries; longer text is an error naming the text and ctx. */
-bool tokenizer_encode(const struct tokenizer *t, const char *text, int64_t ctx, int32_t *ids,
-                      struct error *err) MUST_CHECK;
+/* Of n bytes of UTF-8 (anything else is an error; NUL is a character as any): [bos] ids [eos], padded with
+ * eos to ctx entries. Longer text is cut off before eos where truncate says so, else an error naming the text
+ * and ctx. */
+bool tokenizer_encode(const struct tokenizer *t, const char *text, size_t n, int64_t ctx, bool truncate,
+                      int32_t *ids, struct error *err) MUST_CHECK;
 /* Byte-level vocabulary: 256 bytes, <|startoftext|> 256, <|endoftext|> 257, no merges; a tokenizer.json that
  * Hugging Face's tokenizers library reads. */
 bool tokenizer_save_bytes(const char *dir, struct error *err) MUST_CHECK;
 #define TOKENIZER_BYTES_VOCAB 258
-
-/* "This is a photo of a {}" with the class lower-cased and '_', '-' as spaces (REFERENCE 1.1); malloc'd. */
-char *prompt_text(const char *template_, const char *class_name);
 #endif

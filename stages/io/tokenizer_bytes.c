@@ -55,10 +55,10 @@ bool tokenizer_bytes_is(const json_t *j)
            empty(get(j, "model", "merges")) && empty(get(j, "model", "end_of_word_suffix")) &&
            empty(json_object_get(j, "normalizer")) && is_text(get(j, "pre_tokenizer", "type"), "ByteLevel");
 }
-static void encode(const struct tokenizer *t, const char *text, struct ids *out)
+static void encode(const struct tokenizer *t, const char *text, size_t n, struct ids *out)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        ids_add(out, t->byte_id[*p]);
+    for (size_t i = 0; i < n; i++)
+        ids_add(out, t->byte_id[(unsigned char)text[i]]);
 }
 static bool find_id(const json_t *vocab, const char *token, int64_t limit, int32_t *ret)
 {

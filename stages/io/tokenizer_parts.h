@@ -15,7 +15,7 @@ struct tokenizer {
     int64_t vocab;
     int32_t bos, eos;
     /* Append the ids of text, without bos and eos. */
-    void (*encode)(const struct tokenizer *t, const char *text, struct ids *out);
+    void (*encode)(const struct tokenizer *t, const char *text, size_t n, struct ids *out);
     int32_t byte_id[256]; /* byte-level: id of each byte */
     void *own;            /* the kind's tables */
     void (*done)(struct tokenizer *t);

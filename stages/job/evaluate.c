@@ -12,7 +12,8 @@
 #include <omp.h>
 
 struct evaluate_params {
-    const char *system, *domain, *replicate, *prompt;
+    const char *system, *domain, *replicate;
+    struct prompt_params prompt;
     int64_t batch;
 };
 static const struct param params[] = {SCORING_PARAMS(struct evaluate_params), {0}};
@@ -81,7 +82,7 @@ static bool run(struct stage_context *ctx, struct error *err)
     struct routing routing;
     struct observer observer = {routing_see, &routing};
     if (!scoring_begin(&e.scoring, data, ctx->arena, err) ||
-        !scoring_texts(&e.scoring, model, stage_in(ctx, "model", 0), p->prompt, ctx->arena, &e.text, err) ||
+        !scoring_texts(&e.scoring, model, stage_in(ctx, "model", 0), &p->prompt, ctx->arena, &e.text, err) ||
         (model->moe && !routing_begin(&routing, model, p->batch, ctx->arena, err)))
         return false;
     if (!(e.logits = arena_floats(ctx->arena, p->batch * e.scoring.classes)))
@@ -98,6 +99,11 @@ static bool run(struct stage_context *ctx, struct error *err)
            (!model->moe || add_routing(ctx, &routing, more, err)) &&
            scoring_write(ctx, &e.scoring, (struct scoring_names){p->system, p->domain, p->replicate}, more,
                          err);
+}
+static bool check(const void *params_, struct error *err)
+{
+    const struct evaluate_params *p = params_;
+    return prompt_check(&p->prompt, err);
 }
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
@@ -123,6 +129,7 @@ const struct stage stage_evaluate = {
             {.name = "data", .type = ARTIFACT_IMAGES, .private_ok = true, .doc = "labelled test images"},
             {0}},
     .outputs = (const struct port[]){SCORING_OUTPUTS("accuracy, by class too, and routing"), {0}},
+    .check = check,
     .cost = cost,
     .run = run,
 };

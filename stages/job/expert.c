@@ -161,7 +161,7 @@ static bool class_texts(struct expert *x, struct error *err)
     AUTO(tokenizer) struct tokenizer *tok = NULL;
     int64_t own = dataset_classes(x->data[0]), public = joint(x) ? dataset_classes(x->data[1]) : 0,
             e = x->model->config.embed;
-    const char *prompt = x->p->train.prompt;
+    const struct prompt_params *prompt = &x->p->train.prompt;
     x->classes = own + public;
     x->text = arena_floats(x->ctx->arena, x->classes * e);
     if (!x->text)

@@ -20,7 +20,7 @@ struct pretrain_params {
     int64_t image_size, patch, width, layers, heads, embed, text_width, text_layers, text_heads, context;
     int64_t epochs, batch, texts, seed;
     double mlp_ratio, lr, weight_decay, warmup;
-    const char *template;
+    struct prompt_params prompt;
     bool augment;
 };
 #define P(...) PARAM(struct pretrain_params, __VA_ARGS__)
@@ -50,8 +50,7 @@ static const struct param params[] = {
     P(weight_decay, .def = "0.05", .min = 0, .max = 10,
       .doc = "decoupled decay of matrices; none on vectors"),
     P(warmup, .def = "0.1", .min = 0, .max = 1, .doc = "share of the steps with a rising learning rate"),
-    P(template, .def = "This is a photo of a {}", .doc = "text of a class; {} is its name",
-      .source = "REFERENCE 1.1"),
+    PROMPT_TEMPLATES(struct pretrain_params, prompt, "one of them a step and class, at random"),
     P(augment, .def = "true", .doc = "random crop and mirror, a function of sample and epoch"),
     P(seed, .def = "0", .min = 0, .max = 9007199254740992.0,
       .doc = "of initial weights, order and augmentation"),
@@ -94,9 +93,7 @@ static bool check(const void *params_, struct error *err)
     if (p->text_width % p->text_heads)
         return error_set(err, NULL, ERROR_INPUT, "'text_width' %lld is no multiple of 'text_heads' %lld",
                          (long long)p->text_width, (long long)p->text_heads);
-    if (!strstr(p->template, "{}"))
-        return error_set(err, NULL, ERROR_INPUT, "'template' needs {} where the class name goes");
-    return true;
+    return prompt_check(&p->prompt, err);
 }
 
 /* ---- state of a run ---- */
@@ -107,10 +104,10 @@ struct trainer {
     struct clip *m;
     struct optim *matrices, *vectors; /* with and without decay */
     struct arena keep, step;          /* of the run; of one step */
-    int32_t *ids;                     /* (classes, context) */
-    int64_t *length;                  /* (classes) tokens up to the end token */
-    int64_t classes, count, steps, per_epoch;
-    struct rng_stream order, crops, others;
+    int32_t *ids;                     /* (templates, classes, context) */
+    int64_t *length;                  /* (templates, classes) tokens up to the end token */
+    int64_t templates, classes, count, steps, per_epoch;
+    struct rng_stream order, crops, others, template;
     bool failed; /* while adding weights */
 };
 /* One step's images and the class texts they are told from. */
@@ -119,6 +116,7 @@ struct batch {
     int64_t n, epoch, step;
     int64_t *label; /* (n) index into cls */
     int64_t *cls;   /* (k) classes, rising */
+    int64_t *text;  /* (k) their texts: rows of the trainer's ids */
     int64_t k, ctx; /* ctx: tokens of the longest of their texts */
     int32_t *ids;   /* (k, ctx) */
     float *pixels;  /* (n,3,S,S) */
@@ -131,17 +129,18 @@ static bool no_memory(struct error *err)
 }
 static bool encode_classes(struct trainer *t, const struct tokenizer *tok, struct error *err)
 {
-    int64_t ctx = t->p->context;
-    t->ids = arena_try(&t->keep, (size_t)(t->classes * ctx) * sizeof *t->ids);
-    t->length = arena_try(&t->keep, (size_t)t->classes * sizeof *t->length);
+    int64_t ctx = t->p->context, texts = t->templates * t->classes;
+    t->ids = arena_try(&t->keep, (size_t)(texts * ctx) * sizeof *t->ids);
+    t->length = arena_try(&t->keep, (size_t)texts * sizeof *t->length);
     if (!t->ids || !t->length)
         return no_memory(err);
-    for (int64_t c = 0; c < t->classes; c++) {
-        AUTO(mem) char *text = prompt_text(t->p->template, dataset_class(t->data, (int)c));
-        int32_t *row = t->ids + c * ctx;
-        if (!tokenizer_encode(tok, text, ctx, row, err))
-            return error_context(err, "class '%s'; raise 'context'", dataset_class(t->data, (int)c));
-        while (row[t->length[c]++] != t->m->config.eos) {
+    for (int64_t i = 0; i < texts; i++) {
+        const char *name = dataset_class(t->data, (int)(i % t->classes));
+        AUTO(mem) char *text = prompt_text(&t->p->prompt, i / t->classes, name);
+        int32_t *row = t->ids + i * ctx;
+        if (!tokenizer_encode(tok, text, strlen(text), ctx, false, row, err))
+            return error_context(err, "class '%s'; raise 'context'", name);
+        while (row[t->length[i]++] != t->m->config.eos) {
         }
     }
     return true;
@@ -163,6 +162,7 @@ static bool trainer_init(struct trainer *t, struct error *err)
         return false;
     t->count = dataset_count(t->data);
     t->classes = dataset_classes(t->data);
+    t->templates = prompt_count(&p->prompt);
     if (!t->count || t->classes < 2)
         return error_set(
             err, NULL, ERROR_INPUT,
@@ -173,6 +173,7 @@ static bool trainer_init(struct trainer *t, struct error *err)
     t->order = rng_stream((uint64_t)p->seed, "pretrain.order");
     t->crops = rng_stream((uint64_t)p->seed, "pretrain.augment");
     t->others = rng_stream((uint64_t)p->seed, "pretrain.texts");
+    t->template = rng_stream((uint64_t)p->seed, "pretrain.template");
     t->vectors = optim_new(&o, &t->keep);
     o.weight_decay = p->weight_decay;
     t->matrices = optim_new(&o, &t->keep);
@@ -218,20 +219,32 @@ static bool choose_classes(struct trainer *t, struct batch *b, struct error *err
         b->label[i] = place[dataset_label(t->data, b->sample[i])];
     return true;
 }
+/* A template for each class. */
+static bool choose_texts(struct trainer *t, struct batch *b)
+{
+    b->text = arena_try(&t->step, (size_t)b->k * sizeof *b->text);
+    for (int64_t i = 0; b->text && i < b->k; i++) {
+        struct rng r = rng_at(t->template, (uint64_t)b->step, (uint32_t)b->cls[i]);
+        b->text[i] = (int64_t)rng_below(&r, (uint64_t)t->templates) * t->classes + b->cls[i];
+    }
+    return b->text != NULL;
+}
 static bool batch_load(struct trainer *t, struct batch *b, struct error *err)
 {
     int64_t s = t->p->image_size;
     struct transform tr = t->p->augment ? transform_train((int)s) : transform_eval((int)s);
     if (!choose_classes(t, b, err))
         return false;
+    if (!choose_texts(t, b))
+        return no_memory(err);
     for (int64_t i = 0; i < b->k; i++)
-        b->ctx = t->length[b->cls[i]] > b->ctx ? t->length[b->cls[i]] : b->ctx;
+        b->ctx = t->length[b->text[i]] > b->ctx ? t->length[b->text[i]] : b->ctx;
     b->ids = arena_try(&t->step, (size_t)(b->k * b->ctx) * sizeof *b->ids);
     b->pixels = arena_floats(&t->step, b->n * 3 * s * s);
     if (!b->ids || !b->pixels)
         return no_memory(err);
     for (int64_t i = 0; i < b->k; i++)
-        memcpy(b->ids + i * b->ctx, t->ids + b->cls[i] * t->p->context, (size_t)b->ctx * sizeof *b->ids);
+        memcpy(b->ids + i * b->ctx, t->ids + b->text[i] * t->p->context, (size_t)b->ctx * sizeof *b->ids);
     return loader_batch(t->data, b->sample, b->n, &tr, t->crops, (uint32_t)b->epoch, t->ctx->threads,
                         b->pixels, err);
 }

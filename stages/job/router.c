@@ -114,7 +114,7 @@ static bool class_texts(struct tuning *x, struct error *err)
     x->train.text = text;
     x->train.classes = n;
     return tokenizer_open(stage_in(x->ctx, "model", 0), &tok, err) &&
-           prompt_features(x->model, tok, x->p->train.prompt, dataset_class_names(x->data), n, text, err);
+           prompt_features(x->model, tok, &x->p->train.prompt, dataset_class_names(x->data), n, text, err);
 }
 
 /* ---- training ---- */

@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "stages/model/prompt.h"
 #include <math.h>
 
 static bool no_memory(struct error *err)
@@ -21,8 +20,8 @@ bool scoring_begin(struct scoring *s, const struct dataset *data, struct arena *
     return (s->predicted && s->right && s->count) || no_memory(err);
 }
 
-bool scoring_texts(const struct scoring *s, const struct clip *m, const char *dir, const char *template_,
-                   struct arena *a, const float **ret, struct error *err)
+bool scoring_texts(const struct scoring *s, const struct clip *m, const char *dir,
+                   const struct prompt_params *p, struct arena *a, const float **ret, struct error *err)
 {
     AUTO(tokenizer) struct tokenizer *t = NULL;
     float *text = arena_floats(a, s->classes * m->config.embed);
@@ -30,7 +29,7 @@ bool scoring_texts(const struct scoring *s, const struct clip *m, const char *di
         return no_memory(err);
     *ret = text;
     return tokenizer_open(dir, &t, err) &&
-           prompt_features(m, t, template_, dataset_class_names(s->data), s->classes, text, err);
+           prompt_features(m, t, p, dataset_class_names(s->data), s->classes, text, err);
 }
 
 bool scoring_see(struct scoring *s, int64_t first, int64_t n, const float *z, struct error *err)

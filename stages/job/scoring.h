@@ -3,14 +3,15 @@
 #ifndef STAGES_JOB_SCORING_H
 #define STAGES_JOB_SCORING_H
 #include "stages/io/dataset.h"
-#include "stages/model/clip.h"
+#include "stages/model/prompt.h"
 #include "stages/stage.h"
 
 /* Whose scores these are. */
 struct scoring_names {
     const char *system, *domain, *replicate;
 };
-/* The parameter rows for a struct with the fields of scoring_names, `prompt` and `batch`. */
+/* The parameter rows for a struct with the fields of scoring_names, `batch` and a `struct prompt_params
+ * prompt`. */
 #define SCORING_PARAMS(st)                                                                                   \
     PARAM(st, system, .def = "model", .doc = "name of the model in the table: its row"),                     \
         PARAM(st, domain, .def = "test", .doc = "name of the data set in the table: its column"),            \
@@ -18,12 +19,7 @@ struct scoring_names {
               .doc = "which of several equal runs this is, for example the seed: the table gives their "     \
                      "mean and "                                                                             \
                      "spread"),                                                                              \
-        {.name = "template",                                                                                 \
-         .type = PARAM_STRING,                                                                               \
-         .offset = offsetof(st, prompt),                                                                     \
-         .def = "This is a photo of a {}",                                                                   \
-         .doc = "text of a class, {} is its name",                                                           \
-         .source = "authors' code"},                                                                         \
+        PROMPT_PARAMS(st, prompt),                                                                           \
         PARAM(st, batch, .def = "64", .min = 1, .max = 65536, .unit = "images",                              \
               .doc = "images a forward pass")
 /* The output ports that scoring_write fills. Only counts leave a client; what was said of each of its images
@@ -47,10 +43,11 @@ struct scoring {
 /* Nothing seen yet; arrays from the arena. ERROR_INPUT when the set has no labelled image. */
 bool scoring_begin(struct scoring *s, const struct dataset *data, struct arena *a,
                    struct error *err) MUST_CHECK;
-/* The class names in the template as unit rows (classes, E) from the arena; the tokenizer is that of the
+/* The class names in the templates as unit rows (classes, E) from the arena; the tokenizer is that of the
  * model's folder `dir`. */
-bool scoring_texts(const struct scoring *s, const struct clip *m, const char *dir, const char *template_,
-                   struct arena *a, const float **ret, struct error *err) MUST_CHECK;
+bool scoring_texts(const struct scoring *s, const struct clip *m, const char *dir,
+                   const struct prompt_params *p, struct arena *a, const float **ret,
+                   struct error *err) MUST_CHECK;
 /* Scores z (n, classes) of samples first .. first+n-1: the highest is the prediction, the first of equal
  * ones. A score that is not finite is an error that names the sample. */
 bool scoring_see(struct scoring *s, int64_t first, int64_t n, const float *z, struct error *err) MUST_CHECK;

@@ -61,11 +61,17 @@ bool embed_each(const struct embed_source *s,
         int64_t n = count - first < batch ? count - first : batch;
         for (int64_t i = 0; i < n; i++)
             index[i] = first + i;
-        struct arena_mark mark = arena_mark(&arena);
-        if (!loader_batch(s->data, index, n, &t, unused, 0, s->threads, pixels, err) ||
-            !forward(s, &arena, pixels, n, embeds, pooled, err) || !see(arg, first, n, embeds, pooled, err))
+        if (!loader_batch(s->data, index, n, &t, unused, 0, s->threads, pixels, err))
             return false;
-        arena_release(&arena, mark);
+        for (int time = 0; time < (s->times ? s->times : 1); time++) {
+            struct arena_mark mark = arena_mark(&arena);
+            if (s->choose)
+                s->choose(s->choose_arg, time);
+            if (!forward(s, &arena, pixels, n, embeds, pooled, err) ||
+                !see(arg, first, n, embeds, pooled, err))
+                return false;
+            arena_release(&arena, mark);
+        }
         if (s->progress)
             s->progress(s->progress_arg, first + n, count);
     }

@@ -24,6 +24,11 @@ struct embed_source {
     int threads; /* that decode */
     /* May be NULL; whoever looks at intermediate values (then every token is computed in every layer). */
     const struct observer *observer;
+    /* Each batch, decoded once, goes through the model so many times (0: once), after choose() has attached
+     * what is to be different: see() is called after each. */
+    int times;
+    void (*choose)(void *arg, int time);
+    void *choose_arg;
     void (*progress)(void *arg, int64_t done, int64_t total); /* may be NULL */
     void *progress_arg;
 };

@@ -22,8 +22,8 @@ struct optim *train_optim(const struct train_params *p, struct arena *a)
 }
 bool train_check(const struct train_params *p, struct error *err)
 {
-    if (!strstr(p->prompt, "{}"))
-        return error_set(err, NULL, ERROR_INPUT, "'template' needs {} where the class name goes");
+    if (!prompt_check(&p->prompt, err))
+        return false;
     if (p->nesterov && p->momentum == 0 && strcmp(p->optimizer, "adamw") != 0)
         return error_set(err, NULL, ERROR_INPUT, "'nesterov' needs a 'momentum' above 0");
     return true;

@@ -8,6 +8,7 @@
 #include "stages/io/dataset.h"
 #include "stages/model/clip.h"
 #include "stages/model/moe_loss.h"
+#include "stages/model/prompt.h"
 #include "stages/tensor/optim.h"
 
 struct train_sample {
@@ -20,7 +21,8 @@ struct train_params {
     int64_t epochs, batch, micro_batch, seed;
     double lr, momentum, weight_decay, warmup, clip;
     bool nesterov, augment;
-    const char *optimizer, *schedule, *image_transform, *prompt;
+    const char *optimizer, *schedule, *image_transform;
+    struct prompt_params prompt;
 };
 struct train {
     const struct train_params *params;
@@ -99,12 +101,7 @@ bool train_observe(struct train *t, const struct observer *o, struct error *err)
                            "crop, bicubic; random_resized: .08 to 1 of the area, sides 3:4 to 4:3, "         \
                            "bilinear, as torchvision's RandomResizedCrop",                                   \
                     .source = "REFERENCE 1.1"),                                                              \
-        {.name = "template",                                                                                 \
-         .type = PARAM_STRING,                                                                               \
-         .offset = offsetof(st, train.prompt),                                                               \
-         .def = "This is a photo of a {}",                                                                   \
-         .doc = "text of a class; {} is its name",                                                           \
-         .source = "REFERENCE 1.1"},                                                                         \
+        PROMPT_PARAMS(st, train.prompt),                                                                     \
         TRAIN_PARAM(st, seed, .def = "0", .min = 0, .max = 9007199254740992.0,                               \
                     .doc = "of initial weights, order and augmentation")
 #endif

@@ -60,7 +60,14 @@ static const struct golden_run {
      "model=router.model data=stripes.images"},
     {"alone", "evaluate", "{'system': 'alone', 'domain': 'stripes'}",
      "model=seed.model adapter=expert0.adapter data=stripes.images"},
+    {"all", "ensemble", "{'system': 'BTM', 'domain': 'stripes', 'weights': 'posterior'}",
+     "model=seed.model experts=expert0.adapter+router experts=expert1.adapter+router data=stripes.images"},
     {"table", "table", "{'title': 'Both'}", "scores=score.metrics scores=alone.metrics"},
+    {"counts", "compare", "{'against': 'unified'}",
+     "predictions=score.predictions predictions=alone.predictions"},
+    {"paired", "table",
+     "{'against': 'unified', 'rows': 'alone=Alone, unified=All', 'cells': 'interval', 'draws': 200}",
+     "scores=score.metrics scores=alone.metrics scores=counts.counts"},
 };
 #define RUNS (sizeof runs / sizeof *runs)
 

@@ -19,15 +19,18 @@ static const struct {
     {"merge", "model: pretrain, experts: [expert, second]", ""},
     {"router", "model: merge, public: synthetic, proxies: [dpp, other]", ""},
     {"evaluate", "model: router, data: images", ""},
+    {"compare", "predictions: [evaluate, score]", "against: model"},
+    {"ensemble", "model: pretrain, experts: [expert, second], data: images", ""},
     {"table", "scores: [evaluate, score]", ""},
 };
 /* Rows that their stage takes only beside another parameter. */
 static const struct {
     const char *stage, *row, *with;
 } beside[] = {
-    {"merge", "average", "method: soup"}, {"merge", "scaling", "method: task"},
-    {"merge", "density", "method: ties"}, {"merge", "trim", "method: ties"},
-    {"merge", "drop", "method: dare"},
+    {"merge", "average", "method: soup"},        {"merge", "scaling", "method: task"},
+    {"merge", "density", "method: ties"},        {"merge", "trim", "method: ties"},
+    {"merge", "drop", "method: dare"},           {"ensemble", "temperature", "weights: posterior"},
+    {"ensemble", "top_k", "weights: posterior"},
 };
 #define STAGES (sizeof wiring / sizeof *wiring)
 /* Second tasks for the ports that take many. */

@@ -47,24 +47,31 @@ static void end(pid_t pid)
     procs_end_children(NULL, 0);
 }
 
-static bool look(struct memory *m, pid_t pid)
+/* Itself and its child, told by the kernel or found among all. */
+static void tree(void **state)
 {
-    AUTO(mem) struct proc *all;
-    size_t n = procs_read(&all);
-    return memory_look(m, pid, all, n);
+    pid_t pid = eater(NULL, MIB);
+    for (int told = 0; told < 2; told++) {
+        AUTO(mem) struct proc *below;
+        if (told && !procs_are_told())
+            continue;
+        assert_int_equal(procs_below(pid, told, &below), 2);
+        assert_true(below[0].pid == pid && below[1].parent == pid && below[1].rss >= MIB);
+    }
+    end(pid);
 }
 
 static void looked_at(void **state)
 {
     pid_t pid = eater(NULL, 40 * MIB);
     struct memory under = {.limit = 200 * MIB}, over = {.limit = 60 * MIB}, none = {0};
-    assert_false(look(&under, pid));
-    assert_false(look(&none, pid));
-    assert_true(look(&over, pid)); /* neither process alone is */
+    assert_false(memory_look(&under, pid));
+    assert_false(memory_look(&none, pid));
+    assert_true(memory_look(&over, pid)); /* neither process alone is */
     assert_true(over.over && !under.over);
     assert_true(none.peak >= 80 * MIB && none.peak < 200 * MIB);
     end(pid);
-    assert_false(look(&none, pid)); /* gone: the peak stays */
+    assert_false(memory_look(&none, pid)); /* gone: the peak stays */
     assert_true(none.peak >= 80 * MIB);
 }
 
@@ -82,14 +89,14 @@ static void by_the_kernel(void **state)
     memory_sweep(); /* its keeper lives */
     assert_int_equal(stat(group, &st), 0);
     pid_t pid = eater(&m, 40 * MIB);
-    assert_true(look(&m, pid));
+    assert_true(memory_look(&m, pid));
     end(pid);
     memory_end(&m);
     assert_true(m.over && m.peak > 50 * MIB);
     assert_int_equal(stat(group, &st), -1);
     memory_begin(&m, 200 * MIB, 8); /* enough */
     pid = eater(&m, 40 * MIB);
-    assert_false(look(&m, pid));
+    assert_false(memory_look(&m, pid));
     end(pid);
     memory_end(&m);
     assert_false(m.over);
@@ -139,7 +146,7 @@ static int enter(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(looked_at), cmocka_unit_test(by_the_kernel),
-                                       cmocka_unit_test(swept)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tree), cmocka_unit_test(looked_at),
+                                       cmocka_unit_test(by_the_kernel), cmocka_unit_test(swept)};
     return cmocka_run_group_tests(tests, enter, NULL);
 }

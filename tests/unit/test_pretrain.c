@@ -14,7 +14,7 @@ struct pretrain_params { /* as in stages/job/pretrain.c */
     int64_t image_size, patch, width, layers, heads, embed, text_width, text_layers, text_heads, context;
     int64_t epochs, batch, texts, seed;
     double mlp_ratio, lr, weight_decay, warmup;
-    const char *template;
+    struct prompt_params prompt;
     bool augment;
 };
 struct model_params { /* as in stages/job/model.c */
@@ -93,6 +93,27 @@ static void bits_do_not_depend_on_threads(void **state)
     AUTO(mem) char *seed = output(2, 128, 1, &m);
     assert_true(m == n && memcmp(one, seed, n));
 }
+/* One of several templates is drawn for each step and class; two that are the same are as good as one. */
+static void templates_are_drawn(void **state)
+{
+    static const char *const two[] = {"a {}", "a {}\na {}", "a {}\nb {}", "b {}"};
+    size_t n, m;
+    char *bytes[4];
+    for (int i = 0; i < 4; i++) {
+        struct stage_run r;
+        struct pretrain_params *p = begin(&r, 4);
+        p->epochs = 2, p->prompt.template = two[i];
+        run(&r);
+        assert_true(
+            fs_read_file(stage_out_file(&r.ctx, "model", "model.safetensors"), &bytes[i], i ? &m : &n, NULL));
+        assert_true(!i || m == n);
+        stage_run_end(&r);
+    }
+    assert_memory_equal(bytes[0], bytes[1], n);
+    assert_true(memcmp(bytes[0], bytes[2], n) && memcmp(bytes[3], bytes[2], n));
+    for (int i = 0; i < 4; i++)
+        free(bytes[i]);
+}
 /* Zero-shot accuracy of the trained folder on its own images. */
 static double accuracy(struct stage_run *r, const char *folder)
 {
@@ -100,12 +121,12 @@ static double accuracy(struct stage_run *r, const char *folder)
     AUTO(tokenizer) struct tokenizer *t = NULL;
     AUTO(dataset) struct dataset *d = NULL;
     struct error err = {0};
+    const struct prompt_params photo = {"This is a photo of a {}", "refined", "files", "error"};
     float text[4 * 8], logits[4], embeds[8], pixels[3 * 8 * 8];
     int64_t right = 0;
     if (!clip_open(folder, &m, &err) || !tokenizer_open(folder, &t, &err) ||
         !dataset_open(stage_in(&r->ctx, "public", 0), &d, &err) ||
-        !prompt_features(m, t, "This is a photo of a {}", dataset_class_names(d), dataset_classes(d), text,
-                         &err))
+        !prompt_features(m, t, &photo, dataset_class_names(d), dataset_classes(d), text, &err))
         fail_msg("%s", err.text);
     struct transform tr = transform_eval(8);
     for (int64_t i = 0; i < dataset_count(d); i++) {
@@ -168,7 +189,7 @@ static void refusals(void **state)
     assert_false(stage_pretrain.check(p, &r.err));
     p->patch = 4, p->heads = 3;
     assert_false(stage_pretrain.check(p, &r.err));
-    p->heads = 2, p->template = "a photo";
+    p->heads = 2, p->prompt.template = "a photo";
     assert_false(stage_pretrain.check(p, &r.err));
     stage_run_end(&r);
 }
@@ -185,6 +206,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bits_do_not_depend_on_threads),
                                        cmocka_unit_test(learns_and_imports), cmocka_unit_test(refusals),
-                                       cmocka_unit_test(costs)};
+                                       cmocka_unit_test(templates_are_drawn), cmocka_unit_test(costs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The byte-level tokenizer and prompts. */
+/* The byte-level tokenizer. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -17,13 +17,13 @@ static void encodes(void **state)
     assert_true(tokenizer_save_bytes(dir, &err));
     assert_true(tokenizer_open(dir, &t, &err));
     assert_int_equal(tokenizer_vocab(t), TOKENIZER_BYTES_VOCAB);
-    assert_true(tokenizer_encode(t, "aZ \xc3\xa9\n", 8, ids, &err));
+    assert_true(tokenizer_encode(t, "aZ \xc3\xa9\n", strlen("aZ \xc3\xa9\n"), 8, false, ids, &err));
     const int32_t want[8] = {256, 'a', 'Z', ' ', 0xc3, 0xa9, '\n', 257};
     assert_memory_equal(ids, want, sizeof want);
-    assert_true(tokenizer_encode(t, "", 4, ids, &err));
+    assert_true(tokenizer_encode(t, "", strlen(""), 4, false, ids, &err));
     const int32_t none[4] = {256, 257, 257, 257};
     assert_memory_equal(ids, none, sizeof none);
-    assert_false(tokenizer_encode(t, "abcdefg", 8, ids, &err));
+    assert_false(tokenizer_encode(t, "abcdefg", strlen("abcdefg"), 8, false, ids, &err));
     assert_int_equal(err.code, ERROR_INPUT);
     assert_non_null(strstr(err.text, "'abcdefg' has 9 tokens"));
 }
@@ -67,17 +67,6 @@ static void bad_files(void **state)
     assert_false(tokenizer_open("/nowhere", &t, &err));
     assert_non_null(strstr(err.text, "/nowhere"));
 }
-static void prompt_is(const char *template_, const char *name, const char *want)
-{
-    AUTO(mem) char *got = prompt_text(template_, name);
-    assert_string_equal(got, want);
-}
-static void prompts(void **state)
-{
-    prompt_is("This is a photo of a {}", "Great_Pyrenees-dog", "This is a photo of a great pyrenees dog");
-    prompt_is("{} here", "A", "a here");
-    prompt_is("nothing", "A", "nothing");
-}
 static int setup(void **state)
 {
     return mkdtemp(dir) ? 0 : 1;
@@ -89,6 +78,6 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(encodes), cmocka_unit_test(alphabet),
-                                       cmocka_unit_test(bad_files), cmocka_unit_test(prompts)};
+                                       cmocka_unit_test(bad_files)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -56,15 +56,15 @@ static void again(void **state)
     put(first, "stray");
     put(first, "out.a/result");
     put(first, "scratch/a/b/c");
-    workdirs_give(w, first);
+    workdirs_give(w, first, false);
     const char *next = take();
     assert_string_equal(next, name);
     expect_fresh(next);
     AUTO(mem) char *inner = in(next, "scratch/a");
     assert_false(fs_is_dir(inner));
-    workdirs_give(w, next);
-    workdirs_give(w, second);
-    workdirs_give(w, NULL);
+    workdirs_give(w, next, false);
+    workdirs_give(w, second, false);
+    workdirs_give(w, NULL, false);
 }
 
 /* A program may remove its folders, put links in their places, or change who may use them. */
@@ -73,7 +73,7 @@ static void spoilt(void **state)
     const char *path = take();
     AUTO(mem) char *scratch = in(path, "scratch");
     assert_int_equal(rmdir(scratch), 0);
-    workdirs_give(w, path);
+    workdirs_give(w, path, false);
     path = take();
     expect_fresh(path);
     AUTO(mem) char *out = in(path, "out.a");
@@ -82,17 +82,46 @@ static void spoilt(void **state)
     put(outside, "precious");
     assert_int_equal(rmdir(out), 0);
     assert_int_equal(symlink(outside, out), 0);
-    workdirs_give(w, path);
+    workdirs_give(w, path, false);
     path = take();
     expect_fresh(path);
     AUTO(mem) char *kept = in(outside, "precious");
     assert_true(fs_exists(kept));
     AUTO(mem) char *closed = in(path, "scratch");
     assert_int_equal(chmod(closed, 0), 0);
-    workdirs_give(w, path);
+    workdirs_give(w, path, false);
     path = take();
     expect_fresh(path);
-    workdirs_give(w, path);
+    workdirs_give(w, path, false);
+}
+
+/* By the worker, which leaves the outputs to the engine. */
+static void tidied(void **state)
+{
+    const char *path = take();
+    AUTO(mem) char *name = xstrdup(path);
+    AUTO(mem) char *scratch = in(path, "scratch");
+    AUTO(mem) char *deep = in(path, "scratch/a/b");
+    AUTO(mem) char *stray = in(path, "stray");
+    assert_true(fs_mkdirs(deep, NULL));
+    put(path, "scratch/a/b/c");
+    put(path, "out.a/result");
+    assert_true(workdirs_tidy(scratch));
+    workdirs_give(w, path, true);
+    path = take();
+    assert_string_equal(path, name);
+    expect_fresh(path);
+    put(path, "stray");
+    assert_false(workdirs_tidy(scratch));
+    assert_int_equal(unlink(stray), 0);
+    AUTO(mem) char *out = in(path, "out.a");
+    assert_int_equal(rmdir(out), 0); /* after the worker's look */
+    workdirs_give(w, path, true);
+    path = take();
+    expect_fresh(path);
+    assert_int_equal(rmdir(scratch), 0);
+    assert_false(workdirs_tidy(scratch));
+    workdirs_give(w, path, false);
 }
 
 static int setup(void **state)
@@ -112,6 +141,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(again), cmocka_unit_test(spoilt)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(again), cmocka_unit_test(spoilt),
+                                       cmocka_unit_test(tidied)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
