@@ -23,6 +23,7 @@ int64_t dataset_count(const struct dataset *d);
 int dataset_classes(const struct dataset *d);
 const char *dataset_class(const struct dataset *d, int c);
 const char *const *dataset_class_names(const struct dataset *d);
+int dataset_shared_classes(const struct dataset *a, const struct dataset *b); /* class names that both have */
 int dataset_label(const struct dataset *d, int64_t i);
 const char *dataset_id(const struct dataset *d, int64_t i);
 int64_t dataset_find(const struct dataset *d, const char *id); /* index or -1 */

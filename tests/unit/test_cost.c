@@ -42,7 +42,7 @@ static const struct follow {
     {"evaluate", "own forward", "forward model", ""},
     {"ensemble", "own forward", "forward model", ""},
     {"expert", "own+chosen forward", "model", "model"},
-    {"router", "chosen forward", "model", "forward model"},
+    {"router", "own+chosen forward", "model", "forward model"},
     {"merge", "", "bytes", "forward bytes"},
     {"pretrain", "samples", "", ""},
     {"dpp", "", "bytes", ""},
