@@ -202,6 +202,14 @@ const char *const *dataset_class_names(const struct dataset *d)
     return d->classes;
 }
 
+int dataset_shared_classes(const struct dataset *a, const struct dataset *b)
+{
+    int same = 0;
+    for (int i = 0; i < dataset_classes(a); i++)
+        for (int k = 0; k < dataset_classes(b); k++)
+            same += !strcmp(dataset_class(a, i), dataset_class(b, k));
+    return same;
+}
 int dataset_label(const struct dataset *d, int64_t i)
 {
     return d->sample[i].label;

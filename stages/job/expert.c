@@ -4,7 +4,7 @@
  * public ones.
  *   2. The mean input of every feed-forward of the trained expert over the same samples (evaluation
  * transform). Without public data the expert learns from the client's images alone (the paper's "w/o
- * alignment"). */
+ * alignment"); without the client's, from its proxies alone (proxy-only). */
 #include "base/cleanup.h"
 #include "stages/io/tokenizer.h"
 #include "stages/job/effort.h"
@@ -37,16 +37,20 @@ static const struct param params[] = {
     {0}};
 static const struct port inputs[] = {
     {.name = "model", .type = ARTIFACT_MODEL, .doc = "the seed model, frozen"},
-    {.name = "private", .type = ARTIFACT_IMAGES, .private_ok = true, .doc = "the client's images"},
+    {.name = "private",
+     .type = ARTIFACT_IMAGES,
+     .private_ok = true,
+     .optional = true,
+     .doc = "the client's images; without them the expert is made of proxies alone"},
     {.name = "public",
      .type = ARTIFACT_IMAGES,
      .optional = true,
      .doc = "public images; with 'proxy' or not at all"},
     {.name = "proxy",
      .type = ARTIFACT_SELECTION,
-
+     .many = true,
      .optional = true,
-     .doc = "the client's proxies among them"},
+     .doc = "the client's proxies among them; of several selections the union"},
     {0}};
 static const struct port outputs[] = {{.name = "adapter",
                                        .type = ARTIFACT_ADAPTER,
@@ -74,7 +78,7 @@ struct expert {
     struct stage_context *ctx;
     const struct expert_params *p;
     struct clip *model;
-    struct dataset *data[2]; /* private, public */
+    struct dataset *data[2]; /* private, public; NULL: not connected */
     int64_t own, proxies;    /* samples: the first `own`, then the proxies */
     struct train_sample *sample;
     int64_t classes; /* of the softmax */
@@ -87,89 +91,111 @@ static bool no_memory(struct error *err)
 {
     return error_set(err, NULL, ERROR_SYSTEM, "out of memory for an expert");
 }
+/* Are the public classes in the softmax? */
 static bool joint(const struct expert *x)
 {
-    return x->data[1] && !strcmp(x->p->labels, "joint");
+    return x->data[1] && (!x->data[0] || !strcmp(x->p->labels, "joint"));
+}
+static int64_t private_classes(const struct expert *x)
+{
+    return x->data[0] ? dataset_classes(x->data[0]) : 0;
 }
 
 /* ---- samples and texts ---- */
-static bool open_inputs(struct expert *x, struct error *err)
+static bool check_inputs(struct expert *x, struct error *err)
 {
-    struct stage_context *ctx = x->ctx;
-    if (stage_in_count(ctx, "public") != stage_in_count(ctx, "proxy"))
+    bool private = stage_in(x->ctx, "private", 0), public = stage_in(x->ctx, "public", 0);
+    if (public != (stage_in_count(x->ctx, "proxy") > 0))
         return error_set(
             err, NULL, ERROR_INPUT,
             "inputs 'public' and 'proxy' belong together: connect both, or neither to train on the "
             "client's images alone");
-    if (!clip_open(stage_in(ctx, "model", 0), &x->model, err))
+    if (!private && !public)
+        return error_set(err, NULL, ERROR_INPUT,
+                         "there is nothing to train on: connect 'private', or 'public' and 'proxy', or all");
+    const char *alone = !strcmp(x->p->labels, "private")   ? "labels"
+                        : !strcmp(x->p->e_data, "private") ? "e_data"
+                                                           : NULL;
+    return private || !alone ||
+           error_set(err, NULL, ERROR_INPUT, "'%s: private' needs the input 'private'", alone);
+}
+static bool open_inputs(struct expert *x, struct error *err)
+{
+    struct stage_context *ctx = x->ctx;
+    if (!check_inputs(x, err) || !clip_open(stage_in(ctx, "model", 0), &x->model, err))
         return false;
     if (x->model->moe)
         return error_set(err, NULL, ERROR_INPUT,
                          "an expert starts from a dense model; this one is a unified model");
-    if (!dataset_open(stage_in(ctx, "private", 0), &x->data[0], err) ||
+    if ((stage_in(ctx, "private", 0) && !dataset_open(stage_in(ctx, "private", 0), &x->data[0], err)) ||
         (stage_in(ctx, "public", 0) && !dataset_open(stage_in(ctx, "public", 0), &x->data[1], err)))
         return false;
-    x->own = dataset_count(x->data[0]);
-    return x->own > 0 || error_set(err, NULL, ERROR_INPUT, "the client's data set has no images");
+    x->own = x->data[0] ? dataset_count(x->data[0]) : 0;
+    return x->own > 0 || !x->data[0] ||
+           error_set(err, NULL, ERROR_INPUT, "the client's data set has no images");
 }
-/* Proxies are found by id, so that the same set in another order is no mistake. */
-static bool add_proxies(struct expert *x, const json_t *ids, struct error *err)
+/* Proxies are found by id, so that the same set in another order is no mistake. In pick order, each once. */
+static bool add_proxies(struct expert *x, const char *path, bool *chosen, struct error *err)
 {
-    int64_t offset = dataset_classes(x->data[0]);
-    for (int64_t i = 0; i < x->proxies; i++) {
-        const char *id = json_string_value(json_array_get(ids, (size_t)i));
-        int64_t at = id ? dataset_find(x->data[1], id) : -1;
+    AUTO_JSON selection = json_read(path, err);
+    int64_t offset = private_classes(x);
+    size_t i;
+    json_t *id;
+    if (!selection)
+        return false;
+    json_array_foreach(json_object_get(selection, "ids"), i, id)
+    {
+        const char *name = json_string_value(id);
+        int64_t at = name ? dataset_find(x->data[1], name) : -1;
         if (at < 0)
             return error_set(err, NULL, ERROR_INPUT,
                              "proxy '%s' is not in the public data set: it was selected from another one",
-                             id ? id : "?");
-        x->sample[x->own + i] = (struct train_sample){1, at, offset + dataset_label(x->data[1], at)};
+                             name ? name : "?");
+        if (!chosen[at])
+            x->sample[x->own + x->proxies++] =
+                (struct train_sample){x->data[0] != NULL, at, offset + dataset_label(x->data[1], at)};
+        chosen[at] = true;
     }
     return true;
 }
 static bool gather_samples(struct expert *x, struct error *err)
 {
-    AUTO_JSON selection = NULL;
-    const json_t *ids = NULL;
-    if (x->data[1]) {
-        selection = json_read(stage_in_file(x->ctx, "proxy", 0, "selection.json"), err);
-        if (!selection)
-            return false;
-        ids = json_object_get(selection, "ids");
-        x->proxies = (int64_t)json_array_size(ids);
-    }
-    x->sample = arena_try(x->ctx->arena, (size_t)(x->own + x->proxies) * sizeof *x->sample);
-    if (!x->sample)
+    struct arena *a = x->ctx->arena;
+    int64_t public = x->data[1] ? dataset_count(x->data[1]) : 0;
+    bool *chosen = arena_try(a, (size_t) public + 1);
+    x->sample = arena_try(a, (size_t)(x->own + public) * sizeof *x->sample);
+    if (!x->sample || !chosen)
         return no_memory(err);
     for (int64_t i = 0; i < x->own; i++)
         x->sample[i] = (struct train_sample){0, i, dataset_label(x->data[0], i)};
-    return add_proxies(x, ids, err);
+    for (int k = 0; k < stage_in_count(x->ctx, "proxy"); k++)
+        if (!add_proxies(x, stage_in_file(x->ctx, "proxy", k, "selection.json"), chosen, err))
+            return false;
+    return x->own + x->proxies > 0 ||
+           error_set(err, NULL, ERROR_INPUT, "the proxies are empty: there is nothing to train on");
 }
 static void warn_shared_names(struct expert *x)
 {
-    int64_t same = 0;
-    for (int a = 0; a < dataset_classes(x->data[0]); a++)
-        for (int b = 0; b < dataset_classes(x->data[1]); b++)
-            same += !strcmp(dataset_class(x->data[0], a), dataset_class(x->data[1], b));
+    int same = dataset_shared_classes(x->data[0], x->data[1]);
     if (same)
         stage_warn(x->ctx,
-                   "%lld class names are both the client's and public: the joint softmax has them twice",
-                   (long long)same);
+                   "%d class names are both the client's and public: the joint softmax has them twice", same);
 }
 static bool class_texts(struct expert *x, struct error *err)
 {
     AUTO(tokenizer) struct tokenizer *tok = NULL;
-    int64_t own = dataset_classes(x->data[0]), public = joint(x) ? dataset_classes(x->data[1]) : 0,
+    int64_t own = private_classes(x), public = joint(x) ? dataset_classes(x->data[1]) : 0,
             e = x->model->config.embed;
     const struct prompt_params *prompt = &x->p->train.prompt;
     x->classes = own + public;
     x->text = arena_floats(x->ctx->arena, x->classes * e);
     if (!x->text)
         return no_memory(err);
-    if (public)
+    if (own && public)
         warn_shared_names(x);
     return tokenizer_open(stage_in(x->ctx, "model", 0), &tok, err) &&
-           prompt_features(x->model, tok, prompt, dataset_class_names(x->data[0]), own, x->text, err) &&
+           (!own ||
+            prompt_features(x->model, tok, prompt, dataset_class_names(x->data[0]), own, x->text, err)) &&
            (!public || prompt_features(x->model, tok, prompt, dataset_class_names(x->data[1]), public,
                                        x->text + own * e, err));
 }
@@ -187,8 +213,8 @@ static bool train(struct expert *x, struct error *err)
     *t = (struct train){.params = &x->p->train,
                         .name = "expert",
                         .model = x->model,
-                        .data = x->data,
-                        .sets = x->data[1] ? 2 : 1,
+                        .data = x->data + !x->data[0],
+                        .sets = (x->data[0] != NULL) + (x->data[1] != NULL),
                         .sample = x->sample,
                         .count = joint(x) ? x->own + x->proxies : x->own,
                         .text = x->text,
@@ -246,7 +272,7 @@ static void cost(const void *params_, const struct cost_input *in, struct cost *
 const struct stage stage_expert = {
     .name = "expert",
     .version = 1,
-    .doc = "A client's LoRA expert, trained on its images and its proxies, and its router vectors.",
+    .doc = "A client's LoRA expert, trained on its images, its proxies or both, and its router vectors.",
     .params = params,
     .params_size = sizeof(struct expert_params),
     .inputs = inputs,

@@ -1,13 +1,13 @@
 /* Stage router: the last fine-tuning of a unified model, on public data alone. Router vectors, biases,
  * lambdas and the experts' LoRA move on the union of the clients' proxies, against the public classes' texts.
- * A public sample that several clients selected counts once. */
+ * A public sample that several clients selected counts once. A baseline that may pool the clients' images
+ * trains on these too, or on these alone. */
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "stages/io/tokenizer.h"
 #include "stages/job/effort.h"
 #include "stages/job/router_losses.h"
+#include "stages/job/router_samples.h"
 #include "stages/job/training.h"
-#include "stages/model/prompt.h"
 #include "stages/model/unified.h"
 #include <omp.h>
 #include <string.h>
@@ -17,6 +17,7 @@ struct router_params {
     struct router_losses losses;
     const char *moves;
     double lr_lambda, lr_router;
+    int64_t private_rows;
 };
 #define P(...) PARAM(struct router_params, __VA_ARGS__)
 static const struct param params[] = {
@@ -32,15 +33,34 @@ static const struct param params[] = {
       .source = "REFERENCE 1.1"),
     P(lr_router, .def = "1", .min = 0, .max = 1e6,
       .doc = "learning rate of router vectors and biases as a multiple of lr"),
+    P(private_rows, .def = "0", .min = 0, .max = 1e9, .unit = "images",
+      .doc = "of 'private': images of each client, drawn at random; 0: all",
+      .source = "UnrestrictedMoE; authors' code: 500"),
     ROUTER_LOSSES(struct router_params),
     {0}};
 static const struct port inputs[] = {
     {.name = "model", .type = ARTIFACT_MODEL, .doc = "a unified model, from the stage merge"},
-    {.name = "public", .type = ARTIFACT_IMAGES, .doc = "public images"},
-    {.name = "proxies", .type = ARTIFACT_SELECTION, .many = true, .doc = "the clients' proxies among them"},
+    {.name = "public", .type = ARTIFACT_IMAGES, .optional = true, .doc = "public images; with 'proxies'"},
+    {.name = "proxies",
+     .type = ARTIFACT_SELECTION,
+     .many = true,
+     .optional = true,
+     .doc = "the clients' proxies among them"},
+    {.name = "private",
+     .type = ARTIFACT_IMAGES,
+     .many = true,
+     .optional = true,
+     .private_ok = true,
+     .doc =
+         "clients' images, for a baseline that pools them (UnrestrictedMoE): of several clients only where "
+         "privacy.allow names the task"},
     {0}};
-static const struct port outputs[] = {
-    {.name = "model", .type = ARTIFACT_MODEL, .doc = "the fine-tuned unified model"}, {0}};
+static const struct port outputs[] = {{.name = "model",
+                                       .type = ARTIFACT_MODEL,
+                                       .releases = true,
+                                       .release = "weights of routers and experts",
+                                       .doc = "the fine-tuned unified model"},
+                                      {0}};
 static bool check(const void *params_, struct error *err)
 {
     const struct router_params *p = params_;
@@ -56,65 +76,13 @@ struct tuning {
     struct stage_context *ctx;
     const struct router_params *p;
     struct clip *model;
-    struct dataset *data;
+    struct router_samples samples;
     struct train train;
     bool failed; /* while adding weights */
 };
 static bool no_memory(struct error *err)
 {
     return error_set(err, NULL, ERROR_SYSTEM, "out of memory for the fine-tuning of a router");
-}
-
-/* ---- the union of the proxies ---- */
-static bool mark(struct tuning *x, const char *path, bool *chosen, struct error *err)
-{
-    AUTO_JSON selection = json_read(path, err);
-    size_t i;
-    json_t *id;
-    if (!selection)
-        return false;
-    json_array_foreach(json_object_get(selection, "ids"), i, id)
-    {
-        const char *name = json_string_value(id);
-        int64_t at = name ? dataset_find(x->data, name) : -1;
-        if (at < 0)
-            return error_set(err, NULL, ERROR_INPUT,
-                             "proxy '%s' is not in the public data set: it was selected from another one",
-                             name ? name : "?");
-        chosen[at] = true;
-    }
-    return true;
-}
-/* In the data set's order, which is that of the ids: the order of the clients does not matter. */
-static bool gather_samples(struct tuning *x, struct error *err)
-{
-    int64_t n = dataset_count(x->data), count = 0;
-    bool *chosen = arena_try(x->ctx->arena, (size_t)n * sizeof *chosen);
-    struct train_sample *sample = arena_try(x->ctx->arena, (size_t)n * sizeof *sample);
-    if (!chosen || !sample)
-        return no_memory(err);
-    for (int k = 0; k < stage_in_count(x->ctx, "proxies"); k++)
-        if (!mark(x, stage_in_file(x->ctx, "proxies", k, "selection.json"), chosen, err))
-            return false;
-    for (int64_t i = 0; i < n; i++)
-        if (chosen[i])
-            sample[count++] = (struct train_sample){0, i, dataset_label(x->data, i)};
-    x->train.sample = sample;
-    x->train.count = count;
-    return count > 0 ||
-           error_set(err, NULL, ERROR_INPUT, "the proxies are empty: there is nothing to train on");
-}
-static bool class_texts(struct tuning *x, struct error *err)
-{
-    AUTO(tokenizer) struct tokenizer *tok = NULL;
-    int64_t n = dataset_classes(x->data);
-    float *text = arena_floats(x->ctx->arena, n * x->model->config.embed);
-    if (!text)
-        return no_memory(err);
-    x->train.text = text;
-    x->train.classes = n;
-    return tokenizer_open(stage_in(x->ctx, "model", 0), &tok, err) &&
-           prompt_features(x->model, tok, &x->p->train.prompt, dataset_class_names(x->data), n, text, err);
 }
 
 /* ---- training ---- */
@@ -131,11 +99,7 @@ static void add_weight(void *arg, char kind, const char *name, struct mat *w)
 static bool train(struct tuning *x, struct error *err)
 {
     struct train *t = &x->train;
-    t->params = &x->p->train;
     t->name = "router";
-    t->model = x->model;
-    t->data = &x->data;
-    t->sets = 1;
     t->threads = x->ctx->threads;
     t->total = t->count * x->p->train.epochs;
     t->optim = train_optim(t->params, x->ctx->arena);
@@ -177,9 +141,10 @@ static bool tune(struct tuning *x, struct error *err)
         return false;
     if (!x->model->moe)
         return error_set(err, NULL, ERROR_INPUT, "the model '%s' has no router: it is no unified model", dir);
+    x->train.params = &x->p->train;
+    x->train.model = x->model;
     if (!unified_load(x->model, dir, true, err) ||
-        !dataset_open(stage_in(x->ctx, "public", 0), &x->data, err) || !gather_samples(x, err) ||
-        !class_texts(x, err) || !train(x, err))
+        !router_samples_open(x->ctx, x->p->private_rows, &x->train, &x->samples, err) || !train(x, err))
         return false;
     report_lambda(x);
     return write_model(x, err);
@@ -189,14 +154,16 @@ static bool run(struct stage_context *ctx, struct error *err)
     struct tuning x = {.ctx = ctx, .p = ctx->params};
     omp_set_num_threads(ctx->threads);
     bool ok = tune(&x, err);
-    dataset_close(x.data);
+    router_samples_close(&x.samples);
     clip_free(x.model);
     return ok;
 }
 static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     const struct router_params *p = params_;
-    ret->flops = effort_train_flops(&p->train, in, (double)in->chosen);
+    bool part = p->private_rows > 0 && p->private_rows < in->own;
+    double own = (double)(part ? p->private_rows : in->own);
+    ret->flops = effort_train_flops(&p->train, in, (double)in->chosen + own);
     ret->bytes = in->bytes;
     ret->peak = cost_count(effort_train_memory(&p->train, in));
     ret->makes = (struct cost_output){.bytes = in->model, .forward = in->forward};

@@ -35,6 +35,30 @@ try check named.yaml; exits "a named exception" 0
 try audit named.yaml; exits "audit of an exception" 0
 grep -q "^exception, named in privacy.allow: joined sees blobs, stripes$" out || wrong "audit" "no exception"
 
+# -- a mixture fine-tuned on all clients' images (UnrestrictedMoE): its router alone needs the exception
+pooled() { sed "$1" "$here/tiny.yaml"; cat <<'Y'; }
+  pooled:
+    uses: router
+    in: { model: unified, private: "client[*]" }
+    with: { epochs: 1, batch: 16, private_rows: 10 }
+  pooled_score:
+    foreach: ${clients}
+    uses: evaluate
+    in: { model: pooled, data: "test[${item}]" }
+    with: { system: pooled, domain: "${item}" }
+  pooled_table: { uses: table, in: { scores: "pooled_score[*]" } }
+Y
+pooled '' >pooled.yaml
+try check pooled.yaml; exits "pooled data" 2
+grep -q "'pooled' would see private data of 'blobs' and of 'stripes': client\[blobs\] -> pooled; client\[stripes\] -> pooled" err ||
+    wrong "pooled data" "the paths are not there"
+grep -q "pooled_score" err && wrong "pooled data" "its scores are refused, too"
+pooled 's/^stages:/privacy: { allow: [pooled] }\nstages:/' >allowed.yaml
+try check allowed.yaml; exits "pooled data, allowed" 0
+try audit allowed.yaml; exits "audit of pooled data" 0
+prints "audit of pooled data" "^exception, named in privacy.allow: pooled sees blobs, stripes$"
+prints "audit of pooled data" "pooled.model .* weights of routers and experts"
+
 # -- the ledger, before and after the run
 try audit tiny.yaml; exits audit 0
 grep -q "expert\[blobs\].adapter .* not made  LoRA weights of the feed-forwards" out || wrong audit "no release"
@@ -54,6 +78,9 @@ for c in l['clients']:
     assert not any(x['task'].startswith('client[') for x in c['leaves']), 'images never leave'
 assert l['exceptions'] == []
 E
+"$WEFT" run allowed.yaml -q --target pooled_table 2>err || { cat err; exit 1; }
+try show pooled_table; prints "scores of pooled data" "pooled"
+"$WEFT" run tiny.yaml -q 2>err || { cat err; exit 1; }
 "$WEFT" export 'expert[blobs].adapter' adapter >out 2>err || wrong "export of an adapter" "refused"
 size=$(cat adapter/* | wc -c)
 python3 -c "
