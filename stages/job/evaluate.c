@@ -121,7 +121,10 @@ const struct stage stage_evaluate = {
     .params_size = sizeof(struct evaluate_params),
     .inputs =
         (const struct port[]){
-            {.name = "model", .type = ARTIFACT_MODEL, .doc = "a CLIP model, or a unified one"},
+            {.name = "model",
+             .type = ARTIFACT_MODEL,
+             .private_ok = true,
+             .doc = "a CLIP model, or a unified one; a client's own on that client's data"},
             {.name = "adapter",
              .type = ARTIFACT_ADAPTER,
              .optional = true,

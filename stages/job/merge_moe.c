@@ -5,7 +5,6 @@
 #include "stages/job/merge.h"
 #include "stages/model/moe_vectors.h"
 #include "stages/model/unified.h"
-#include <math.h>
 #include <string.h>
 
 struct merging {
@@ -50,15 +49,6 @@ static bool read_experts(struct merging *x, struct error *err)
 }
 
 /* ---- router ---- */
-static void random_rows(const struct merging *x, int64_t layer, int64_t width, float *w)
-{
-    float bound = 1 / sqrtf((float)width);
-    for (int k = 0; k < x->experts; k++) {
-        struct rng r = rng_at(rng_stream((uint64_t)x->p->seed, "merge.router"), (uint64_t)layer, (uint32_t)k);
-        for (int64_t j = 0; j < width; j++)
-            w[k * width + j] = bound * (2 * rng_uniform(&r) - 1);
-    }
-}
 static bool make_router(struct merging *x, struct error *err)
 {
     struct arena *a = x->ctx->arena;
@@ -74,7 +64,8 @@ static bool make_router(struct merging *x, struct error *err)
         if (!w || !b)
             return no_memory(err);
         if (!strcmp(x->p->init, "random"))
-            random_rows(x, (int64_t)l, width, w);
+            moe_vectors_random(rng_stream((uint64_t)x->p->seed, "merge.router"), (int64_t)l, x->experts,
+                               width, w);
         else
             x->biased = moe_vectors_router(x->vectors, x->experts, (int64_t)l, form, w, b);
         x->router[l] = w;

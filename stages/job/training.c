@@ -76,6 +76,11 @@ static bool save(void *arg, const char *path, struct error *err)
     }
     return walk(&w, err) && safetensors_write(w.out, path, err);
 }
+bool training_write(const struct training *g, int64_t passes, const char *path, struct error *err)
+{
+    struct saving s = {g, passes};
+    return save(&s, path, err);
+}
 bool training_passed(const struct training *g, int64_t passes, struct error *err)
 {
     struct saving s = {g, passes};
@@ -101,15 +106,11 @@ static bool get_number(const struct safetensors *f, const char *key, int64_t *re
     return (end && end != text && !*end && *ret >= 0) ||
            error_set(err, NULL, ERROR_INPUT, "'%s' is no number in it", key);
 }
-static bool load(const struct training *g, const struct safetensors *f, struct error *err)
+static bool take(const struct training *g, const struct safetensors *f, struct error *err)
 {
     struct walk w = {.g = g, .see = fits, .in = f};
-    int64_t passes, steps[OPTIMS] = {0};
+    int64_t steps[OPTIMS] = {0};
     char name[32];
-    if (!get_number(f, "passes", &passes, err))
-        return false;
-    if (passes != g->ctx->resume_step)
-        return error_set(err, NULL, ERROR_INPUT, "it is the state after pass %lld", (long long)passes);
     for (int k = 0; k < OPTIMS && g->optim[k]; k++) {
         steps_name(k, name);
         if (!get_number(f, name, &steps[k], err))
@@ -123,6 +124,20 @@ static bool load(const struct training *g, const struct safetensors *f, struct e
     for (int k = 0; k < OPTIMS && g->optim[k]; k++)
         optim_set_steps(g->optim[k], steps[k]);
     return walk(&w, err);
+}
+bool training_read(const struct training *g, const char *path, struct error *err)
+{
+    AUTO(safetensors) struct safetensors *f = NULL;
+    return safetensors_open(path, &f, err) && take(g, f, err);
+}
+static bool load(const struct training *g, const struct safetensors *f, struct error *err)
+{
+    int64_t passes;
+    if (!get_number(f, "passes", &passes, err))
+        return false;
+    if (passes != g->ctx->resume_step)
+        return error_set(err, NULL, ERROR_INPUT, "it is the state after pass %lld", (long long)passes);
+    return take(g, f, err);
 }
 int64_t training_resume(const struct training *g)
 {

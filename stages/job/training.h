@@ -14,6 +14,10 @@ struct training {
 int64_t training_resume(const struct training *g);
 /* After a pass: keep the state where it is time for it. False: the run is to end here. */
 bool training_passed(const struct training *g, int64_t passes, struct error *err) MUST_CHECK;
+/* The state as a file of its own, for a stage that hands it to the next one. Reading changes nothing when it
+ * fails. */
+bool training_write(const struct training *g, int64_t passes, const char *path, struct error *err) MUST_CHECK;
+bool training_read(const struct training *g, const char *path, struct error *err) MUST_CHECK;
 /* train_run with the context's reporters and checkpoints. The caller has set all but these; t->arg stays the
  * reporters'. */
 bool training_run(struct stage_context *ctx, struct train *t, struct error *err) MUST_CHECK;

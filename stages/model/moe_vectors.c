@@ -164,3 +164,12 @@ bool moe_vectors_router(struct moe_vectors *const *client, int n, int64_t layer,
     }
     return centred || form == MOE_VECTORS_DISTANCE;
 }
+void moe_vectors_random(struct rng_stream stream, int64_t layer, int n, int64_t width, float *w)
+{
+    float bound = 1 / sqrtf((float)width);
+    for (int k = 0; k < n; k++) {
+        struct rng r = rng_at(stream, (uint64_t)layer, (uint32_t)k);
+        for (int64_t j = 0; j < width; j++)
+            w[k * width + j] = bound * (2 * rng_uniform(&r) - 1);
+    }
+}

@@ -40,6 +40,8 @@ enum moe_vectors_form {
 };
 #define MOE_VECTORS_FORMS "raw|centred|unit|distance|cosine"
 bool moe_vectors_parse(const char *name, enum moe_vectors_form *ret); /* false: no such form */
+/* Rows of a router that is to learn from nothing: w (K,C) ~ U(+-1/sqrt(C)) of layer `layer`. */
+void moe_vectors_random(struct rng_stream stream, int64_t layer, int n, int64_t width, float *w);
 /* For one layer: w (K,C) and b (K); false when the form has no bias (b is zero then). */
 bool moe_vectors_router(struct moe_vectors *const *client, int n, int64_t layer, enum moe_vectors_form form,
                         float *w, float *b);

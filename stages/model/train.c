@@ -8,16 +8,20 @@ static bool no_memory(struct error *err)
 {
     return error_set(err, NULL, ERROR_SYSTEM, "out of memory in training: lower 'micro_batch' or 'batch'");
 }
+struct optim_config train_optim_config(const struct train_params *p)
+{
+    return (struct optim_config){.kind = strcmp(p->optimizer, "adamw") ? OPTIM_SGD : OPTIM_ADAMW,
+                                 .lr = p->lr,
+                                 .weight_decay = p->weight_decay,
+                                 .momentum = p->momentum,
+                                 .nesterov = p->nesterov,
+                                 .beta1 = 0.9,
+                                 .beta2 = 0.999,
+                                 .eps = 1e-8};
+}
 struct optim *train_optim(const struct train_params *p, struct arena *a)
 {
-    struct optim_config o = {.kind = strcmp(p->optimizer, "adamw") ? OPTIM_SGD : OPTIM_ADAMW,
-                             .lr = p->lr,
-                             .weight_decay = p->weight_decay,
-                             .momentum = p->momentum,
-                             .nesterov = p->nesterov,
-                             .beta1 = 0.9,
-                             .beta2 = 0.999,
-                             .eps = 1e-8};
+    const struct optim_config o = train_optim_config(p);
     return optim_new(&o, a);
 }
 bool train_check(const struct train_params *p, struct error *err)
@@ -216,6 +220,19 @@ static void report(struct runner *r, double loss, int64_t right, int64_t epoch)
             t->metric(t->arg, names[k], r->routers.total[k] / (double)t->count, epoch + 1);
     t->metric(t->arg, "loss", loss / (double)t->count, epoch + 1);
     t->metric(t->arg, "accuracy", (double)right / (double)t->count, epoch + 1);
+}
+bool train_batch(struct train *t, const int64_t *order, int64_t n, int64_t epoch, double lr, double *loss,
+                 int64_t *right, struct error *err)
+{
+    AUTO(arena) struct arena keep;
+    struct runner r;
+    arena_init(&keep);
+    runner_init(&r, t);
+    bool ok =
+        train_routers_init(&r.routers, t->loss, t->model->moe, t->model->config.vision.layers, &keep, err) &&
+        batch_step(&r, order, n, epoch, lr, loss, right, err);
+    arena_done(&r.arena);
+    return ok;
 }
 static bool epochs_run(struct runner *r, int64_t *order, struct error *err)
 {

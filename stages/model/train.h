@@ -54,11 +54,16 @@ struct train {
 };
 /* An optimiser as the parameters say. */
 struct optim *train_optim(const struct train_params *p, struct arena *a);
+struct optim_config train_optim_config(const struct train_params *p);
 /* What no single parameter can say. */
 bool train_check(const struct train_params *p, struct error *err) MUST_CHECK;
 /* Is the state after n passes the same whatever 'epochs' says? */
 bool train_prefix(const struct train_params *p);
 bool train_run(struct train *t, struct error *err) MUST_CHECK;
+/* One step of t->optim at the rate lr, for those who choose their batches themselves: samples order[0..n-1]
+ * of t->sample are one, augmented as in pass `epoch`; += its summed loss and right answers. */
+bool train_batch(struct train *t, const int64_t *order, int64_t n, int64_t epoch, double lr, double *loss,
+                 int64_t *right, struct error *err) MUST_CHECK;
 /* One forward pass over all samples in order, all tokens, evaluation transform: for an observer. */
 bool train_observe(struct train *t, const struct observer *o, struct error *err) MUST_CHECK;
 #define TRAIN_TOKENS 2048 /* in memory at once, when the parameters leave it open */

@@ -42,6 +42,8 @@ static const struct follow {
     {"evaluate", "own forward", "forward model", ""},
     {"ensemble", "own forward", "forward model", ""},
     {"expert", "own+chosen forward", "model", "model"},
+    {"comigs", "forward", "model", "forward model"},
+    {"average", "", "bytes", "bytes"},
     {"router", "own+chosen forward", "model", "forward model"},
     {"merge", "", "bytes", "forward bytes"},
     {"pretrain", "samples", "", ""},

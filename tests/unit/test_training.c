@@ -1,57 +1,12 @@
 /* Training that goes on from a kept state: bit for bit what one run without a stop makes, for every stage
  * that keeps one; states that do not fit or cannot be written cost a warning and nothing else. */
-#include "base/cleanup.h"
-#include "base/mem.h"
-#include "stages/io/dataset.h"
-#include "stages/io/image.h"
-#include "tests/test.h"
-#include "tests/unit/stage_run.h"
-
 #include "tests/fault/fault.h"
+#include "tests/unit/stage_world.h"
 
 extern const struct stage stage_pretrain, stage_expert, stage_merge, stage_router;
 
 static struct stage_run seed, expert, merged; /* what the stages below start from; their folders stay */
 static const char *public, *private, *selection;
-
-/* ---- the world ---- */
-static void write_data(const char *dir, int classes, int shift)
-{
-    struct dataset_writer *w = dataset_writer_new(dir);
-    for (int c = 0; c < classes; c++)
-        for (int k = 0; k < 5; k++) {
-            uint8_t rgb[16 * 16 * 3], *png;
-            size_t n;
-            char class[16], id[32], path[256];
-            snprintf(class, sizeof class, "c%d", c + shift);
-            snprintf(id, sizeof id, "%s/%d.png", class, k);
-            for (int i = 0; i < 16 * 16 * 3; i++)
-                rgb[i] = (uint8_t)((c + shift) * 60 * (i % 3 == c % 3) + (i * 7 + k * 13) % 32);
-            assert_true(image_encode_png(rgb, 16, 16, &png, &n, NULL));
-            snprintf(path, sizeof path, "%s/source/%s", dir, class);
-            assert_true(fs_mkdirs(path, NULL));
-            snprintf(path, sizeof path, "%s/source/%s", dir, id);
-            assert_true(fs_write_file(path, png, n, NULL));
-            free(png);
-            dataset_writer_add(w, id, dataset_writer_class(w, class), -1, 0);
-        }
-    assert_true(dataset_writer_finish(w, "train", 0, false, NULL));
-}
-static void set_all(struct stage_run *r, const char *json)
-{
-    struct error err = {0};
-    AUTO_JSON all = json_parse(json, strlen(json), "parameters", &err);
-    const char *name;
-    json_t *value;
-    assert_non_null(all);
-    json_object_foreach(all, name, value)
-        assert_true(param_set(param_find(r->ctx.stage->params, name), r->params, value, &r->arena, &r->err));
-}
-static void go(struct stage_run *r)
-{
-    if (!stage_run_go(r))
-        fail_msg("%s: %s", r->ctx.stage->name, r->err.text);
-}
 
 /* One case: a stage with its inputs and parameters. */
 struct kind {
@@ -70,11 +25,8 @@ static void connect(struct stage_run *r)
     if (s != &stage_pretrain)
         stage_run_connect(r, s == &stage_expert ? "proxy" : "proxies", selection);
 }
-#define SMALL                                                                                                \
-    "\"image_size\": 8, \"patch\": 4, \"width\": 16, \"layers\": 2, \"heads\": 2, \"embed\": 8, "            \
-    "\"text_width\": 8, \"text_layers\": 1, \"text_heads\": 2, \"context\": 40, \"batch\": 7"
 static const struct kind kinds[] = {
-    {"pretrain", "{" SMALL ", \"texts\": 2}", &stage_pretrain, false},
+    {"pretrain", "{" WORLD_SEED ", \"texts\": 2}", &stage_pretrain, false},
     {"expert", "{\"rank\": 2, \"batch\": 6}", &stage_expert, true},
     {"expert without momentum", "{\"rank\": 2, \"batch\": 6, \"momentum\": 0, \"clip\": 1}", &stage_expert,
      true},
@@ -142,7 +94,7 @@ static void begin(struct watch *w, const struct kind *k, int64_t epochs)
     char text[32];
     *w = (struct watch){0};
     stage_run_begin(&w->r, k->stage);
-    set_all(&w->r, k->params);
+    world_set(&w->r, k->params);
     snprintf(text, sizeof text, "%lld", (long long)epochs);
     stage_run_set(&w->r, "epochs", text);
     connect(&w->r);
@@ -170,20 +122,8 @@ static void resume(struct watch *w, const struct watch *from, int64_t step)
 /* All files of all outputs. */
 static void outputs(struct watch *w, struct buf *out)
 {
-    for (int p = 0; p < stage_port_count(w->r.ctx.stage->outputs); p++) {
-        char **list, *text;
-        size_t n, len;
-        assert_true(fs_list_tree(w->r.outputs[p], &list, &n, NULL));
-        assert_true(n > 0);
-        for (size_t i = 0; i < n; i++) {
-            AUTO(mem) char *path = xprintf("%s/%s", w->r.outputs[p], list[i]);
-            assert_true(fs_read_file(path, &text, &len, NULL));
-            buf_printf(out, "%d/%s %zu\n", p, list[i], len);
-            buf_add(out, text, len);
-            free(text);
-        }
-        fs_list_free(list, n);
-    }
+    for (int p = 0; p < stage_port_count(w->r.ctx.stage->outputs); p++)
+        world_bytes(&w->r, p, out);
 }
 static void same_outputs(struct watch *w, const struct buf *want)
 {
@@ -197,7 +137,7 @@ static void straight(const struct kind *k, struct buf *out, struct buf *metrics,
 {
     struct watch w;
     begin(&w, k, 4);
-    go(&w.r);
+    world_go(&w.r);
     outputs(&w, out);
     buf_puts(metrics, buf_str(&w.metrics));
     assert_true(w.last_done == w.total);
@@ -216,7 +156,7 @@ static void go_on(const struct kind *k, struct watch *first, const struct buf *w
     begin(&w, k, 4);
     resume(&w, first, first->kept);
     w.r.ctx.threads = 3;
-    go(&w.r);
+    world_go(&w.r);
     assert_int_equal(w.r.warnings, 0);
     same_outputs(&w, want);
     assert_true(w.metrics.len > 0 && w.metrics.len < metrics->len);
@@ -258,7 +198,7 @@ static void raised(void **state)
         straight(&kinds[i], &want, &metrics, &total);
         begin(&w, &kinds[i], 2);
         w.keep_at = 2;
-        go(&w.r);
+        world_go(&w.r);
         assert_int_equal(w.kept, 2);
         w.last_done = 0;
         go_on(&kinds[i], &w, &want, &metrics, total);
@@ -272,11 +212,11 @@ static void nothing_left(void **state)
     struct watch w, again;
     begin(&w, &kinds[1], 2);
     w.keep_at = 2;
-    go(&w.r);
+    world_go(&w.r);
     outputs(&w, &want);
     begin(&again, &kinds[1], 2);
     resume(&again, &w, 2);
-    go(&again.r);
+    world_go(&again.r);
     same_outputs(&again, &want);
     assert_int_equal(again.metrics.len, 0);
     end(&again);
@@ -294,12 +234,12 @@ static void misfits(void **state)
         struct watch w, again;
         begin(&w, from[i], 2);
         w.keep_at = 2;
-        go(&w.r);
+        world_go(&w.r);
         begin(&again, k, 4);
         resume(&again, &w, i == 2 ? 3 : 2); /* the third: of another pass; the last: spoilt */
         if (i == 3)
             assert_true(fs_write_file(again.r.ctx.resume, "x", 1, NULL));
-        go(&again.r);
+        world_go(&again.r);
         assert_int_equal(again.r.warnings, 1);
         same_outputs(&again, &want);
         end(&again);
@@ -319,7 +259,7 @@ static void full_disk(void **state)
         struct watch w;
         begin(&w, k, 4);
         w.fault = call;
-        go(&w.r);
+        world_go(&w.r);
         same_outputs(&w, &want);
         bool kept = w.kept > 0;
         if (!kept)
@@ -340,23 +280,23 @@ static int setup(void **state)
     private = arena_printf(&seed.arena, "%s/private", seed.dir);
     selection = arena_printf(&seed.arena, "%s/selection", seed.dir);
     assert_true(fs_mkdirs(private, NULL) && fs_mkdirs(selection, NULL));
-    write_data(public, 4, 0);
-    write_data(private, 2, 5);
+    world_data(public, 4, 0, 5);
+    world_data(private, 2, 5, 5);
     stage_run_file(&seed, selection, "selection.json",
                    "{\"ids\": [\"c0/1.png\", \"c1/0.png\", \"c1/3.png\", \"c2/2.png\", \"c3/4.png\"]}");
-    set_all(&seed, "{" SMALL ", \"epochs\": 1}");
-    go(&seed);
+    world_set(&seed, "{" WORLD_SEED ", \"epochs\": 1}");
+    world_go(&seed);
     stage_run_begin(&expert, &stage_expert);
-    set_all(&expert, "{\"rank\": 2, \"epochs\": 1}");
+    world_set(&expert, "{\"rank\": 2, \"epochs\": 1}");
     connect(&expert);
-    go(&expert);
+    world_go(&expert);
     stage_run_begin(&merged, &stage_merge);
     stage_run_connect(&merged, "model", seed.outputs[0]);
     for (int i = 0; i < 2; i++)
         stage_run_connect(&merged, "experts", expert.outputs[0]);
     for (int i = 0; i < 2; i++)
         merged.inputs[stage_port_index(stage_merge.inputs, "experts")].item[i].also_dir = expert.outputs[1];
-    go(&merged);
+    world_go(&merged);
     return 0;
 }
 static int teardown(void **state)
