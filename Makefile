@@ -9,14 +9,14 @@ comma    := ,
 VARIANT  := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
 OBJ      := build/$(VARIANT)
 CC       ?= cc
-PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libcurl libarchive libjpeg libpng16 libwebp libxml-2.0
+PKGS     := yaml-0.1 hwloc jansson libzstd libcrypto libcurl libarchive libjpeg libpng16 libwebp libxml-2.0 matio
 WERROR   ?= $(if $(CI),-Werror)
 CFLAGS   ?= -O3 -march=native -g
 CFLAGS_  := -std=c11 -D_GNU_SOURCE -I. -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast \
             -Wall -Wextra -Wshadow -Wpedantic -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter \
             $(WERROR) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -include tests/lint/banned.h \
             $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -O1)
-LDLIBS   := $(filter-out -lcurl,$(shell pkg-config --libs $(PKGS) 2>/dev/null)) -lblis -lunistring -lm -lpthread -fopenmp $(if $(SAN),-fsanitize=$(SAN))
+LDLIBS   := $(filter-out -lcurl -lmatio -lhdf5,$(shell pkg-config --libs $(PKGS) 2>/dev/null)) -lblis -lunistring -lm -lpthread -fopenmp $(if $(SAN),-fsanitize=$(SAN))
 
 LIB_SRC  := $(filter-out engine/cli/main.c,$(wildcard base/*.c cache/*.c stages/*.c stages/*/*.c engine/*/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(OBJ)/%.o)
@@ -27,7 +27,8 @@ BENCH_BIN:= $(patsubst %.c,$(OBJ)/%,$(wildcard tests/bench/bench_*.c))
 FAULTY   := $(OBJ)/weft-faulty
 DEBS     := gcc make pkg-config libyaml-dev libhwloc-dev libblis-openmp-dev libjansson-dev libzstd-dev zstd \
             libssl-dev libcurl4-openssl-dev libarchive-dev libjpeg-dev libpng-dev libwebp-dev libunistring-dev \
-            libxml2-dev libcmocka-dev clang-format python3 python3-jsonschema python3-yaml graphviz mandoc zsh fish tmux
+            libxml2-dev libmatio-dev libcmocka-dev clang-format python3 python3-jsonschema python3-yaml graphviz mandoc zsh \
+            fish tmux
 
 Q        := $(if $(V),,@)
 say       = $(if $(V),,@echo "  $(1) $@")

@@ -13,8 +13,8 @@ static const char *const artifact_names[] = {
     [ARTIFACT_RELEVANCE] = "relevance", [ARTIFACT_SELECTION] = "selection",
     [ARTIFACT_ADAPTER] = "adapter",     [ARTIFACT_ROUTER] = "router",
     [ARTIFACT_METRICS] = "metrics",     [ARTIFACT_PREDICTIONS] = "predictions",
-    [ARTIFACT_TABLE] = "table",         [ARTIFACT_FILES] = "files",
-    [ARTIFACT_ANY] = "anything",
+    [ARTIFACT_TABLE] = "table",         [ARTIFACT_PICTURE] = "picture",
+    [ARTIFACT_FILES] = "files",         [ARTIFACT_ANY] = "anything",
 };
 
 const char *artifact_name(enum artifact a)

@@ -27,6 +27,7 @@ enum artifact {
     ARTIFACT_PREDICTIONS, /* predictions.json, predictions.jsonl: id, label, predicted class of every sample
                            */
     ARTIFACT_TABLE,       /* table.md, table.json */
+    ARTIFACT_PICTURE,     /* picture.svg or picture.png, picture.json: what it shows */
     ARTIFACT_FILES,       /* whatever a user's program writes; only its inputs take it */
     ARTIFACT_ANY          /* input ports only: any of the above */
 };

@@ -1,7 +1,7 @@
 /* A trace as SVG: a lane for each core, bars coloured by stage, tooltips, a legend. */
 #include "base/cleanup.h"
+#include "base/svg.h"
 #include "engine/cli/gantt.h"
-#include "engine/cli/svg.h"
 #include "engine/cli/units.h"
 #include <math.h>
 #include <stdio.h>

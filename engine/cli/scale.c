@@ -1,7 +1,7 @@
 #include "engine/cli/scale.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/cli/svg.h"
+#include "base/svg.h"
 #include "engine/cli/sweep_impl.h"
 #include <math.h>
 #include <stdlib.h>

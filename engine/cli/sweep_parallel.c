@@ -1,7 +1,7 @@
 /* Parallel coordinates: an upright line for every axis and the objective, a polyline for every point. */
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/cli/svg.h"
+#include "base/svg.h"
 #include "engine/cli/sweep_impl.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* A sweep over one axis: the objective over it, and the mean where points share a value. */
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/cli/svg.h"
+#include "base/svg.h"
 #include "engine/cli/sweep_impl.h"
 #include <math.h>
 #include <stdlib.h>

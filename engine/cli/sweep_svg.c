@@ -1,7 +1,7 @@
 /* The frame of a sweep's picture: title, legend, order and colours of the points. */
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "engine/cli/svg.h"
+#include "base/svg.h"
 #include "engine/cli/sweep_impl.h"
 #include <math.h>
 #include <stdlib.h>

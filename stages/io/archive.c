@@ -2,6 +2,7 @@
  * hands out an entry's data as pointers into its input when no filter is in the way, and pointer minus base
  * is the offset. */
 #include "stages/io/archive.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -25,8 +26,10 @@ static const char *reason(struct archive *a)
 
 void archive_index_done(struct archive_index *x)
 {
-    for (size_t i = 0; i < x->n; i++)
+    for (size_t i = 0; i < x->n; i++) {
         free(x->item[i].name);
+        free(x->item[i].text);
+    }
     free(x->item);
     *x = (struct archive_index){0};
 }
@@ -125,8 +128,40 @@ static bool check_end(struct archive *a, const struct map *m, const char *path, 
     return true;
 }
 
-bool archive_index_open(const char *path, bool (*wanted)(const char *name), struct archive_index *ret,
-                        struct error *err)
+/* The current entry's data in memory. */
+static bool read_text(struct archive *a, const char *path, struct archive_item *it, struct error *err)
+{
+    AUTO(buf) struct buf text = {0};
+    const void *block;
+    size_t len;
+    la_int64_t at;
+    int r;
+    while ((r = archive_read_data_block(a, &block, &len, &at)) == ARCHIVE_OK) {
+        if (len && at != (la_int64_t)text.len)
+            return entry_error(path, it->name, "it is a sparse file", err);
+        if (text.len + len > ARCHIVE_TEXT_MAX)
+            return entry_error(path, it->name, "it is too large for a list of images", err);
+        buf_add(&text, block, len);
+    }
+    if (r != ARCHIVE_EOF)
+        return entry_error(path, it->name, reason(a), err);
+    it->size = (int64_t)text.len;
+    it->text = buf_take(&text);
+    return true;
+}
+
+static bool look_into(struct archive *a, struct archive_entry *e, const struct map *m, const char *path,
+                      enum archive_want want, struct archive_item *it, struct error *err)
+{
+    if (want == ARCHIVE_NAME)
+        return true;
+    if (archive_entry_is_encrypted(e))
+        return error_set(err, NULL, ERROR_INPUT, "archive '%s': entry '%s' is encrypted", path, it->name);
+    return want == ARCHIVE_DATA ? locate(a, m, path, it, err) : read_text(a, path, it, err);
+}
+
+bool archive_index_open(const char *path, enum archive_want (*want)(const void *arg, const char *name),
+                        const void *arg, struct archive_index *ret, struct error *err)
 {
     AUTO(map) struct map m = {0};
     if (!map_open(&m, path, err))
@@ -146,13 +181,10 @@ bool archive_index_open(const char *path, bool (*wanted)(const char *name), stru
         struct archive_item *it = &x.item[x.n++];
         *it = (struct archive_item){
             .name = xstrdup(plain_name(archive_entry_pathname(e))), .ordinal = k, .offset = -1, .size = -1};
-        if (!wanted(it->name))
-            continue;
-        if (archive_entry_is_encrypted(e))
-            return error_set(err, NULL, ERROR_INPUT, "archive '%s': entry '%s' is encrypted", path, it->name);
-        if (!locate(a, &m, path, it, err))
+        enum archive_want w = want(arg, it->name);
+        if (!look_into(a, e, &m, path, w, it, err))
             return false;
-        x.in_place = x.in_place && it->offset >= 0;
+        x.in_place = x.in_place && (w != ARCHIVE_DATA || it->offset >= 0);
     }
     if (!check_end(a, &m, path, err))
         return false;

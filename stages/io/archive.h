@@ -11,19 +11,26 @@ struct archive_item {
     char *name;      /* path, '/' separated, without leading "./" */
     int64_t ordinal; /* position among all entries of the archive */
     int64_t offset;  /* of the data in the archive file, -1 when it does not lie there as it is */
-    int64_t size;    /* bytes of data; unknown (-1) where offset is */
+    int64_t size;    /* bytes of data; unknown (-1) where neither they nor the offset are known */
+    char *text;      /* the data, size bytes and a NUL, of what was asked for as text; else NULL */
 };
 struct archive_index {
     struct archive_item *item; /* regular files in archive order */
     size_t n, cap;
-    bool in_place; /* every wanted item has an offset */
+    bool in_place; /* every item asked for as data has an offset */
 };
+enum archive_want {
+    ARCHIVE_NAME, /* the data are not looked at */
+    ARCHIVE_DATA, /* where they lie */
+    ARCHIVE_TEXT  /* what they are: small files that say what the others mean */
+};
+#define ARCHIVE_TEXT_MAX (256 << 20)
 
-/* List the regular files of the archive at path; the data of those that wanted() refuses are not looked at.
- * Truncated and corrupt archives, and files that are no archive, are ERROR_INPUT naming the file and the
- * entry. */
-bool archive_index_open(const char *path, bool (*wanted)(const char *name), struct archive_index *ret,
-                        struct error *err) MUST_CHECK;
+/* List the regular files of the archive at path, in one pass; want() says what of each. Truncated and corrupt
+ * archives, files that are no archive, and texts over ARCHIVE_TEXT_MAX are ERROR_INPUT naming the file and
+ * the entry. */
+bool archive_index_open(const char *path, enum archive_want (*want)(const void *arg, const char *name),
+                        const void *arg, struct archive_index *ret, struct error *err) MUST_CHECK;
 void archive_index_done(struct archive_index *x);
 static inline void archive_index_auto(struct archive_index *x)
 {

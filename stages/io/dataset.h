@@ -37,7 +37,8 @@ bool dataset_decode_for(const struct dataset *d, int64_t i, int side, struct ima
 /* Writing one (stages images and synthetic). Samples may be added in any order; finish sorts by id. */
 struct dataset_writer;
 struct dataset_writer *dataset_writer_new(const char *dir);
-int dataset_writer_class(struct dataset_writer *w, const char *name); /* index in order of first use */
+int dataset_writer_class(struct dataset_writer *w, const char *name);     /* index in order of first use */
+int dataset_writer_new_class(struct dataset_writer *w, const char *name); /* whatever others are called */
 /* offset -1: folder source. */
 void dataset_writer_add(struct dataset_writer *w, const char *id, int label, int64_t offset, int64_t size);
 /* Files that were found and are no images of this set: "ignored" in dataset.json. */

@@ -57,6 +57,11 @@ int dataset_writer_class(struct dataset_writer *w, const char *name)
     for (size_t i = 0; i < w->n_classes; i++)
         if (!strcmp(w->class_name[i].name, name))
             return (int)i;
+    return dataset_writer_new_class(w, name);
+}
+
+int dataset_writer_new_class(struct dataset_writer *w, const char *name)
+{
     w->class_name = xgrow(w->class_name, &w->cap_classes, w->n_classes + 1, sizeof *w->class_name);
     w->class_name[w->n_classes] = (struct class_name){arena_strdup(&w->arena, name), (int)w->n_classes};
     return (int)w->n_classes++;

@@ -36,6 +36,7 @@ static const struct need {
     {ARTIFACT_PREDICTIONS, "predictions.jsonl", ANY},
     {ARTIFACT_TABLE, "table.md", ANY},
     {ARTIFACT_TABLE, "table.json", ROWS},
+    {ARTIFACT_PICTURE, "picture.json", JSON},
 };
 
 static bool check_content(enum content content, const char *path, struct error *err)

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "stages/algo/rank.h"
 #include "stages/io/safetensors.h"
 #include "stages/job/effort.h"
 #include "stages/stage.h"
@@ -59,23 +60,6 @@ static bool no_memory(struct error *err, int64_t n)
     return error_set(err, NULL, ERROR_TASK, "out of memory for a pool of %lld samples", (long long)n);
 }
 
-/* Indices by decreasing relevance, equal ones in order: a bottom-up merge sort is stable. */
-static void rank_by_relevance(const float *r, int64_t n, int64_t *order, int64_t *work)
-{
-    for (int64_t i = 0; i < n; i++)
-        order[i] = i;
-    for (int64_t width = 1; width < n; width *= 2) {
-        for (int64_t from = 0; from < n; from += 2 * width) {
-            int64_t mid = from + width < n ? from + width : n,
-                    end = from + 2 * width < n ? from + 2 * width : n;
-            int64_t i = from, j = mid;
-            for (int64_t k = from; k < end; k++)
-                work[k] = j >= end || (i < mid && r[order[i]] >= r[order[j]]) ? order[i++] : order[j++];
-        }
-        memcpy(order, work, (size_t)n * sizeof *order);
-    }
-}
-
 /* The process over the rows from[0..n-1]; indices are put back in terms of the public set. */
 static bool process(struct stage_context *ctx, const struct candidates *c, const int64_t *from, int64_t n,
                     int64_t m, enum dpp_fill fill, struct dpp_result *ret, struct error *err)
@@ -125,7 +109,7 @@ static bool choose(struct stage_context *ctx, const struct candidates *c, struct
     if (p->pool > c->n)
         stage_warn(ctx, "the pool of %lld is the whole public set of %lld samples", (long long)p->pool,
                    (long long)c->n);
-    rank_by_relevance(c->r, c->n, order, work);
+    rank_descending(c->r, c->n, order, work);
     if (!strcmp(p->method, "similarity"))
         return take_first(ctx, c, order, p->size, ret, err);
     enum dpp_fill fill = !strcmp(p->fill, "stop")        ? DPP_STOP

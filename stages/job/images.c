@@ -1,212 +1,53 @@
-/* images: import a folder tree or an archive of JPEG, PNG and WebP files, [prefix/]split/class/file, as a
- * data set. The bytes stay where they are (the output links to them); every image is decoded once, so that
- * damage shows here and not hours later. */
+/* images: import a folder tree or an archive of JPEG, PNG and WebP files as a data set; which file is what,
+ * its layout says (stages/io/layout.h). The bytes stay where they are (the output links to them); every image
+ * is decoded once, so that damage shows here and not hours later. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "stages/io/archive.h"
 #include "stages/io/dataset.h"
+#include "stages/io/layout.h"
 #include "stages/stage.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-#define IMAGE_BYTES 8000 /* on disk, what is neither a thumbnail nor a photograph */
 
 struct images_params {
-    const char *path, *split, *on_corrupt, *classes;
+    const char *path, *layout, *split, *split_file, *classnames, *on_corrupt, *classes;
     const char *orientation, *decoding;
-    int64_t limit;
+    int64_t limit, train_share, val_share;
 };
 
-/* One image file of the wanted split. */
-struct found {
-    const char *name;          /* as listed: relative path with prefix */
-    const char *id;            /* name without prefix */
-    const char *class_name;    /* in the run's arena */
-    struct archive_item *item; /* NULL in a folder */
-};
 /* All that was found at the path. */
 struct listing {
-    const char **file; /* relative paths, owned by tree or index */
-    size_t n_files;
-    char **tree; /* of a folder */
-    size_t n_tree;
-    struct archive_index index; /* of an archive */
-    bool folder;
-    char *prefix; /* "" or "a/b/" */
-    struct found *found;
-    size_t n, cap;
-    int64_t ignored;
+    struct source source;
+    struct layout_set set;
 };
 
 static void listing_auto(struct listing *l)
 {
-    if (l->tree)
-        fs_list_free(l->tree, l->n_tree);
-    archive_index_done(&l->index);
-    free(l->file);
-    free(l->prefix);
-    free(l->found);
+    source_done(&l->source);
+    layout_set_done(&l->set);
 }
 
-/* Ends in .jpg, .jpeg, .png or .webp in any case, with no hidden component ("._1.jpg") nor a Mac's resource
- * folder.
- */
-static bool is_image_name(const char *name)
+static const char *id_of(const struct listing *l, size_t i)
 {
-    const char *dot = strrchr(name, '.');
-    if (!dot || (strcasecmp(dot, ".jpg") && strcasecmp(dot, ".jpeg") && strcasecmp(dot, ".png") &&
-                 strcasecmp(dot, ".webp")))
-        return false;
-    return name[0] != '.' && !strstr(name, "/.") && strncmp(name, "__MACOSX/", 9) != 0;
+    return l->source.name[l->set.sample[i].file] + strlen(l->set.root);
 }
 
-static bool list_files(const char *path, struct listing *l, struct error *err)
+/* NULL in a folder. */
+static struct archive_item *item_of(const struct listing *l, size_t i)
 {
-    l->folder = fs_is_dir(path);
-    if (l->folder) {
-        if (!fs_list_tree(path, &l->tree, &l->n_tree, err))
-            return false;
-    } else if (!archive_index_open(path, is_image_name, &l->index, err)) {
-        return false;
-    }
-    l->n_files = l->folder ? l->n_tree : l->index.n;
-    l->file = xcalloc(l->n_files + 1, sizeof *l->file);
-    for (size_t i = 0; i < l->n_files; i++)
-        l->file[i] = l->folder ? l->tree[i] : l->index.item[i].name;
-    return true;
+    return l->source.folder ? NULL : l->source.item[l->set.sample[i].file];
 }
 
-/* If name is PREFIX SPLIT/class/file (PREFIX class/file when split is ""), the length of PREFIX, else -1. */
-static int prefix_length(const char *name, const char *split)
+static struct layout_options options_of(const struct images_params *p, const char *scratch)
 {
-    const char *class_ = strrchr(name, '/');
-    if (!class_)
-        return -1;
-    while (class_ > name && class_[-1] != '/')
-        class_--;
-    size_t before = (size_t)(class_ - name), n = strlen(split);
-    if (!n)
-        return (int)before;
-    if (before < n + 1 || memcmp(class_ - 1 - n, split, n) != 0)
-        return -1;
-    size_t prefix = before - 1 - n;
-    return prefix == 0 || name[prefix - 1] == '/' ? (int)prefix : -1;
-}
-
-/* The distinct folders that hold class folders with images, "train, test", at most eight; how many images at
- * all. */
-static size_t add_class_parents(const struct listing *l, struct buf *out)
-{
-    const char *shown[8];
-    size_t length[8], n_shown = 0, images = 0;
-    for (size_t i = 0; i < l->n_files; i++) {
-        if (!is_image_name(l->file[i]))
-            continue;
-        images++;
-        int n = prefix_length(l->file[i], "");
-        bool known = n < 0 || n_shown == 8;
-        for (size_t k = 0; k < n_shown && !known; k++)
-            known = length[k] == (size_t)n && !memcmp(shown[k], l->file[i], (size_t)n);
-        if (known)
-            continue;
-        shown[n_shown] = l->file[i];
-        length[n_shown++] = (size_t)n;
-        buf_printf(out, "%s%.*s", out->len ? ", " : "", n ? n - 1 : 7, n ? l->file[i] : "the top");
-    }
-    if (!out->len)
-        buf_puts(out, "none");
-    return images;
-}
-
-static bool none_found(const struct images_params *p, const struct listing *l, struct error *err)
-{
-    AUTO(buf) struct buf parents = {0};
-    if (!add_class_parents(l, &parents))
-        return error_set(err, NULL, ERROR_INPUT,
-                         "'%s' has no class folders with JPEG, PNG or WebP images (%zu files of other kinds)",
-                         p->path, l->n_files);
-    return error_set(
-        err, NULL, ERROR_INPUT,
-        "'%s' has no class folders in '%s'; folders with class folders: %s. Set 'split' to one of these, "
-        "or to \"\" when the class folders are at the top",
-        p->path, *p->split ? p->split : ".", buf_str(&parents));
-}
-
-/* The prefix is where the shallowest SPLIT/class/file is; two such places are ambiguous. */
-static bool find_prefix(const struct images_params *p, struct listing *l, struct error *err)
-{
-    const char *best = NULL, *other = NULL;
-    int best_n = 0, best_depth = 0, other_n = 0;
-    for (size_t i = 0; i < l->n_files; i++) {
-        int n = is_image_name(l->file[i]) ? prefix_length(l->file[i], p->split) : -1, depth = 0;
-        if (n < 0)
-            continue;
-        for (int k = 0; k < n; k++)
-            depth += l->file[i][k] == '/';
-        if (!best || depth < best_depth) {
-            best = l->file[i];
-            best_n = n;
-            best_depth = depth;
-            other = NULL;
-        } else if (depth == best_depth && !other &&
-                   (n != best_n || memcmp(best, l->file[i], (size_t)n) != 0)) {
-            other = l->file[i];
-            other_n = n;
-        }
-    }
-    if (!best)
-        return none_found(p, l, err);
-    if (other)
-        return error_set(
-            err, NULL, ERROR_INPUT,
-            "'%s' has class folders in both '%.*s%s' and '%.*s%s': set 'split' to the one that is meant, "
-            "or give a path further down",
-            p->path, best_n, best, p->split, other_n, other, p->split);
-    l->prefix = xstrndup(best, (size_t)best_n);
-    return true;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    const struct found *x = a, *y = b;
-    int order = strcmp(x->id, y->id);
-    if (order || !x->item)
-        return order;
-    return x->item->ordinal < y->item->ordinal ? -1 : x->item->ordinal > y->item->ordinal;
-}
-
-static bool collect(struct stage_context *ctx, const struct images_params *p, struct listing *l,
-                    struct error *err)
-{
-    if (!find_prefix(p, l, err))
-        return false;
-    size_t prefix_n = strlen(l->prefix), split_n = *p->split ? strlen(p->split) + 1 : 0;
-    for (size_t i = 0; i < l->n_files; i++) {
-        const char *name = l->file[i];
-        int n = is_image_name(name) ? prefix_length(name, p->split) : -1;
-        if (n != (int)prefix_n || memcmp(name, l->prefix, prefix_n) != 0) {
-            l->ignored++;
-            continue;
-        }
-        char *class_name = arena_strdup(ctx->arena, name + prefix_n + split_n);
-        *strrchr(class_name, '/') = 0;
-        l->found = xgrow(l->found, &l->cap, l->n + 1, sizeof *l->found);
-        l->found[l->n++] = (struct found){.name = name,
-                                          .id = name + prefix_n,
-                                          .class_name = class_name,
-                                          .item = l->folder ? NULL : &l->index.item[i]};
-    }
-    qsort(l->found, l->n, sizeof *l->found, by_id);
-    size_t kept = 0; /* of entries with one name the last counts, as when a tar is unpacked */
-    for (size_t i = 0; i < l->n; i++)
-        if (i + 1 == l->n || strcmp(l->found[i].id, l->found[i + 1].id) != 0)
-            l->found[kept++] = l->found[i];
-    l->ignored += (int64_t)(l->n - kept);
-    l->n = kept;
-    return true;
+    return (struct layout_options){.split = p->split,
+                                   .split_file = p->split_file,
+                                   .classnames = p->classnames,
+                                   .train_share = p->train_share,
+                                   .val_share = p->val_share,
+                                   .scratch = scratch};
 }
 
 /* The next name of a comma list, blanks trimmed; NULL at the end. *s moves on. */
@@ -224,53 +65,61 @@ static const char *next_name(const char **s, size_t *ret_n)
     return start;
 }
 
-static bool in_list(const char *list, const char *name)
+static bool is_called(const struct layout_class *c, const char *name, size_t n)
 {
-    size_t n;
-    for (const char *s; (s = next_name(&list, &n));)
-        if (strlen(name) == n && !memcmp(s, name, n))
-            return true;
-    return false;
+    return (strlen(c->name) == n && !memcmp(c->name, name, n)) ||
+           (strlen(c->key) == n && !memcmp(c->key, name, n));
 }
 
-static bool check_class_list(const struct images_params *p, const struct listing *l, struct error *err)
+/* Which classes the comma list names, by name or by key. */
+static bool choose_classes(const struct images_params *p, const struct layout_set *set, bool *chosen,
+                           struct error *err)
 {
     const char *list = p->classes, *s;
     size_t n;
     while ((s = next_name(&list, &n))) {
         bool known = false;
-        for (size_t i = 0; i < l->n && !known; i++)
-            known = strlen(l->found[i].class_name) == n && !memcmp(l->found[i].class_name, s, n);
+        for (int c = 0; c < set->n_classes; c++)
+            if (is_called(&set->class[c], s, n))
+                chosen[c] = known = true;
         if (known)
             continue;
         AUTO(buf) struct buf names = {0};
-        for (size_t i = 0; i < l->n && names.len < 400; i++)
-            if (i == 0 || strcmp(l->found[i].class_name, l->found[i - 1].class_name) != 0)
-                buf_printf(&names, "%s%s", names.len ? ", " : "", l->found[i].class_name);
+        for (int c = 0; c < set->n_classes && names.len < 400; c++)
+            buf_printf(&names, "%s%s", names.len ? ", " : "", set->class[c].name);
         return error_set(err, NULL, ERROR_INPUT, "class '%.*s' of 'classes' is not in '%s'; there are: %s",
                          (int)n, s, p->path, buf_str(&names));
     }
     return true;
 }
 
-/* Apply the class list and the limit per class. Samples of a class are neighbours: ids are sorted. */
-static bool select_samples(const struct images_params *p, struct listing *l, struct error *err)
+/* Apply the class list and the limit per class; samples are in order of name. */
+static bool select_samples(const struct images_params *p, struct layout_set *set, struct error *err)
 {
-    if (!check_class_list(p, l, err))
+    AUTO(mem) bool *chosen = xcalloc((size_t)set->n_classes + 1, sizeof *chosen);
+    AUTO(mem) int64_t *taken = xcalloc((size_t)set->n_classes + 1, sizeof *taken);
+    AUTO(mem) int *label = xcalloc((size_t)set->n_classes + 1, sizeof *label);
+    bool all = !*p->classes;
+    int n_classes = 0;
+    size_t n = 0;
+    if (!choose_classes(p, set, chosen, err))
         return false;
-    size_t kept = 0;
-    int64_t in_class = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        if (i == 0 || strcmp(l->found[i].class_name, l->found[i - 1].class_name) != 0)
-            in_class = 0;
-        struct found f = l->found[i]; /* kept <= i: the names compared above are still in place or equal */
-        if (*p->classes && !in_list(p->classes, f.class_name))
+    for (int c = 0; c < set->n_classes; c++)
+        if (all || chosen[c]) {
+            label[c] = n_classes;
+            set->class[n_classes++] = set->class[c];
+        }
+    for (size_t i = 0; i < set->n; i++) {
+        struct layout_sample s = set->sample[i];
+        if ((!all && !chosen[s.label]) || (p->limit && taken[s.label]++ >= p->limit))
             continue;
-        if (!p->limit || in_class++ < p->limit)
-            l->found[kept++] = f;
+        s.label = label[s.label];
+        set->sample[n++] = s;
     }
-    l->n = kept;
-    return true;
+    set->n = n;
+    set->n_classes = n_classes;
+    return n || error_set(err, NULL, ERROR_INPUT, "'%s' has no images of the classes '%s' in split '%s'",
+                          p->path, p->classes, p->split);
 }
 
 /* Put `source` in place: a link to the original, or one packed file for archives whose entries do not lie
@@ -278,31 +127,35 @@ static bool select_samples(const struct images_params *p, struct listing *l, str
 static bool place_source(struct stage_context *ctx, const char *path, struct listing *l, struct error *err)
 {
     const char *source = stage_out_file(ctx, "images", "source");
-    if (!l->folder && !l->index.in_place) {
-        AUTO(mem) struct archive_item **items = xcalloc(l->index.n + 1, sizeof(struct archive_item *));
-        AUTO(mem) bool *want = xcalloc(l->index.n + 1, sizeof *want);
+    struct archive_index *index = &l->source.index;
+    if (!l->source.folder && !index->in_place) {
+        AUTO(mem) struct archive_item **items = xcalloc(index->n + 1, sizeof(struct archive_item *));
+        AUTO(mem) bool *want = xcalloc(index->n + 1, sizeof *want);
         size_t n = 0;
-        for (size_t i = 0; i < l->n; i++)
-            want[l->found[i].item - l->index.item] = true;
-        for (size_t i = 0; i < l->index.n; i++)
+        for (size_t i = 0; i < l->set.n; i++)
+            want[item_of(l, i) - index->item] = true;
+        for (size_t i = 0; i < index->n; i++)
             if (want[i])
-                items[n++] = &l->index.item[i];
+                items[n++] = &index->item[i];
         return archive_pack(path, items, n, source, err);
     }
-    AUTO(mem) char *joined = l->folder && *l->prefix ? xprintf("%s/%s", path, l->prefix) : xstrdup(path);
+    bool below = l->source.folder && *l->set.root;
+    AUTO(mem) char *joined = below ? xprintf("%s/%s", path, l->set.root) : xstrdup(path);
     AUTO(mem) char *target = realpath(joined, NULL);
     if (!target)
         return error_errno(err, "cannot open '%s'", joined);
     return fs->symlink(target, source) == 0 || error_errno(err, "cannot link '%s' to '%s'", source, target);
 }
 
-static bool decode_found(const struct found *f, const char *source, const struct map *m, struct error *err)
+static bool decode_sample(const struct listing *l, size_t i, const char *source, const struct map *m,
+                          struct error *err)
 {
     AUTO(image) struct image im = {0};
-    if (f->item)
-        return image_decode(m->data + f->item->offset, (size_t)f->item->size, &im, err);
+    const struct archive_item *item = item_of(l, i);
+    if (item)
+        return image_decode(m->data + item->offset, (size_t)item->size, &im, err);
     AUTO(map) struct map own = {0};
-    AUTO(mem) char *file = xprintf("%s/%s", source, f->id);
+    AUTO(mem) char *file = xprintf("%s/%s", source, id_of(l, i));
     return map_open(&own, file, err) && image_decode(own.data, own.size, &im, err);
 }
 
@@ -315,7 +168,7 @@ static int64_t check_range(const struct listing *l, const char *source, const st
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
     for (size_t i = from; i < to; i++) {
         struct error e = {0};
-        if (decode_found(&l->found[i], source, m, &e))
+        if (decode_sample(l, i, source, m, &e))
             continue;
         bad[i] = true;
 #pragma omp critical(images_error)
@@ -328,7 +181,7 @@ static int64_t check_range(const struct listing *l, const char *source, const st
         }
     }
     if (n_bad)
-        error_context(first, "image '%s'", l->found[first_bad].name);
+        error_context(first, "image '%s'", l->source.name[l->set.sample[first_bad].file]);
     return n_bad;
 }
 
@@ -337,11 +190,11 @@ static bool check_images(struct stage_context *ctx, const struct images_params *
 {
     const char *source = stage_out_file(ctx, "images", "source");
     AUTO(map) struct map m = {0};
-    if (!l->folder && !map_open(&m, source, err))
+    if (!l->source.folder && !map_open(&m, source, err))
         return false;
     bool skip = !strcmp(p->on_corrupt, "skip");
-    for (size_t at = 0; at < l->n;) {
-        size_t to = l->n - at > 1024 ? at + 1024 : l->n;
+    for (size_t at = 0; at < l->set.n;) {
+        size_t to = l->set.n - at > 1024 ? at + 1024 : l->set.n;
         struct error first = {0};
         int64_t n = check_range(l, source, &m, at, to, ctx->threads, bad, &first);
         if (n && !skip)
@@ -351,44 +204,80 @@ static bool check_images(struct stage_context *ctx, const struct images_params *
             stage_warn(ctx, "%lld image(s) skipped, the first: %s", (long long)n, first.text);
         *skipped += n;
         at = to;
-        stage_progress(ctx, (double)at, (double)l->n, "images");
+        stage_progress(ctx, (double)at, (double)l->set.n, "images");
     }
-    if (*skipped == (int64_t)l->n)
-        return error_set(err, NULL, ERROR_INPUT, "'%s': all %zu images are corrupt", p->path, l->n);
+    if (*skipped == (int64_t)l->set.n)
+        return error_set(err, NULL, ERROR_INPUT, "'%s': all %zu images are corrupt", p->path, l->set.n);
     return true;
+}
+
+static bool write_set(struct stage_context *ctx, const struct listing *l, const bool *bad, int64_t skipped,
+                      int64_t ignored, struct error *err)
+{
+    const struct images_params *p = ctx->params;
+    struct dataset_writer *w = dataset_writer_new(ctx->outputs[0]);
+    for (int c = 0; c < l->set.n_classes; c++)
+        dataset_writer_new_class(w, l->set.class[c].name);
+    for (size_t i = 0; i < l->set.n; i++) {
+        const struct archive_item *item = item_of(l, i);
+        if (!bad[i])
+            dataset_writer_add(w, id_of(l, i), l->set.sample[i].label, item ? item->offset : -1,
+                               item ? item->size : -1);
+    }
+    dataset_writer_ignored(w, ignored);
+    dataset_writer_decoding(w, !strcmp(p->orientation, "exif"), !strcmp(p->decoding, "scaled"));
+    return dataset_writer_finish(w, p->split, skipped, true, err);
+}
+
+static void warn_same_names(struct stage_context *ctx, const struct layout_set *set)
+{
+    for (int a = 0; a < set->n_classes; a++)
+        for (int b = 0; b < a; b++)
+            if (!strcmp(set->class[a].name, set->class[b].name)) {
+                stage_warn(ctx, "classes %d ('%s') and %d ('%s') are both called '%s'", b, set->class[b].key,
+                           a, set->class[a].key, set->class[a].name);
+                return;
+            }
 }
 
 static bool images_run(struct stage_context *ctx, struct error *err)
 {
     const struct images_params *p = ctx->params;
-    AUTO(listing) struct listing l = {0};
-    if (!list_files(p->path, &l, err) || !collect(ctx, p, &l, err) || !select_samples(p, &l, err) ||
-        !place_source(ctx, p->path, &l, err))
+    const struct layout *layout = layout_find(p->layout);
+    struct layout_options options = options_of(p, ctx->scratch);
+    AUTO(listing) struct listing l = {.set = {.arena = ctx->arena}};
+    if (!source_open(p->path, layout->texts, &l.source, err) ||
+        !layout_read(layout, &l.source, &options, &l.set, err))
         return false;
-    AUTO(mem) bool *bad = xcalloc(l.n + 1, sizeof *bad);
+    int64_t ignored = (int64_t)(l.source.n - l.set.n) + l.source.replaced;
+    if (l.set.warning)
+        stage_warn(ctx, "%s", l.set.warning);
+    warn_same_names(ctx, &l.set);
+    if (!select_samples(p, &l.set, err) || !place_source(ctx, p->path, &l, err))
+        return false;
+    AUTO(mem) bool *bad = xcalloc(l.set.n + 1, sizeof *bad);
     int64_t skipped = 0;
     if (!check_images(ctx, p, &l, bad, &skipped, err))
         return false;
-    struct dataset_writer *w = dataset_writer_new(ctx->outputs[0]);
-    for (size_t i = 0; i < l.n; i++) {
-        const struct found *f = &l.found[i];
-        int label = dataset_writer_class(w, f->class_name);
-        if (!bad[i])
-            dataset_writer_add(w, f->id, label, f->item ? f->item->offset : -1, f->item ? f->item->size : -1);
-    }
-    dataset_writer_ignored(w, l.ignored);
-    dataset_writer_decoding(w, !strcmp(p->orientation, "exif"), !strcmp(p->decoding, "scaled"));
-    stage_metric(ctx, "images", (double)((int64_t)l.n - skipped), 0);
+    stage_metric(ctx, "images", (double)((int64_t)l.set.n - skipped), 0);
     stage_metric(ctx, "skipped", (double)skipped, 0);
-    return dataset_writer_finish(w, p->split, skipped, false, err);
+    return write_set(ctx, &l, bad, skipped, ignored, err);
 }
 
-/* Each is looked at once: about 15 operations a byte. How many there are shows when they are read: thumbnails
- * of 2 KB, photographs of 100 KB. */
+static bool images_check(const void *params, struct error *err)
+{
+    const struct images_params *p = params;
+    struct layout_options options = options_of(p, NULL);
+    return layout_check(layout_find(p->layout), &options, err);
+}
+
+/* Each is looked at once: about 15 operations a byte. How many there are shows when they are read; what one
+ * takes on disk, the layout says. */
 static void images_cost(const void *params, const struct cost_input *in, struct cost *ret)
 {
-    (void)params;
-    double images = in->samples > 0 ? (double)in->samples : (double)in->bytes / IMAGE_BYTES;
+    const struct images_params *p = params;
+    double each = (double)layout_find(p->layout)->image_bytes;
+    double images = in->samples > 0 ? (double)in->samples : (double)in->bytes / each;
     ret->flops = COST_SCALAR * 15 * (double)in->bytes;
     ret->bytes = in->bytes;
     ret->peak = cost_count(COST_WORKER + 512 * images);
@@ -399,8 +288,21 @@ static const struct param params[] = {
     PARAM(struct images_params, path,
           .doc = "folder, tar (plain or compressed) or zip of JPEG, PNG and WebP images",
           .flags = PARAM_IMPORT | PARAM_REQUIRED),
+    PARAM(struct images_params, layout, .def = "folders", .choices = LAYOUT_CHOICES,
+          .doc = "how the data set lies there: class folders in split folders, or as CoOp, Oxford-IIIT Pet, "
+                 "Flowers-102, EuroSAT or ImageNet come (docs/data.md)"),
     PARAM(struct images_params, split, .def = "train",
-          .doc = "folder that holds the class folders; \"\": they are at the top"),
+          .doc =
+              "folder that holds the class folders (\"\": they are at the top), or the list of the layout"),
+    PARAM(struct images_params, split_file, .def = "", .flags = PARAM_IMPORT,
+          .doc = "coop: the list of the splits; empty: the split_zhou_*.json that lies with the images"),
+    PARAM(struct images_params, classnames, .def = "", .flags = PARAM_IMPORT,
+          .doc = "file of class names, lines of a folder's name (or a label of flowers) and a class name, or "
+                 "JSON; empty: those of the layout"),
+    PARAM(struct images_params, train_share, .def = "50", .min = 0, .max = 100, .unit = "%",
+          .doc = "eurosat: what of each class is train, in order of the SHA-256 of the ids"),
+    PARAM(struct images_params, val_share, .def = "20", .min = 0, .max = 100, .unit = "%",
+          .doc = "eurosat: what of each class is val; the rest is test"),
     PARAM(struct images_params, on_corrupt, .def = "error", .choices = "error|skip",
           .doc = "what a damaged image means; skipped ones are counted"),
     PARAM(struct images_params, limit, .def = "0", .min = 0, .max = 1e9, .unit = "images",
@@ -424,11 +326,12 @@ static const struct port outputs[] = {
 const struct stage stage_images = {
     .name = "images",
     .version = 2,
-    .doc = "Import images from a folder tree or an archive: [prefix/]split/class/file.",
+    .doc = "Import images from a folder tree or an archive, in one of several layouts.",
     .params = params,
     .params_size = sizeof(struct images_params),
     .inputs = inputs,
     .outputs = outputs,
+    .check = images_check,
     .cost = images_cost,
     .run = images_run,
 };

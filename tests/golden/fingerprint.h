@@ -4,6 +4,8 @@
  *   {"tensors": {NAME: "F32 8x4 | 1.5 ..."}}   the norm, and the products with random vectors of unit
  * deviation
  *   {"json": ...}                              where it holds real numbers
+ *   {"elements": {NAME: COUNT}}                of an SVG: its numbers are rounded, here one way, there the
+ * other
  *   {"digest": HEX}                            of all other bytes, and of JSON without real numbers */
 #ifndef TESTS_GOLDEN_FINGERPRINT_H
 #define TESTS_GOLDEN_FINGERPRINT_H
@@ -99,6 +101,22 @@ static inline json_t *fingerprint_json(const char *path, struct error *err)
     return fingerprint_digest(&d);
 }
 
+static inline json_t *fingerprint_svg(const char *path, struct error *err)
+{
+    AUTO(mem) char *text = NULL;
+    if (!fs_read_file(path, &text, NULL, err))
+        return NULL;
+    json_t *count = json_object();
+    for (char *c = strchr(text, '<'); c; c = strchr(c, '<')) {
+        size_t n = strspn(++c, "abcdefghijklmnopqrstuvwxyz");
+        AUTO(mem) char *name = xprintf("%.*s", (int)n, c);
+        if (n > 0)
+            json_object_set_new(count, name,
+                                json_integer(json_integer_value(json_object_get(count, name)) + 1));
+    }
+    return json_pack("{s:o}", "elements", count);
+}
+
 /* One file; NULL after an error. links: what realpath says a link means -> its name, malloc'd, or NULL. */
 static inline json_t *fingerprint_file(const char *path, char *(*names)(const char *real), struct error *err)
 {
@@ -114,6 +132,8 @@ static inline json_t *fingerprint_file(const char *path, char *(*names)(const ch
     }
     if (fingerprint_is(path, ".safetensors"))
         return fingerprint_tensors(path, err);
+    if (fingerprint_is(path, ".svg"))
+        return fingerprint_svg(path, err);
     if (fingerprint_is(path, ".json"))
         return fingerprint_json(path, err);
     return hash_file(path, &d, NULL, err) ? fingerprint_digest(&d) : NULL;

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool everything(const char *name)
+static enum archive_want everything(const void *arg, const char *name)
 {
-    return true;
+    return ARCHIVE_DATA;
 }
 
 /* Field k of a line of tab-separated fields; malloc'd. */
@@ -78,7 +78,7 @@ static int run(const char *path)
     AUTO(map) struct map m = {0};
     AUTO(mem) char *index = NULL;
     struct error e = {0};
-    if (!archive_index_open(path, everything, &x, &e) || !map_open(&m, path, &e)) {
+    if (!archive_index_open(path, everything, NULL, &x, &e) || !map_open(&m, path, &e)) {
         printf("FAIL %s\n", e.text);
         return 1;
     }

@@ -72,6 +72,15 @@ static const struct golden_run {
      "model=seed.model adapter=expert0.adapter data=stripes.images"},
     {"all", "ensemble", "{'system': 'BTM', 'domain': 'stripes', 'weights': 'posterior'}",
      "model=seed.model experts=expert0.adapter+router experts=expert1.adapter+router data=stripes.images"},
+    {"own", "embedding", "{}", "model=seed.model data=stripes.images"},
+    {"routes", "routing", "{'experts': 'stripes, blobs'}", "scores=score.metrics scores=alone.metrics"},
+    {"diagnosis", "diagnose", "{'domain': 'stripes'}",
+     "features=features.features relevance=relevance.relevance selection=proxy.selection "
+     "private=own.features"},
+    {"plane", "map", "{'method': 'pca', 'pool': 30, 'candidates': 12, 'private': 8}",
+     "features=features.features relevance=relevance.relevance selections=proxy.selection "
+     "selections=random.selection private=own.features"},
+    {"sheet", "contact", "{'columns': 4, 'cell': 16}", "selection=proxy.selection data=public.images"},
     {"table", "table", "{'title': 'Both'}", "scores=score.metrics scores=alone.metrics"},
     {"counts", "compare", "{'against': 'unified'}",
      "predictions=score.predictions predictions=alone.predictions"},

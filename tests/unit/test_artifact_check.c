@@ -53,6 +53,7 @@ static void types(void **state)
                 {ARTIFACT_METRICS, {"metrics.json"}},
                 {ARTIFACT_PREDICTIONS, {"predictions.json", "predictions.jsonl"}},
                 {ARTIFACT_TABLE, {"table.md", "table.json"}},
+                {ARTIFACT_PICTURE, {"picture.json"}},
                 {ARTIFACT_FILES, {"anything"}}};
     assert_int_equal(sizeof rows / sizeof *rows, ARTIFACT_ANY - 1); /* every type */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

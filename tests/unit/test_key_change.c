@@ -22,6 +22,10 @@ static const struct {
     {"compare", "predictions: [evaluate, score]", "against: model"},
     {"ensemble", "model: pretrain, experts: [expert, second], data: images", ""},
     {"table", "scores: [evaluate, score]", ""},
+    {"routing", "scores: [evaluate, score]", ""},
+    {"diagnose", "features: embedding, relevance: classifier, selection: dpp", ""},
+    {"map", "features: embedding, relevance: classifier, selections: [dpp, other]", ""},
+    {"contact", "selection: dpp, data: synthetic", ""},
 };
 /* Rows that their stage takes only beside another parameter. */
 static const struct {

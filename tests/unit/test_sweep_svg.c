@@ -1,7 +1,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/svg.h"
 #include "engine/cli/scale.h"
-#include "engine/cli/svg.h"
 #include "engine/cli/sweep_view.h"
 #include "tests/test.h"
 #include "tests/unit/xml_check.h"

@@ -1,4 +1,4 @@
-#include "engine/cli/svg.h"
+#include "base/svg.h"
 #include "base/cleanup.h"
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Pieces of an SVG: escaped text that fits, and colours. Coordinates are pixels. */
-#ifndef ENGINE_CLI_SVG_H
-#define ENGINE_CLI_SVG_H
+#ifndef BASE_SVG_H
+#define BASE_SVG_H
 #include "base/buf.h"
 
 void svg_escape(struct buf *out, const char *text);
