@@ -38,7 +38,9 @@ static bool build(struct comigs *x, struct error *err)
     int64_t width = x->model->config.vision.width, layers = x->model->config.vision.layers;
     struct adapter_set *expert[COMIGS_EXPERTS];
     const float **router = arena_alloc(x->ctx->arena, (size_t)layers * sizeof *router);
-    float *lambda = arena_alloc(x->ctx->arena, (size_t)layers * sizeof *lambda); /* 0: no context */
+    const float **lambda = arena_alloc(x->ctx->arena, (size_t)layers * sizeof *lambda);
+    const struct unified_values values = {{[UNIFIED_ROUTER] = router, [UNIFIED_LAMBDA] = lambda}};
+    static const float no_context = 0;
     for (int k = 0; k < COMIGS_EXPERTS; k++)
         if (!new_expert(x, k, &expert[k], err))
             return false;
@@ -48,8 +50,9 @@ static bool build(struct comigs *x, struct error *err)
             return no_memory(err);
         moe_vectors_random(stream, l, COMIGS_EXPERTS, width, rows);
         router[l] = rows;
+        lambda[l] = &no_context;
     }
-    return unified_build(x->model, expert, COMIGS_EXPERTS, router, NULL, lambda, &o, true, err);
+    return unified_build(x->model, expert, COMIGS_EXPERTS, &values, &o, true, err);
 }
 
 /* ---- what learns ---- */

@@ -20,6 +20,7 @@ struct expert_params {
     int64_t rank;
     double alpha;
     const char *labels, *e_data;
+    bool e_drop_last;
 };
 #define P(...) PARAM(struct expert_params, __VA_ARGS__)
 static const struct param params[] = {
@@ -34,6 +35,10 @@ static const struct param params[] = {
       .source = "paper 3.3, baselines"),
     P(e_data, .def = "private+proxy", .choices = "private+proxy|private",
       .doc = "samples whose mean makes the router vectors", .source = "paper 3.3; private: FlexOlmo"),
+    P(e_drop_last, .def = "false",
+      .doc = "the router vectors leave out the last samples, those that do not fill a 'batch': proxies, for "
+             "they come last",
+      .source = "REFERENCE 1.1: authors' code"),
     {0}};
 static const struct port inputs[] = {
     {.name = "model", .type = ARTIFACT_MODEL, .doc = "the seed model, frozen"},
@@ -200,6 +205,13 @@ static bool class_texts(struct expert *x, struct error *err)
                                        x->text + own * e, err));
 }
 
+/* Samples, from the first on, whose mean makes the router vectors. */
+static int64_t observed(const struct expert *x)
+{
+    int64_t n = strcmp(x->p->e_data, "private") ? x->own + x->proxies : x->own;
+    return x->p->e_drop_last ? n - n % x->p->train.batch : n;
+}
+
 /* ---- training ---- */
 static void add_weight(void *arg, const char *name, struct mat *w)
 {
@@ -220,8 +232,7 @@ static bool train(struct expert *x, struct error *err)
                         .text = x->text,
                         .classes = x->classes,
                         .threads = x->ctx->threads};
-    t->total =
-        t->count * x->p->train.epochs + (strcmp(x->p->e_data, "private") ? x->own + x->proxies : x->own);
+    t->total = t->count * x->p->train.epochs + observed(x);
     if (!adapter_new(x->model, x->p->rank, x->p->alpha, (uint64_t)x->p->train.seed, true, x->ctx->arena,
                      &x->adapter, err))
         return false;
@@ -240,7 +251,9 @@ static bool make_vectors(struct expert *x, struct error *err)
     struct observer o = {moe_vectors_see, v};
     if (!v)
         return no_memory(err);
-    x->train.count = own ? x->own : x->own + x->proxies;
+    if (!(x->train.count = observed(x)))
+        return error_set(err, NULL, ERROR_INPUT,
+                         "'e_drop_last' leaves nothing: there are fewer samples than a 'batch'");
     if (!train_observe(&x->train, &o, err))
         return false;
     moe_vectors_finish(v);

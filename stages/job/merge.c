@@ -22,21 +22,34 @@ static const struct param params[] = {
     P(gate, .def = "raw", .choices = UNIFIED_GATES,
       .doc = "weights of the selected experts: raw: their probabilities; renorm: divided by their sum; "
              "straight: as "
-             "renorm, with raw's gradient; soft: all experts, whatever top_k says",
+             "renorm, with raw's gradient; soft: all experts, whatever top_k says; smear: one expert a "
+             "sequence, all mixed by the context's probabilities",
       .source = "eq. 6; renorm: authors' code"),
     P(context, .def = "self", .choices = UNIFIED_CONTEXTS,
       .doc = "what the context averages: self: the layer's own input; seed: that of a separate pass of the "
-             "seed model",
-      .source = "eq. 5; seed: authors' code"),
+             "seed model; class: its class token alone; patches: all other tokens; causal: each token's "
+             "predecessors; batch: the images that are computed together, whose number then changes results",
+      .source = "eq. 5; seed, batch: authors' code"),
     P(vectors, .def = "raw", .choices = MOE_VECTORS_FORMS,
       .doc = "router rows from the clients' means: as they are; centred; of unit length; by distance to "
              "them; centred "
              "and of unit length",
       .source = "paper 3.3; others: REFERENCE 1.1, 6"),
+    P(kinds, .def = "joint", .choices = "joint|separate",
+      .doc = "separate: class tokens and patches have router rows of their own, each from its mean",
+      .source = "REFERENCE 6"),
     P(temperature, .def = "1", .min = 1e-6, .max = 1e6, .doc = "the router's scores are divided by it"),
     P(init, .def = "mean", .choices = "mean|random",
       .doc = "router rows from the clients' means, or random, U(+-1/sqrt(width))",
       .source = "paper, ablation; random: BTX"),
+    P(seed_expert, .def = "none", .choices = "none|competes|shared|rest",
+      .doc = "the seed's own feed-forward as expert 0: competes: with a router row, from 'seed_vectors', or "
+             "else the mean of all clients' means; shared: added to every token, beside the top_k; rest: as "
+             "shared, weighted with what they leave of 1",
+      .source = "eq. 6, e_0; shared: DeepSeekMoE"),
+    P(negative_bias, .def = "false",
+      .doc = "a bias for each client's expert, at most 0, which the stage router learns",
+      .source = "FlexOlmo"),
     P(seed, .def = "0", .min = 0, .max = 9007199254740992.0,
       .doc = "of random router rows, and of what dare drops"),
     P(average, .def = "products", .choices = "products|factors",
@@ -63,6 +76,11 @@ static const struct port inputs[] = {
      .many = true,
      .optional = true,
      .doc = "the clients' adapters and router vectors"},
+    {.name = "seed_vectors",
+     .type = ARTIFACT_ROUTER,
+     .optional = true,
+     .doc = "router vectors of the seed model, for seed_expert: competes; stage expert makes them of public "
+            "images, with epochs: 0"},
     {.name = "models",
      .type = ARTIFACT_MODEL,
      .many = true,

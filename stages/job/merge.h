@@ -6,9 +6,10 @@
 
 struct merge_params {
     const char *method;
-    const char *gate, *context, *vectors, *init; /* of moe */
+    const char *gate, *context, *vectors, *kinds, *init, *seed_expert; /* of moe */
     double lambda, temperature;
     int64_t top_k, seed;
+    bool negative_bias;
     const char *average, *trim; /* of the dense methods */
     double scaling, density, drop;
 };

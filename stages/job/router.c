@@ -64,6 +64,9 @@ static const struct port outputs[] = {{.name = "model",
 static bool check(const void *params_, struct error *err)
 {
     const struct router_params *p = params_;
+    if (p->losses.balance_rate > 0 && !strcmp(p->moves, "experts"))
+        return error_set(err, NULL, ERROR_INPUT,
+                         "'balance_rate' moves routers: with 'train: experts' they stay");
     return train_check(&p->train, err);
 }
 static bool prefix(const void *params_)
@@ -91,6 +94,8 @@ static void add_weight(void *arg, char kind, const char *name, struct mat *w)
     struct tuning *x = arg;
     bool expert = kind == 'a';
     double scale = expert ? 1 : kind == 'l' ? x->p->lr_lambda : x->p->lr_router;
+    if (kind == 's')
+        return; /* no gradient moves it: router_losses_set */
     if (!strcmp(x->p->moves, expert ? "router" : "experts"))
         w->g = NULL; /* frozen: no gradient is made */
     else if (!optim_add(x->train.optim, w, scale, NULL))
@@ -106,7 +111,7 @@ static bool train(struct tuning *x, struct error *err)
     unified_each(x->model, add_weight, x);
     if (x->failed)
         return no_memory(err);
-    return router_losses_set(x->ctx, &x->p->losses, t, err) && training_run(x->ctx, t, err);
+    return router_losses_set(x->ctx, &x->p->losses, x->model, t, err) && training_run(x->ctx, t, err);
 }
 static void report_lambda(const struct tuning *x)
 {

@@ -1,4 +1,5 @@
-/* The stage router's losses on the routers themselves, from its parameters and inputs. */
+/* The stage router's losses on the routers themselves, and loss-free balancing, from its parameters and
+ * inputs. */
 #ifndef STAGES_JOB_ROUTER_LOSSES_H
 #define STAGES_JOB_ROUTER_LOSSES_H
 #include "stages/model/train.h"
@@ -6,11 +7,12 @@
 
 struct router_losses {
     double balance_loss, z_loss, domain_loss; /* weights */
+    double balance_rate;
 };
-/* t->loss, and t->target where the domain loss wants it; all in the run's arena. t has its samples and its
- * model. ERROR_INPUT: a loss that cannot do anything here. */
-bool router_losses_set(struct stage_context *ctx, const struct router_losses *p, struct train *t,
-                       struct error *err) MUST_CHECK;
+/* t->loss, and t->target where the domain loss wants it, t->balance where the rate is not 0; all in the run's
+ * arena. t has its samples and its model. ERROR_INPUT: a loss that cannot do anything here. */
+bool router_losses_set(struct stage_context *ctx, const struct router_losses *p, struct clip *m,
+                       struct train *t, struct error *err) MUST_CHECK;
 
 #define ROUTER_LOSS(st, field, ...)                                                                          \
     {                                                                                                        \
@@ -27,6 +29,10 @@ bool router_losses_set(struct stage_context *ctx, const struct router_losses *p,
                     .source = "ST-MoE; FlexOlmo has 0.001"),                                                 \
         ROUTER_LOSS(st, domain_loss,                                                                         \
                     .doc = "weight of the cross-entropy between the router's probabilities and the clients " \
-                           "whose proxies a sample is among; the order of 'proxies' is that of the experts", \
-                    .source = "MoA: 1")
+                           "whose proxies, or own, a sample is; inputs in the order of the experts",         \
+                    .source = "MoA: 1"),                                                                     \
+        ROUTER_LOSS(st, balance_rate,                                                                        \
+                    .doc = "loss-free balancing: after each step, an expert with more than the mean of "     \
+                           "visits loses this much in the selection, one with less gains it",                \
+                    .source = "loss-free balancing: 0.001")
 #endif

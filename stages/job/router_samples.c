@@ -43,7 +43,9 @@ static bool open_sets(struct stage_context *ctx, struct router_samples *s, struc
 }
 
 /* ---- samples: chosen (images of one set) ---- */
-static bool mark_proxies(struct dataset *data, const char *path, bool *chosen, struct error *err)
+/* The new ones are appended to t->sample as well, in the selection's order. */
+static bool mark_proxies(struct dataset *data, const char *path, bool *chosen, struct train *t,
+                         struct train_sample *sample, struct error *err)
 {
     AUTO_JSON selection = json_read(path, err);
     size_t i;
@@ -58,6 +60,8 @@ static bool mark_proxies(struct dataset *data, const char *path, bool *chosen, s
             return error_set(err, NULL, ERROR_INPUT,
                              "proxy '%s' is not in the public data set: it was selected from another one",
                              name ? name : "?");
+        if (!chosen[at])
+            sample[t->count++] = (struct train_sample){0, at, dataset_label(data, at)};
         chosen[at] = true;
     }
     return true;
@@ -76,11 +80,12 @@ static bool mark_private(struct stage_context *ctx, uint64_t seed, int client, i
     return true;
 }
 /* Append the samples of a set, in its own order, which is that of the ids: the order of the clients'
- * selections does not matter. Label 0 of the set is row `first` of the texts. */
+ * selections does not matter. With order: given, proxies come client by client. Label 0 of the set is row
+ * `first` of the texts. */
 static bool add_set(struct stage_context *ctx, struct train *t, struct dataset *data, int set,
                     int64_t private_rows, int64_t first, struct train_sample *sample, struct error *err)
 {
-    int64_t n = dataset_count(data);
+    int64_t n = dataset_count(data), before = t->count;
     int client = set - has_public(ctx);
     bool *chosen = arena_try(ctx->arena, (size_t)n + 1);
     if (!chosen)
@@ -88,8 +93,11 @@ static bool add_set(struct stage_context *ctx, struct train *t, struct dataset *
     if (client >= 0 && !mark_private(ctx, (uint64_t)t->params->seed, client, n, private_rows, chosen, err))
         return false;
     for (int k = 0; client < 0 && k < stage_in_count(ctx, "proxies"); k++)
-        if (!mark_proxies(data, stage_in_file(ctx, "proxies", k, "selection.json"), chosen, err))
+        if (!mark_proxies(data, stage_in_file(ctx, "proxies", k, "selection.json"), chosen, t, sample, err))
             return false;
+    if (client < 0 && !strcmp(t->params->order, "given"))
+        return true;
+    t->count = before;
     for (int64_t i = 0; i < n; i++)
         if (chosen[i])
             sample[t->count++] = (struct train_sample){set, i, first + dataset_label(data, i)};

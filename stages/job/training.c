@@ -171,7 +171,7 @@ static bool passed(void *arg, int64_t passes, struct error *err)
 bool training_run(struct stage_context *ctx, struct train *t, struct error *err)
 {
     struct training *g = arena_alloc(ctx->arena, sizeof *g);
-    *g = (struct training){ctx, {t->optim}};
+    *g = (struct training){ctx, {t->optim, t->balance}};
     t->progress = progress;
     t->metric = metric;
     t->passed = passed;

@@ -40,7 +40,7 @@ static struct block_tape *tape_new(const struct block *b, const struct pass *p, 
     struct block_tape *s = arena_try(p->arena, sizeof *s);
     if (!s)
         return NULL;
-    bool whole = b->ffn.moe && b->ffn.moe->context == MOE_CONTEXT_SELF;
+    bool whole = b->ffn.moe && moe_context_of_all(b->ffn.moe);
     s->tf = row0 ? 1 : p->t;
     s->tq = whole ? p->t : s->tf;
     int64_t c = p->width, all = p->batch * p->t, rows = p->batch * s->tq;

@@ -32,8 +32,9 @@ struct block {
     bool causal;
 };
 
-/* Someone who looks at intermediate values: "embeddings", "hidden", "mlp_in", "moe_probs" (B,T,K),
- * "moe_selected" (B,T,K) as 0/1, "moe_out", "pooled", ... x is (batch, t, c), valid during the call only. */
+/* Someone who looks at intermediate values: "embeddings", "hidden", "mlp_in", "moe_probs" (B,T,K) or
+ * (B,1,K), "moe_selected" likewise as 0/1, "moe_out", "pooled", ... x is (batch, t, c), valid during the call
+ * only. */
 struct observer {
     void (*see)(void *arg, const char *what, int layer, const float *x, int64_t batch, int64_t t, int64_t c);
     void *arg;

@@ -194,5 +194,5 @@ bool ffn_trainable(const struct ffn *f)
     for (int e = 0; e < m->experts; e++)
         if (lora_trainable(&m->expert[e].fc1) || lora_trainable(&m->expert[e].fc2))
             return true;
-    return m->router.g || m->bias.g || m->lambda.g;
+    return m->router.g || m->bias.g || m->class_router.g || m->class_bias.g || m->negative.g || m->lambda.g;
 }

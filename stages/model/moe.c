@@ -146,8 +146,8 @@ static bool output(const struct mixing *x, float *y, struct error *err)
     add_base(x, base, y);
     return true;
 }
-static bool report(const struct moe_route *r, const struct pass *p, int layer, int64_t t, const float *y,
-                   struct error *err)
+bool moe_report(const struct moe_route *r, const struct pass *p, int layer, int64_t t, const float *y,
+                struct error *err)
 {
     int64_t n = r->rows * r->experts;
     float *selected = arena_floats(p->arena, n);
@@ -155,14 +155,16 @@ static bool report(const struct moe_route *r, const struct pass *p, int layer, i
         return moe_no_memory(err);
     for (int64_t i = 0; i < n; i++)
         selected[i] = r->pair[i] >= 0;
-    observe(p->observer, "moe_probs", layer, r->prob, p->batch, t, r->experts);
-    observe(p->observer, "moe_selected", layer, selected, p->batch, t, r->experts);
+    observe(p->observer, "moe_probs", layer, r->prob, p->batch, r->t, r->experts);
+    observe(p->observer, "moe_selected", layer, selected, p->batch, r->t, r->experts);
     observe(p->observer, "moe_out", layer, y, p->batch, t, r->width);
     return true;
 }
 bool moe_forward(const struct moe *m, const struct ffn *f, const struct pass *p, int layer, int64_t t,
                  const float *z, const float *z_all, float *y, struct moe_tape **tape, struct error *err)
 {
+    if (m->gate == MOE_GATE_SMEAR)
+        return smear_forward(m, f, p, layer, t, z, z_all, y, tape, err);
     struct arena_mark before = arena_mark(p->arena);
     struct moe_tape *s = arena_try(p->arena, sizeof *s);
     if (!s)
@@ -178,7 +180,7 @@ bool moe_forward(const struct moe *m, const struct ffn *f, const struct pass *p,
         return moe_no_memory(err);
     struct arena_mark kept = arena_mark(p->arena);
     if (!hidden(&x, z, err) || !output(&x, y, err) ||
-        (p->observer && !report(&s->route, p, layer, t, y, err)))
+        (p->observer && !moe_report(&s->route, p, layer, t, y, err)))
         return false;
     arena_release(p->arena, p->train ? kept : before);
     if (p->train)

@@ -187,6 +187,8 @@ bool moe_backward(const struct moe *m, const struct ffn *f, const struct pass *p
                   const float *z, const float *z_all, const struct moe_tape *tape, const float *dy, float *dz,
                   float *dz_all, struct error *err)
 {
+    if (m->gate == MOE_GATE_SMEAR)
+        return smear_backward(m, f, p, layer, t, z, z_all, tape, dy, dz, dz_all, err);
     const struct moe_route *r = &tape->route;
     struct arena_mark before = arena_mark(p->arena);
     struct unmixing x = {.m = m, .f = f, .arena = p->arena, .s = tape, .r = r, .dy = dy};
@@ -194,7 +196,7 @@ bool moe_backward(const struct moe *m, const struct ffn *f, const struct pass *p
     x.wide = f->fc1.w.rows;
     x.sorted = r->slots == 1;
     if (!prepare(&x, z, err) || !output_backward(&x, err) || !hidden_backward(&x, z, dz, err) ||
-        !moe_route_backward(m, p, layer, t, r, z, x.dw, dz, dz_all, err))
+        !moe_route_backward(m, p, layer, r, z, z_all, x.dw, dz, dz_all, err))
         return false;
     arena_release(p->arena, before);
     return true;

@@ -20,7 +20,7 @@ void moe_loss_count(const struct pass *p, int layer, const struct moe_route *r)
     if (!p->loss || !p->loss->count)
         return;
     double *count = p->loss->count + layer * r->experts;
-    for (int64_t k = 0; k < r->experts; k++)
+    for (int64_t k = r->scored; k < r->experts; k++)
         count[k] += (double)(r->first[k + 1] - r->first[k]);
 }
 float moe_loss_lse(const float *x, int64_t n)
@@ -36,11 +36,11 @@ float moe_loss_lse(const float *x, int64_t n)
 /* slope (K) = E c_e f_e */
 static void balance_slope(const struct moe_loss *loss, int layer, const struct moe_route *r, double *slope)
 {
-    int64_t n = r->experts, visits = r->first[n];
-    for (int64_t k = 0; k < n; k++) {
+    int64_t n = r->experts, visits = r->first[n] - r->first[r->scored];
+    for (int64_t k = r->scored; k < n; k++) {
         double f =
             loss->load ? loss->load[layer * n + k] : (double)(r->first[k + 1] - r->first[k]) / (double)visits;
-        slope[k] = (double)n * (loss->coefficient ? loss->coefficient[k] : 1) * f;
+        slope[k] = (double)(n - r->scored) * (loss->coefficient ? loss->coefficient[k] : 1) * f;
     }
 }
 /* Row i of sequence b: += into its values, dx += scale of each times its gradient. */
@@ -66,18 +66,18 @@ static void row_backward(const struct moe_loss *loss, const struct moe_route *r,
         dx[k] += (float)(scale * sum);
     }
 }
-bool moe_loss_backward(const struct pass *p, int layer, int64_t t, const struct moe_route *r, float *dx,
+bool moe_loss_backward(const struct pass *p, int layer, const struct moe_route *r, float *dx,
                        struct error *err)
 {
     struct moe_loss *loss = p->loss;
-    double value[MOE_LOSSES] = {0}, scale = 1 / ((double)(loss->sequences * t) * (double)loss->layers);
+    double value[MOE_LOSSES] = {0}, scale = 1 / ((double)(loss->sequences * r->t) * (double)loss->layers);
     double *slope = arena_try(p->arena, (size_t)r->experts * sizeof *slope);
     if (!slope)
         return moe_no_memory(err);
     if (loss->weight[MOE_LOSS_BALANCE] != 0)
         balance_slope(loss, layer, r, slope);
     for (int64_t i = 0; i < r->rows; i++)
-        row_backward(loss, r, i, i / t, slope, scale, value, dx + i * r->experts);
+        row_backward(loss, r, i, i / r->t, slope, scale, value, dx + i * r->experts);
     for (int k = 0; k < MOE_LOSSES; k++)
         if (loss->weight[k] != 0)
             loss->value[k] += scale * value[k];

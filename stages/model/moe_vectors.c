@@ -111,6 +111,7 @@ bool moe_vectors_load(const char *dir, const struct clip *m, struct arena *a, st
     struct moe_vectors *v = moe_vectors_new(a, m->config.vision.layers, m->config.vision.width);
     if (!v)
         return no_memory(err);
+    v->tokens = clip_tokens(m);
     if (!j || !json_get_int(j, "samples", &v->samples, err) ||
         !safetensors_open(arena_printf(a, "%s/router.safetensors", dir), &f, err))
         return error_context(err, "router vectors '%s'", dir);
@@ -134,31 +135,51 @@ bool moe_vectors_parse(const char *name, enum moe_vectors_form *ret)
         }
     return false;
 }
+/* Entry `at` of e_p: that of patches follows from the other two. */
+static double entry(const struct moe_vectors *v, enum moe_vectors_tokens of, int64_t at)
+{
+    double t = (double)v->tokens;
+    if (of == MOE_VECTORS_CLASS)
+        return v->cls[at];
+    return of == MOE_VECTORS_ALL ? v->mean[at] : (t * v->mean[at] - v->cls[at]) / (t - 1);
+}
 /* Column j of the mean of all e_p. */
-static double centre(struct moe_vectors *const *client, int n, int64_t at)
+static double centre(struct moe_vectors *const *client, int n, enum moe_vectors_tokens of, int64_t at)
 {
     double sum = 0;
     for (int p = 0; p < n; p++)
-        sum += client[p]->mean[at];
+        sum += entry(client[p], of, at);
     return sum / n;
 }
+struct moe_vectors *moe_vectors_mean(struct moe_vectors *const *client, int n, struct arena *a)
+{
+    struct moe_vectors *v = moe_vectors_new(a, client[0]->layers, client[0]->width);
+    if (!v)
+        return NULL;
+    v->tokens = client[0]->tokens;
+    for (int64_t i = 0; i < v->layers * v->width; i++) {
+        v->mean[i] = centre(client, n, MOE_VECTORS_ALL, i);
+        v->cls[i] = centre(client, n, MOE_VECTORS_CLASS, i);
+    }
+    return v;
+}
 bool moe_vectors_router(struct moe_vectors *const *client, int n, int64_t layer, enum moe_vectors_form form,
-                        float *w, float *b)
+                        enum moe_vectors_tokens of, float *w, float *b)
 {
     int64_t width = client[0]->width, at = layer * width;
     bool centred = form == MOE_VECTORS_CENTRED || form == MOE_VECTORS_COSINE;
     for (int p = 0; p < n; p++) {
         double square = 0, along = 0; /* |w|^2 and c.w */
         for (int64_t j = 0; j < width; j++) {
-            double c = centred ? centre(client, n, at + j) : 0, x = client[p]->mean[at + j] - c;
+            double c = centred ? centre(client, n, of, at + j) : 0, x = entry(client[p], of, at + j) - c;
             square += x * x;
             along += c * x;
         }
         bool unit = form == MOE_VECTORS_UNIT || form == MOE_VECTORS_COSINE;
         double scale = unit && square > 0 ? 1 / sqrt(square) : 1;
         for (int64_t j = 0; j < width; j++) {
-            double c = centred ? centre(client, n, at + j) : 0;
-            w[p * width + j] = (float)(scale * (client[p]->mean[at + j] - c));
+            double c = centred ? centre(client, n, of, at + j) : 0;
+            w[p * width + j] = (float)(scale * (entry(client[p], of, at + j) - c));
         }
         b[p] = (float)(form == MOE_VECTORS_DISTANCE ? -square / 2 : -scale * along);
     }

@@ -11,6 +11,7 @@
 
 struct moe_vectors {
     int64_t layers, width, samples;
+    int64_t tokens;     /* of a sample; set by moe_vectors_load */
     double *mean, *cls; /* (layers, C) */
     double *square;     /* (layers) */
 };
@@ -38,11 +39,15 @@ enum moe_vectors_form {
     MOE_VECTORS_DISTANCE, /* nearest mean: w = e_p, b = -|e_p|^2 / 2 */
     MOE_VECTORS_COSINE    /* centred, then unit: w = (e_p - c) / |e_p - c|, b = -c.w */
 };
+/* Of which tokens: class tokens and patches may have rows of their own. */
+enum moe_vectors_tokens { MOE_VECTORS_ALL, MOE_VECTORS_CLASS, MOE_VECTORS_PATCHES };
 #define MOE_VECTORS_FORMS "raw|centred|unit|distance|cosine"
 bool moe_vectors_parse(const char *name, enum moe_vectors_form *ret); /* false: no such form */
 /* Rows of a router that is to learn from nothing: w (K,C) ~ U(+-1/sqrt(C)) of layer `layer`. */
 void moe_vectors_random(struct rng_stream stream, int64_t layer, int n, int64_t width, float *w);
 /* For one layer: w (K,C) and b (K); false when the form has no bias (b is zero then). */
 bool moe_vectors_router(struct moe_vectors *const *client, int n, int64_t layer, enum moe_vectors_form form,
-                        float *w, float *b);
+                        enum moe_vectors_tokens of, float *w, float *b);
+/* The mean of n clients' means, in the arena. */
+struct moe_vectors *moe_vectors_mean(struct moe_vectors *const *client, int n, struct arena *a);
 #endif

@@ -207,6 +207,10 @@ static bool batch_step(struct runner *r, const int64_t *order, int64_t n, int64_
     train_routers_end(&r->routers, n);
     optim_clip(r->t->optim, r->t->params->clip);
     optim_step(r->t->optim, lr);
+    if (r->t->balance) {
+        train_routers_balance(&r->routers, r->t->model->moe);
+        optim_step(r->t->balance, r->t->balance_rate);
+    }
     return true;
 }
 static void report(struct runner *r, double loss, int64_t right, int64_t epoch)
@@ -248,7 +252,11 @@ static bool epochs_run(struct runner *r, int64_t *order, struct error *err)
         double loss = 0;
         int64_t right = 0;
         memset(r->routers.total, 0, sizeof r->routers.total);
-        rng_permutation(&rng, t->count, order);
+        bool given = p->order && !strcmp(p->order, "given");
+        if (!given)
+            rng_permutation(&rng, t->count, order);
+        for (int64_t i = 0; given && i < t->count; i++)
+            order[i] = i;
         for (int64_t b = 0; b < batches; b++) {
             int64_t first = b * p->batch, n = t->count - first < p->batch ? t->count - first : p->batch;
             double lr = learning_rate(p, epoch * batches + b, p->epochs * batches);

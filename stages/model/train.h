@@ -22,6 +22,7 @@ struct train_params {
     double lr, momentum, weight_decay, warmup, clip;
     bool nesterov, augment;
     const char *optimizer, *schedule, *image_transform;
+    const char *order; /* NULL: shuffled */
     struct prompt_params prompt;
 };
 struct train {
@@ -40,6 +41,10 @@ struct train {
      */
     struct moe_loss *loss;
     const float *target; /* (count,K) whose sample it is, rows sum to 1 or to 0; for the domain loss */
+    /* Moves the routers' biases of the selection after every step, up where an expert had less than its share
+     * of the batch, down where more (loss-free balancing); `loss` must be there. NULL: they stay. */
+    struct optim *balance;
+    double balance_rate; /* by how much */
     int threads;         /* that decode */
     int64_t epoch;       /* passes made before train_run, whose state weights and optimiser hold */
     /* Samples seen so far of total, counted on over train_run and train_observe; the caller sets total. */
@@ -95,6 +100,9 @@ bool train_observe(struct train *t, const struct observer *o, struct error *err)
                     .doc = "course of the learning rate after the warm-up", .source = from),                 \
         TRAIN_PARAM(st, warmup, .def = "0", .min = 0, .max = 1,                                              \
                     .doc = "share of the steps with a rising learning rate"),                                \
+        TRAIN_PARAM(st, order, .def = "shuffled", .choices = "shuffled|given",                               \
+                    .doc = "of the samples, in every pass; given: as the inputs have them, set by set",      \
+                    .source = "REFERENCE 1.1"),                                                              \
         TRAIN_PARAM(st, clip, .def = "0", .min = 0, .max = 1e9,                                              \
                     .doc = "largest norm of all gradients together; 0: no limit"),                           \
         TRAIN_PARAM(st, augment, .def = "true",                                                              \

@@ -50,3 +50,15 @@ void train_routers_end(struct train_routers *r, int64_t n)
     for (int k = 0; r->loss && k < MOE_LOSSES; k++)
         r->total[k] += r->loss->value[k] * (double)n;
 }
+void train_routers_balance(const struct train_routers *r, const struct moe *m)
+{
+    int64_t n = r->experts, from = moe_first_scored(m);
+    for (int64_t l = 0; l < r->loss->layers; l++) {
+        const double *count = r->count + l * n;
+        double mean = 0;
+        for (int64_t k = from; k < n; k++)
+            mean += count[k] / (double)(n - from);
+        for (int64_t k = from; k < n; k++)
+            m[l].balance.g[k] = (float)((count[k] > mean) - (count[k] < mean));
+    }
+}

@@ -20,4 +20,6 @@ void train_routers_counted(struct train_routers *r); /* that pass is over */
 /* A batch of n begins; its parts follow. counted: as above. */
 void train_routers_begin(struct train_routers *r, int64_t n, bool counted);
 void train_routers_end(struct train_routers *r, int64_t n); /* values go into the totals */
+/* Gradients of the biases of the selection: the sign of an expert's visits in the batch less their mean. */
+void train_routers_balance(const struct train_routers *r, const struct moe *m);
 #endif

@@ -9,27 +9,50 @@
 #include <string.h>
 
 #define EXPERTS_LIMIT 4096
+#define FORMAT        "weft-moe-1"
 
-static const char *const gates[] = {"raw", "renorm", "straight", "soft"};
-static const char *const contexts[] = {"self", "seed"};
+static const char *const gates[] = {"raw", "renorm", "straight", "soft", "smear"};
+static const char *const contexts[] = {"self", "seed", "class", "patches", "causal", "batch"};
+static const char *const shares[] = {"none", "added", "rest"};
+#define COUNT(names) (int)(sizeof(names) / sizeof *(names))
 
+/* The parts of a router: their names, unified_each's words for them, and where they are in struct moe. */
+static const struct {
+    const char *name;
+    char kind;
+    int rank; /* of (K,C) */
+    size_t offset;
+} parts[UNIFIED_PARTS] = {
+    [UNIFIED_ROUTER] = {"weight", 'r', 2, offsetof(struct moe, router)},
+    [UNIFIED_LAMBDA] = {"lambda", 'l', 0, offsetof(struct moe, lambda)},
+    [UNIFIED_BIAS] = {"bias", 'b', 1, offsetof(struct moe, bias)},
+    [UNIFIED_CLASS_ROUTER] = {"class_weight", 'r', 2, offsetof(struct moe, class_router)},
+    [UNIFIED_CLASS_BIAS] = {"class_bias", 'b', 1, offsetof(struct moe, class_bias)},
+    [UNIFIED_NEGATIVE] = {"negative_bias", 'b', 1, offsetof(struct moe, negative)},
+    [UNIFIED_BALANCE] = {"balance_bias", 's', 1, offsetof(struct moe, balance)},
+};
+static struct mat *part_of(struct moe *moe, int part)
+{
+    return (struct mat *)((char *)moe + parts[part].offset);
+}
+static int find_name(const char *name, const char *const *names, int n)
+{
+    int i = 0;
+    while (i < n && strcmp(name, names[i]) != 0)
+        i++;
+    return i < n ? i : -1;
+}
 bool unified_gate_parse(const char *name, enum moe_gate *ret)
 {
-    for (int i = 0; i <= MOE_GATE_SOFT; i++)
-        if (!strcmp(name, gates[i])) {
-            *ret = (enum moe_gate)i;
-            return true;
-        }
-    return false;
+    int i = find_name(name, gates, COUNT(gates));
+    *ret = i < 0 ? MOE_GATE_RAW : (enum moe_gate)i;
+    return i >= 0;
 }
 bool unified_context_parse(const char *name, enum moe_context *ret)
 {
-    for (int i = 0; i <= MOE_CONTEXT_SEED; i++)
-        if (!strcmp(name, contexts[i])) {
-            *ret = (enum moe_context)i;
-            return true;
-        }
-    return false;
+    int i = find_name(name, contexts, COUNT(contexts));
+    *ret = i < 0 ? MOE_CONTEXT_SELF : (enum moe_context)i;
+    return i >= 0;
 }
 static bool no_memory(struct error *err)
 {
@@ -57,7 +80,7 @@ static bool lora_copy(struct clip *m, struct lora *to, const struct lora *from, 
            mat_copy(m, &to->b, from->b.w, from->b.rows, from->b.cols, train);
 }
 static bool layer_build(struct clip *m, struct moe *moe, int l, struct adapter_set *const *experts,
-                        const float *router, const float *bias, float lambda, bool train)
+                        const struct unified_values *values, bool train)
 {
     int64_t k = moe->experts;
     struct adapter *expert = arena_alloc(&m->arena, (size_t)k * sizeof *expert);
@@ -66,12 +89,15 @@ static bool layer_build(struct clip *m, struct moe *moe, int l, struct adapter_s
         if (experts[i] && (!lora_copy(m, &expert[i].fc1, &experts[i]->layer[l].fc1, train) ||
                            !lora_copy(m, &expert[i].fc2, &experts[i]->layer[l].fc2, train)))
             return false;
-    return mat_copy(m, &moe->router, router, k, m->config.vision.width, train) &&
-           mat_copy(m, &moe->lambda, &lambda, 1, 1, train) &&
-           (!bias || mat_copy(m, &moe->bias, bias, k, 1, train));
+    for (int i = 0; i < UNIFIED_PARTS; i++) {
+        int64_t rows = parts[i].rank > 0 ? k : 1, cols = parts[i].rank > 1 ? m->config.vision.width : 1;
+        if (values->part[i] && !mat_copy(m, part_of(moe, i), values->part[i][l], rows, cols, train))
+            return false;
+    }
+    return true;
 }
-bool unified_build(struct clip *m, struct adapter_set *const *experts, int n, const float *const *router,
-                   const float *const *bias, const float *lambda, const struct unified_options *o, bool train,
+bool unified_build(struct clip *m, struct adapter_set *const *experts, int n,
+                   const struct unified_values *values, const struct unified_options *o, bool train,
                    struct error *err)
 {
     int layers = (int)m->config.vision.layers;
@@ -81,15 +107,35 @@ bool unified_build(struct clip *m, struct adapter_set *const *experts, int n, co
                               .top_k = o->top_k,
                               .gate = o->gate,
                               .context = o->context,
+                              .shared = o->shared,
                               .temperature = (float)o->temperature};
-        if (!layer_build(m, &moe[l], l, experts, router[l], bias ? bias[l] : NULL, lambda[l], train))
+        if (!layer_build(m, &moe[l], l, experts, values, train))
             return no_memory(err);
+        if (!moe_check(&moe[l], err))
+            return false;
     }
     for (int l = 0; l < layers; l++) {
         m->vision[l].ffn.lora = NULL;
         m->vision[l].ffn.moe = &moe[l];
     }
     m->moe = moe;
+    return true;
+}
+bool unified_add_balance(struct clip *m, struct error *err)
+{
+    for (int64_t l = 0; l < m->config.vision.layers; l++) {
+        struct mat *b = &m->moe[l].balance;
+        int64_t n = m->moe[l].experts;
+        if (b->w)
+            return true;
+        *b = (struct mat){.rows = n, .cols = 1};
+        b->w = arena_try(&m->arena, (size_t)n * sizeof *b->w);
+        b->g = arena_try(&m->arena, (size_t)n * sizeof *b->g);
+        if (!b->w || !b->g)
+            return no_memory(err);
+        if (!moe_check(&m->moe[l], err))
+            return false;
+    }
     return true;
 }
 static void each_lora(char *name, size_t room, int used, struct lora *lora, int fc,
@@ -109,13 +155,11 @@ void unified_each(struct clip *m, void (*see)(void *arg, char kind, const char *
     for (int l = 0; m->moe && l < m->config.vision.layers; l++) {
         struct moe *moe = &m->moe[l];
         struct adapter *expert = (struct adapter *)moe->expert; /* made by layer_build in m's own arena */
-        snprintf(name, sizeof name, "layers.%d.router.weight", l);
-        see(arg, 'r', name, &moe->router);
-        snprintf(name, sizeof name, "layers.%d.router.lambda", l);
-        see(arg, 'l', name, &moe->lambda);
-        snprintf(name, sizeof name, "layers.%d.router.bias", l);
-        if (moe->bias.w)
-            see(arg, 'b', name, &moe->bias);
+        for (int i = 0; i < UNIFIED_PARTS; i++)
+            if (part_of(moe, i)->w) {
+                snprintf(name, sizeof name, "layers.%d.router.%s", l, parts[i].name);
+                see(arg, parts[i].kind, name, part_of(moe, i));
+            }
         for (int k = 0; k < moe->experts; k++) {
             int used = snprintf(name, sizeof name,
                                 "expert.%d.base_model.model.vision_model.encoder.layers.%d.", k, l);
@@ -130,8 +174,7 @@ struct reading {
     struct unified_options options;
     int n, layers;
     struct adapter_set **expert;
-    const float **router, **bias;
-    float *lambda;
+    struct unified_values values;
     struct arena arena; /* of everything read; the model gets copies */
 };
 static bool bad(const char *path, struct error *err, const char *what)
@@ -141,6 +184,9 @@ static bool bad(const char *path, struct error *err, const char *what)
 static bool options_read(const json_t *j, const char *path, struct reading *r, struct error *err)
 {
     int64_t n, top_k;
+    int shared = find_name(json_string_or(j, "shared", "none"), shares, COUNT(shares));
+    if (strcmp(json_string_or(j, "format", ""), FORMAT) != 0)
+        return bad(path, err, "'format' must be " FORMAT);
     if (!json_get_int(j, "num_experts", &n, err) || !json_get_int(j, "top_k", &top_k, err))
         return error_context(err, "'%s'", path);
     if (n < 1 || n > EXPERTS_LIMIT || top_k < 1 || top_k > n)
@@ -154,6 +200,9 @@ static bool options_read(const json_t *j, const char *path, struct reading *r, s
         return bad(path, err, "'gate' must be one of " UNIFIED_GATES);
     if (!unified_context_parse(json_string_or(j, "context", ""), &r->options.context))
         return bad(path, err, "'context' must be one of " UNIFIED_CONTEXTS);
+    if (shared < 0)
+        return bad(path, err, "'shared' must be none, added or rest");
+    r->options.shared = (enum moe_shared)shared;
     return true;
 }
 static bool is_seed(const json_t *config, int k)
@@ -174,42 +223,43 @@ static bool experts_read(const struct clip *m, const char *dir, const json_t *co
             return error_context(err, "expert %d of '%s'", k, dir);
     return true;
 }
-static const float *values(const struct safetensors *f, struct reading *r, int layer, const char *what,
-                           int rank, const int64_t *shape, struct error *err)
+/* One part of all layers; they are copied, for the file is closed when the model is built. */
+static bool part_read(const struct clip *m, const struct safetensors *f, struct reading *r, int part,
+                      struct error *err)
 {
-    const char *name = arena_printf(&r->arena, "layers.%d.router.%s", layer, what);
-    const struct tensor *t = safetensors_want(f, name, rank, shape, err);
-    const float *x = t ? tensor_floats(t, &r->arena) : NULL;
-    if (t && !x)
-        no_memory(err);
-    return x;
+    int64_t shape[] = {r->n, m->config.vision.width}, n = 1;
+    const float **layer = arena_alloc(&r->arena, (size_t)r->layers * sizeof *layer);
+    for (int i = 0; i < parts[part].rank; i++)
+        n *= shape[i];
+    for (int l = 0; l < r->layers; l++) {
+        const char *name = arena_printf(&r->arena, "layers.%d.router.%s", l, parts[part].name);
+        const struct tensor *t = safetensors_want(f, name, parts[part].rank, shape, err);
+        const float *x = t ? tensor_floats(t, &r->arena) : NULL;
+        float *own = arena_floats(&r->arena, n);
+        if (!t)
+            return false;
+        if (!x || !own)
+            return no_memory(err);
+        layer[l] = memcpy(own, x, (size_t)n * sizeof *own);
+    }
+    r->values.part[part] = layer;
+    return true;
 }
 static bool router_read(const struct clip *m, const char *path, struct reading *r, struct error *err)
 {
     AUTO(safetensors) struct safetensors *f = NULL;
-    int64_t shape[] = {r->n, m->config.vision.width};
-    size_t layers = (size_t)r->layers;
+    int known = 0;
     if (!safetensors_open(path, &f, err))
         return false;
-    r->router = arena_alloc(&r->arena, layers * sizeof *r->router);
-    r->lambda = arena_alloc(&r->arena, layers * sizeof *r->lambda);
-    if (safetensors_find(f, "layers.0.router.bias"))
-        r->bias = arena_alloc(&r->arena, layers * sizeof *r->bias);
-    for (int l = 0; l < r->layers; l++) {
-        const float *router = values(f, r, l, "weight", 2, shape, err), *bias = NULL;
-        const float *lambda = router ? values(f, r, l, "lambda", 0, NULL, err) : NULL;
-        if (!lambda || (r->bias && !(bias = values(f, r, l, "bias", 1, shape, err))))
+    for (int i = 0; i < UNIFIED_PARTS; i++) {
+        bool there = safetensors_find(f, arena_printf(&r->arena, "layers.0.router.%s", parts[i].name));
+        if ((there || i == UNIFIED_ROUTER || i == UNIFIED_LAMBDA) && !part_read(m, f, r, i, err))
             return false;
-        /* the file is closed when we return */
-        float *own = arena_floats(&r->arena, shape[0] * shape[1]), *own_bias = arena_floats(&r->arena, r->n);
-        if (!own || !own_bias)
-            return no_memory(err);
-        r->router[l] = memcpy(own, router, (size_t)(shape[0] * shape[1]) * sizeof *own);
-        r->lambda[l] = *lambda;
-        if (bias)
-            r->bias[l] = memcpy(own_bias, bias, (size_t)r->n * sizeof *own_bias);
+        known += there ? r->layers : 0;
     }
-    return true;
+    return known == safetensors_count(f) ||
+           error_set(err, NULL, ERROR_INPUT, "'%s' has %d tensors, of which %d are known", path,
+                     safetensors_count(f), known);
 }
 bool unified_load(struct clip *m, const char *dir, bool train, struct error *err)
 {
@@ -220,7 +270,7 @@ bool unified_load(struct clip *m, const char *dir, bool train, struct error *err
     arena_init(&r.arena);
     bool ok = config && options_read(config, path, &r, err) && experts_read(m, dir, config, &r, err) &&
               router_read(m, router, &r, err) &&
-              unified_build(m, r.expert, r.n, r.router, r.bias, r.lambda, &r.options, train, err);
+              unified_build(m, r.expert, r.n, &r.values, &r.options, train, err);
     arena_done(&r.arena);
     return ok;
 }
@@ -243,19 +293,18 @@ static bool config_write(const struct clip *m, const char *const *names, const c
     }
     AUTO_JSON config =
         json_pack("{s:s, s:s, s:O, s:i, s:o, s:o, s:i, s:s, s:s, s:f}", "model_type", "weft_moe", "format",
-                  "weft-moe-1", "seed_config", inner ? inner : seed, "num_experts", moe->experts,
-                  "expert_names", list, "seed_experts", seeds, "top_k", moe->top_k, "gate", gates[moe->gate],
-                  "context", contexts[moe->context], "temperature", (double)moe->temperature);
+                  FORMAT, "seed_config", inner ? inner : seed, "num_experts", moe->experts, "expert_names",
+                  list, "seed_experts", seeds, "top_k", moe->top_k, "gate", gates[moe->gate], "context",
+                  contexts[moe->context], "temperature", (double)moe->temperature);
+    if (moe->shared)
+        json_object_set_new(config, "shared", json_string(shares[moe->shared]));
     return json_write(to, config, err);
 }
 static void add_router(void *arg, char kind, const char *name, struct mat *w)
 {
+    int rank = kind == 'r' ? 2 : kind == 'l' ? 0 : 1;
     if (kind != 'a')
-        safetensors_writer_add(arg, name, DTYPE_F32,
-                               kind == 'r'   ? 2
-                               : kind == 'b' ? 1
-                                             : 0,
-                               (int64_t[]){w->rows, w->cols}, w->w);
+        safetensors_writer_add(arg, name, DTYPE_F32, rank, (int64_t[]){w->rows, w->cols}, w->w);
 }
 bool unified_save_router(const struct clip *m, const char *const *names, const char *seed_dir,
                          const char *dir, struct error *err)

@@ -118,7 +118,8 @@ static bool build(struct variant *v)
     int n = (int)json_array_size(folders), layers = (int)v->m->config.vision.layers;
     struct adapter_set **expert = arena_alloc(&c->arena, (size_t)n * sizeof *expert);
     const float **router = arena_alloc(&c->arena, (size_t)layers * sizeof *router);
-    float *lambda = arena_alloc(&c->arena, (size_t)layers * sizeof *lambda);
+    const float **lambda = arena_alloc(&c->arena, (size_t)layers * sizeof *lambda);
+    struct unified_values values = {{[UNIFIED_ROUTER] = router, [UNIFIED_LAMBDA] = lambda}};
     const json_t *lambdas = says(v->json, "clamp_lambdas") ? json_object_get(c->json, "clamp_lambdas") : NULL;
     struct unified_options o = read_options(v);
     for (int k = 0; k < n; k++)
@@ -142,10 +143,12 @@ static bool build(struct variant *v)
         name = arena_printf(&c->arena, "layers.%d.router.lambda", l);
         if (!oracle_ok(c, (t = safetensors_want(f, name, 0, NULL, &err)) != NULL, &err))
             return false;
-        lambda[l] = lambdas ? (float)json_number_value(json_array_get(lambdas, (size_t)l))
-                            : *tensor_floats(t, &c->arena);
+        float *own = arena_floats(&c->arena, 1);
+        *own = lambdas ? (float)json_number_value(json_array_get(lambdas, (size_t)l))
+                       : *tensor_floats(t, &c->arena);
+        lambda[l] = own;
     }
-    return oracle_ok(c, unified_build(v->m, expert, n, router, NULL, lambda, &o, true, &err), &err);
+    return oracle_ok(c, unified_build(v->m, expert, n, &values, &o, true, &err), &err);
 }
 
 /* ---- one batch ---- */

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { B = 2, T = 4, C = 5, F = 7, K = 3, RANK = 2, MATS = 20 };
+enum { B = 2, T = 4, C = 5, F = 7, K = 3, RANK = 2, MATS = 24 };
 struct setup {
     struct arena arena;
     struct moe m;

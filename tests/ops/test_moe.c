@@ -4,32 +4,8 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "tests/ops/moe_reference.h"
+#include "tests/ops/moe_slopes.h"
 
-/* ---- tests ---- */
-static void run(struct setup *s)
-{
-    struct error err = {0};
-    struct moe_tape *tape = NULL;
-    struct fixed x;
-    double want[C];
-    float *y = arena_floats(&s->arena, B * s->t * C), *again = arena_floats(&s->arena, B * s->t * C);
-    struct pass p = pass_of(s, false);
-    size_t used = s->arena.used;
-    assert_true(moe_forward(&s->m, &s->f, &p, 0, s->t, s->z, s->z_all, again, NULL, &err));
-    assert_int_equal(s->arena.used, used); /* inference keeps nothing */
-    p.train = true;
-    assert_true(moe_forward(&s->m, &s->f, &p, 0, s->t, s->z, s->z_all, y, &tape, &err));
-    assert_memory_equal(y, again, (size_t)(B * s->t * C) * sizeof *y);
-    assert_true(moe_backward(&s->m, &s->f, &p, 0, s->t, s->z, s->z_all, tape, s->dy, s->dz, s->dz_all, &err));
-    fix(s, &x);
-    for (int64_t r = 0; r < B * s->t; r++) {
-        output_row(s, &x, r, want);
-        for (int i = 0; i < C; i++)
-            near((double)y[r * C + i], want[i], "y", r * C + i);
-    }
-    check_gradients(s, &x);
-}
 static void gates_and_contexts(void **state)
 {
     for (int gate = MOE_GATE_RAW; gate <= MOE_GATE_SOFT; gate++)
@@ -38,7 +14,7 @@ static void gates_and_contexts(void **state)
                 struct setup s;
                 begin(&s, (enum moe_gate)gate, top_k, kind & 1 ? MOE_CONTEXT_SEED : MOE_CONTEXT_SELF,
                       kind & 2, kind & 4);
-                run(&s);
+                check_mixture(&s);
                 arena_done(&s.arena);
             }
 }

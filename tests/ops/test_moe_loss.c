@@ -1,6 +1,6 @@
 /* The losses on a router's distribution: values and gradients against the equations in double precision,
  * alone and together, for every gate; a batch in two parts is the batch in one; what is counted. */
-#include "tests/ops/moe_reference.h"
+#include "tests/ops/moe_slopes.h"
 
 static const double coefficients[K] = {0.5, 1, 2.5};
 static void begin_loss(struct setup *s, struct moe_loss *loss, float *target)

@@ -24,6 +24,19 @@ static inline void begin(struct stage_run *r, const struct stage *s, int threads
     r->ctx.metric = keep_loss;
     r->ctx.progress = keep_progress;
 }
+/* Parameters as a JSON object in which ' stands for ". */
+static inline void set_all(struct stage_run *r, const char *json)
+{
+    char *text = arena_strdup(&r->arena, json);
+    for (char *c = text; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    AUTO_JSON all = json_loads(text, 0, NULL);
+    const char *name;
+    json_t *value;
+    assert_non_null(all);
+    json_object_foreach(all, name, value)
+        assert_true(param_set(param_find(r->ctx.stage->params, name), r->params, value, &r->arena, &r->err));
+}
 static inline void begin_expert(struct stage_run *r, const char *client, const char *proxy, int threads)
 {
     begin(r, &stage_expert, threads);
@@ -63,6 +76,20 @@ static inline void same_file(const char *a, const char *b)
     AUTO(mem) char *one = file_bytes(a, &n);
     AUTO(mem) char *two = file_bytes(b, &m);
     assert_true(n == m && !memcmp(one, two, n));
+}
+/* adapter.K and vectors.K of both clients. */
+static inline void make_experts(const char *params)
+{
+    for (int k = 1; k <= EXPERTS; k++) {
+        struct stage_run r;
+        const char *name = k == 1 ? "one" : "two";
+        begin_expert(&r, name, arena_printf(&arena, "proxy.%s", name), 1);
+        set_all(&r, params);
+        go(&r);
+        keep_folder(&r, 0, arena_printf(&arena, "adapter.%d", k));
+        keep_folder(&r, 1, arena_printf(&arena, "vectors.%d", k));
+        stage_run_end(&r);
+    }
 }
 static inline void begin_merge(struct stage_run *r)
 {

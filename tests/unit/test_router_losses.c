@@ -17,19 +17,11 @@ static void keep(struct stage_context *ctx, const char *name, double value, int6
             told++;
         }
 }
-static int make_experts(void **state)
+static int begin_all(void **state)
 {
     struct stage_run r;
     make_world(state);
-    for (int k = 1; k <= EXPERTS; k++) {
-        const char *name = k == 1 ? "one" : "two";
-        begin_expert(&r, name, arena_printf(&arena, "proxy.%s", name), 2);
-        stage_run_set(&r, "epochs", "1");
-        go(&r);
-        keep_folder(&r, 0, arena_printf(&arena, "adapter.%d", k));
-        keep_folder(&r, 1, arena_printf(&arena, "vectors.%d", k));
-        stage_run_end(&r);
-    }
+    make_experts("{'epochs': 1}");
     begin_merge(&r);
     stage_run_set(&r, "init", "\"random\"");
     go(&r);
@@ -103,6 +95,50 @@ static void parts_of_a_batch(void **state)
         }
     }
 }
+/* Loss-free balancing: from rows that send everything to one expert, until the other one gets its share. */
+static void balancing(void **state)
+{
+    struct stage_run r;
+    double total = 0;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        AUTO(clip) struct clip *m = NULL;
+        begin_router(&r, "random", threads);
+        set_all(&r, "{'balance_rate': 0.03, 'lr': 0, 'epochs': 3, 'micro_batch': 2}");
+        go(&r);
+        assert_true(clip_open(r.outputs[0], &m, NULL));
+        for (int l = 0; l < LAYERS; l++) {
+            const float *b = m->moe[l].balance.w;
+            assert_true(b[0] == -b[1]); /* of two, one is above the mean and the other below, or both at it */
+            double steps = (double)fabsf(b[0]) / 0.03;
+            assert_true(fabs(steps - round(steps)) < 1e-4 && steps < 3.5);
+            total += steps;
+        }
+        keep_folder(&r, 0, arena_printf(&arena, "balanced.%d", threads));
+        stage_run_end(&r);
+    }
+    assert_true(total > 0);
+    same_file(path("balanced.1/router.safetensors"), path("balanced.3/router.safetensors"));
+    begin_router(&r, "balanced.1", 1); /* goes on from what there is, or leaves it */
+    set_all(&r, "{'epochs': 1, 'lr': 0}");
+    go(&r);
+    same_file(path("balanced.1/router.safetensors"), stage_out_file(&r.ctx, "model", "router.safetensors"));
+    stage_run_end(&r);
+}
+/* Private images are their client's: the probability of its expert rises, whatever the class. */
+static void own_images(void **state)
+{
+    struct stage_run r;
+    begin(&r, &stage_router, 1);
+    r.ctx.metric = keep;
+    stage_run_connect(&r, "model", path("random"));
+    stage_run_connect(&r, "private", path("one"));
+    stage_run_connect(&r, "private", path("two"));
+    set_all(&r, "{'domain_loss': 1, 'train': 'router', 'lr': 0.1, 'epochs': 8, 'batch': 8}");
+    go(&r);
+    assert_true(last[2] < 0.9 * first[2]);
+    stage_run_connect(&r, "private", path("two"));
+    fails(&r, "2 experts and 3 of these");
+}
 static void refusals(void **state)
 {
     struct stage_run r;
@@ -114,14 +150,22 @@ static void refusals(void **state)
     begin_router(&r, "soft", 1);
     stage_run_set(&r, "balance_loss", "0.01");
     fails(&r, "visits all 2 experts");
+    begin_router(&r, "soft", 1);
+    stage_run_set(&r, "balance_rate", "0.01");
+    fails(&r, "'balance_rate' does nothing");
+    begin_router(&r, "random", 1);
+    set_all(&r, "{'balance_rate': 0.01, 'train': 'experts'}");
+    assert_false(stage_router.check(r.params, &r.err));
+    stage_run_end(&r);
     begin_router(&r, "random", 1);
     stage_run_connect(&r, "proxies", path("proxy.one"));
     stage_run_set(&r, "domain_loss", "1");
-    fails(&r, "2 experts and 3 selections");
+    fails(&r, "2 experts and 3 of these");
 }
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(losses_fall), cmocka_unit_test(parts_of_a_batch),
+                                       cmocka_unit_test(balancing), cmocka_unit_test(own_images),
                                        cmocka_unit_test(refusals)};
-    return cmocka_run_group_tests(tests, make_experts, end_world);
+    return cmocka_run_group_tests(tests, begin_all, end_world);
 }

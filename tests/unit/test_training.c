@@ -34,7 +34,9 @@ static const struct kind kinds[] = {
     {"expert with a schedule", "{\"rank\": 2, \"batch\": 6, \"schedule\": \"cosine\"}", &stage_expert, false},
     {"expert with a warm-up", "{\"rank\": 2, \"batch\": 6, \"warmup\": 0.5}", &stage_expert, false},
     {"router", "{\"batch\": 3, \"nesterov\": true}", &stage_router, true},
-    {"router with losses", "{\"batch\": 3, \"micro_batch\": 2, \"balance_loss\": 0.5, \"z_loss\": 0.1}",
+    {"router with losses",
+     "{\"batch\": 3, \"micro_batch\": 2, \"balance_loss\": 0.5, \"z_loss\": 0.1, "
+     "\"balance_rate\": 0.01}",
      &stage_router, true},
     {"router alone", "{\"batch\": 3, \"train\": \"router\", \"optimizer\": \"adamw\"}", &stage_router, true},
 };

@@ -14,29 +14,30 @@ static void randomise(void *arg, const char *name, struct mat *w)
     for (int64_t i = 0; i < mat_size(w); i++)
         w->w[i] = 0.1f * rng_normal(r);
 }
-/* Expert 0 is the seed's own when seed_expert. */
-static void build(struct clip *m, bool bias, bool seed_expert, bool train)
+/* Expert 0 is the seed's own when seed_expert; every part of a router, and a shared expert, when all. */
+static void build(struct clip *m, bool bias, bool seed_expert, bool all, bool train)
 {
     struct adapter_set *experts[EXPERTS] = {0};
-    const float *router[LAYERS], *biases[LAYERS];
-    float lambda[LAYERS];
+    const float *values[UNIFIED_PARTS][LAYERS];
+    struct unified_values v = {0};
     struct rng r = rng_at(rng_stream(1, "test.unified"), 0, 0);
-    struct unified_options o = {1, MOE_GATE_STRAIGHT, MOE_CONTEXT_SEED, 0.5};
+    struct unified_options o = {1, MOE_GATE_STRAIGHT, MOE_CONTEXT_SEED, MOE_SHARED_NONE, 0.5};
+    if (all)
+        o = (struct unified_options){1, MOE_GATE_RAW, MOE_CONTEXT_PATCHES, MOE_SHARED_REST, 0.5};
     for (int k = seed_expert; k < EXPERTS; k++) {
         assert_true(adapter_new(m, 3, 6, (uint64_t)k, false, &arena, &experts[k], NULL));
         adapter_each(experts[k], randomise, &r);
     }
-    for (int l = 0; l < LAYERS; l++) {
-        float *w = arena_floats(&arena, EXPERTS * WIDTH), *b = arena_floats(&arena, EXPERTS);
-        for (int i = 0; i < EXPERTS * WIDTH; i++)
-            w[i] = rng_normal(&r);
-        for (int k = 0; k < EXPERTS; k++)
-            b[k] = rng_normal(&r);
-        router[l] = w;
-        biases[l] = b;
-        lambda[l] = 0.25f + (float)l;
-    }
-    assert_true(unified_build(m, experts, EXPERTS, router, bias ? biases : NULL, lambda, &o, train, NULL));
+    for (int part = 0; part < UNIFIED_PARTS; part++)
+        for (int l = 0; l < LAYERS; l++) {
+            float *w = arena_floats(&arena, EXPERTS * WIDTH);
+            for (int i = 0; i < EXPERTS * WIDTH; i++)
+                w[i] = part == UNIFIED_LAMBDA ? 0.25f + (float)l : rng_normal(&r);
+            values[part][l] = w;
+            if (part <= UNIFIED_LAMBDA || (part == UNIFIED_BIAS && bias) || all)
+                v.part[part] = values[part];
+        }
+    assert_true(unified_build(m, experts, EXPERTS, &v, &o, train, NULL));
 }
 static void embeds(struct clip *m, float *out)
 {
@@ -57,41 +58,48 @@ static void link_seed(const char *to)
     assert_true(unified_link(path("seed"), to, NULL));
 }
 struct seen {
-    int router, lambda, bias, adapter, gradients;
+    int router, lambda, bias, balance, adapter, gradients;
 };
 static void count(void *arg, char kind, const char *name, struct mat *w)
 {
     struct seen *s = arg;
-    ++*(kind == 'r' ? &s->router : kind == 'l' ? &s->lambda : kind == 'b' ? &s->bias : &s->adapter);
+    ++*(kind == 'r'   ? &s->router
+        : kind == 'l' ? &s->lambda
+        : kind == 'b' ? &s->bias
+        : kind == 's' ? &s->balance
+                      : &s->adapter);
     s->gradients += w->g != NULL;
     assert_true(strncmp(name, kind == 'a' ? "expert." : "layers.", 7) == 0);
 }
 static void round_trip(void **state)
 {
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
         AUTO(clip) struct clip *m = NULL;
         AUTO(clip) struct clip *back = NULL;
         float before[2 * 8], after[2 * 8];
         struct error err = {0};
         struct seen seen = {0};
-        bool bias = kind & 1, seed_expert = kind & 2;
+        bool all = kind == 4, bias = all || kind & 1, seed_expert = all || kind & 2;
         const char *dir = folder(arena_printf(&arena, "unified.%d", kind));
         const char *const names[] = {"pets", "flowers"};
         assert_true(clip_open(path("seed"), &m, &err));
-        build(m, bias, seed_expert, true);
+        build(m, bias, seed_expert, all, true);
         unified_each(m, count, &seen);
-        assert_true(seen.router == LAYERS && seen.lambda == LAYERS && seen.bias == (bias ? LAYERS : 0));
+        assert_true(seen.router == LAYERS * (all ? 2 : 1) && seen.lambda == LAYERS);
+        assert_true(seen.bias == (all ? 3 : bias) * LAYERS && seen.balance == all * LAYERS);
         assert_int_equal(seen.adapter, LAYERS * 4 * (EXPERTS - seed_expert));
-        assert_int_equal(seen.gradients, seen.router + seen.lambda + seen.bias + seen.adapter);
+        assert_int_equal(seen.gradients, seen.router + seen.lambda + seen.bias + seen.balance + seen.adapter);
         if (!unified_save(m, names, path("seed"), dir, &err))
             fail_msg("%s", err.text);
         link_seed(dir);
         if (!clip_open(dir, &back, &err))
             fail_msg("%s", err.text);
         const struct moe *moe = &back->moe[LAYERS - 1];
-        assert_true(moe->experts == EXPERTS && moe->top_k == 1 && moe->gate == MOE_GATE_STRAIGHT);
-        assert_true(moe->context == MOE_CONTEXT_SEED && moe->temperature == 0.5f &&
-                    moe->lambda.w[0] == 1.25f);
+        assert_true(moe->experts == EXPERTS && moe->top_k == 1 && moe->temperature == 0.5f);
+        assert_true(moe->gate == (all ? MOE_GATE_RAW : MOE_GATE_STRAIGHT) && moe->lambda.w[0] == 1.25f);
+        assert_true(moe->context == (all ? MOE_CONTEXT_PATCHES : MOE_CONTEXT_SEED));
+        assert_true(moe->shared == (all ? MOE_SHARED_REST : MOE_SHARED_NONE));
+        assert_true((moe->class_router.w && moe->negative.w && moe->balance.w) == all);
         assert_true(!moe->router.g && (moe->bias.w != NULL) == bias &&
                     (moe->expert[0].fc1.a.w == NULL) == seed_expert);
         embeds(m, before);
@@ -109,19 +117,23 @@ static void refused(const char *file, const char *from, const char *to, const ch
     AUTO(clip) struct clip *m = NULL;
     AUTO(clip) struct clip *back = NULL;
     AUTO(mem) char *text = NULL;
+    size_t n;
     struct error err = {0};
     const char *dir = folder("bad"), *name = path(arena_printf(&arena, "bad/%s", file));
     fs_remove_tree(dir, NULL);
     folder("bad");
     assert_true(clip_open(path("seed"), &m, &err));
-    build(m, true, false, false);
+    build(m, true, false, false, false);
     assert_true(unified_save(m, NULL, path("seed"), dir, &err));
     link_seed(dir);
-    assert_true(fs_read_file(name, &text, NULL, &err));
-    char *at = strstr(text, from);
+    assert_true(fs_read_file(name, &text, &n, &err));
+    char *at = memmem(text, n, from, strlen(from));
     assert_non_null(at);
-    const char *changed = arena_printf(&arena, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    assert_true(fs_write_file(name, changed, strlen(changed), &err));
+    AUTO(buf) struct buf changed = {0};
+    buf_add(&changed, text, (size_t)(at - text));
+    buf_puts(&changed, to);
+    buf_add(&changed, at + strlen(from), n - (size_t)(at - text) - strlen(from));
+    assert_true(fs_write_file(name, changed.data, changed.len, &err));
     assert_false(clip_open(dir, &back, &err));
     if (err.code != ERROR_INPUT || !strstr(err.text, message))
         fail_msg("no word of '%s' in: %s", message, err.text);
@@ -132,6 +144,10 @@ static void bad_folders(void **state)
     refused("config.json", "\"context\": \"seed\"", "\"context\": \"salt\"", "'context'");
     refused("config.json", "\"top_k\": 1", "\"top_k\": 3", "'top_k'");
     refused("config.json", "\"num_experts\": 2", "\"num_experts\": 3", "expert_2");
+    refused("config.json", "\"weft-moe-1\"", "\"weft-moe-9\"", "'format'");
+    refused("config.json", "\"top_k\"", "\"shared\": \"half\", \"top_k\"", "'shared'");
+    refused("router.safetensors", "layers.1.router.bias", "layers.1.router.vibe", "router.bias");
+    refused("router.safetensors", "layers.0.router.bias", "layers.0.router.vibe", "of which 4 are known");
     refused("config.json", "\"temperature\": 0.5", "\"temperature\": -1", "'temperature'");
     refused("expert_1/adapter_config.json", "\"r\": 3", "\"r\": 4", "expert 1");
 }
@@ -146,15 +162,15 @@ static void vector_forms(void **state)
         v[p] = moe_vectors_new(&arena, 1, 2);
         memcpy(v[p]->mean, e[p], sizeof e[p]);
     }
-    assert_false(moe_vectors_router(v, 2, 0, MOE_VECTORS_RAW, w, b));
+    assert_false(moe_vectors_router(v, 2, 0, MOE_VECTORS_RAW, MOE_VECTORS_ALL, w, b));
     assert_true(w[0] == 1 && w[3] == -2 && b[0] == 0 && b[1] == 0);
-    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_CENTRED, w, b)); /* c = (2,0) */
+    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_CENTRED, MOE_VECTORS_ALL, w, b)); /* c = (2,0) */
     assert_true(w[0] == -1 && w[1] == 2 && w[2] == 1 && w[3] == -2 && b[0] == 2 && b[1] == -2);
-    assert_false(moe_vectors_router(v, 2, 0, MOE_VECTORS_UNIT, w, b));
+    assert_false(moe_vectors_router(v, 2, 0, MOE_VECTORS_UNIT, MOE_VECTORS_ALL, w, b));
     assert_true(fabs((double)w[0] - 1 / sqrt(5)) < 1e-7 && fabs((double)w[3] + 2 / sqrt(13)) < 1e-7);
-    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_DISTANCE, w, b));
+    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_DISTANCE, MOE_VECTORS_ALL, w, b));
     assert_true(w[2] == 3 && b[0] == -2.5f && b[1] == -6.5f);
-    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_COSINE, w, b));
+    assert_true(moe_vectors_router(v, 2, 0, MOE_VECTORS_COSINE, MOE_VECTORS_ALL, w, b));
     assert_true(fabs((double)w[1] - 2 / sqrt(5)) < 1e-7 && fabs((double)b[1] + 2 / sqrt(5)) < 1e-7);
 }
 
