@@ -99,7 +99,7 @@ static bool no_memory(struct error *err)
 /* Are the public classes in the softmax? */
 static bool joint(const struct expert *x)
 {
-    return x->data[1] && (!x->data[0] || !strcmp(x->p->labels, "joint"));
+    return x->data[1] && !strcmp(x->p->labels, "joint");
 }
 static int64_t private_classes(const struct expert *x)
 {
