@@ -29,6 +29,12 @@ rows() { # BLAS COMMAND
 PyTorch on $1|$bench/bench_gemm|$vit gemm 20
 PyTorch on $1|$bench/bench_vit forward 7|$vit forward 3
 PyTorch on $1|$bench/bench_vit train 5|$vit train 2
+PyTorch, masks, on $1|$bench/bench_vit moe 7|$vit moe 3
+PyTorch, gathers, on $1|$bench/bench_vit moe 7|$vit moe_gather 3
+PyTorch, masks, on $1|$bench/bench_vit router 5|$vit router 2
+PyTorch, gathers, on $1|$bench/bench_vit router 5|$vit router_gather 2
+PyTorch, masks, on $1|$bench/bench_vit moe 5 16|$vit moe 2 16
+PyTorch, masks, on $1|$bench/bench_vit router 3 16|$vit router 2 16
 numpy greedy MAP, float64 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dpp3000 500 float64
 numpy greedy MAP, float64 on $1|$bench/bench_dpp $work/dpp20000 500|$dpp $work/dpp20000 500 float64
 numpy greedy MAP, float32 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dpp3000 500 float32
@@ -38,6 +44,8 @@ ROWS
 {
     rows OpenBLAS "$openblas"
     rows BLIS "$blis"
+    echo "the dense model|$bench/bench_vit moe 7|$bench/bench_vit forward 7"
+    echo "the dense model|$bench/bench_vit moe 5 16|$bench/bench_vit forward 5 16"
     echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
     echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
     echo "none|$bench/bench_hit look $work/noop1000|true"
