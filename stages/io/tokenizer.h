@@ -6,15 +6,24 @@
 #include <stdint.h>
 
 struct tokenizer;
-/* From tokenizer.json of a model folder (weft's byte-level one written by tokenizer_save_bytes, or CLIP's
- * BPE). */
+/* How CLIP's byte-pair tokenizer prepares a text before it is cut into words (tokenizer_text.h). */
+enum tokenizer_cleaning {
+    TOKENIZER_FILES, /* as whoever made the files does */
+    TOKENIZER_OPENAI,
+    TOKENIZER_HUGGINGFACE
+};
+/* From what a model folder has of: tokenizer.json (weft's byte-level one written by tokenizer_save_bytes, or
+ * CLIP's byte pairs), vocab.json with merges.txt, bpe_simple_vocab_16e6.txt.gz. None, a damaged one, and two
+ * that are different tokenizers are errors. A tokenizer serves one thread: it remembers words. */
 bool tokenizer_open(const char *dir, struct tokenizer **ret, struct error *err) MUST_CHECK;
 void tokenizer_free(struct tokenizer *t);
 static inline void tokenizer_auto(struct tokenizer **t)
 {
     tokenizer_free(*t);
 }
-int64_t tokenizer_vocab(const struct tokenizer *t);
+/* No effect on a byte-level tokenizer, which takes texts as they are. */
+void tokenizer_clean(struct tokenizer *t, enum tokenizer_cleaning how);
+int64_t tokenizer_vocab(const struct tokenizer *t); /* ids are below */
 /* Of n bytes of UTF-8 (anything else is an error; NUL is a character as any): [bos] ids [eos], padded with
  * eos to ctx entries. Longer text is cut off before eos where truncate says so, else an error naming the text
  * and ctx. */

@@ -6,10 +6,8 @@
 #include "base/mem.h"
 #include "stages/io/tokenizer_parts.h"
 
-#define BOS      256
-#define EOS      257
-#define BOS_TEXT "<|startoftext|>"
-#define EOS_TEXT "<|endoftext|>"
+#define BOS 256
+#define EOS 257
 
 /* Printable Latin-1 bytes stand for themselves; the others, in order, for U+0100 onwards. */
 static int code_point(int byte)
@@ -60,43 +58,38 @@ static void encode(const struct tokenizer *t, const char *text, size_t n, struct
     for (size_t i = 0; i < n; i++)
         ids_add(out, t->byte_id[(unsigned char)text[i]]);
 }
-static bool find_id(const json_t *vocab, const char *token, int64_t limit, int32_t *ret)
-{
-    const json_t *v = json_object_get(vocab, token);
-    *ret = (int32_t)json_integer_value(v);
-    return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) < limit;
-}
 /* A special token's id, in the vocabulary or among the added tokens. */
-static bool find_special(const json_t *j, const char *token, int64_t limit, int32_t *ret)
+static bool find_special(const json_t *j, const char *token, int32_t *ret)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(json_object_get(j, "added_tokens"), i,
-                       v) if (is_text(json_object_get(v, "content"), token)) return find_id(v, "id", limit,
-                                                                                            ret);
-    return find_id(get(j, "model", "vocab"), token, limit, ret);
+    json_array_foreach(json_object_get(j, "added_tokens"), i, v)
+    {
+        if (is_text(json_object_get(v, "content"), token))
+            return tokenizer_id(v, "id", ret);
+    }
+    return tokenizer_id(get(j, "model", "vocab"), token, ret);
 }
 bool tokenizer_bytes_open(const json_t *j, const char *path, struct tokenizer *t, struct error *err)
 {
     const json_t *vocab = get(j, "model", "vocab");
     size_t i;
     json_t *v;
-    const int64_t limit = 1 << 24;
     t->encode = encode;
     for (int b = 0; b < 256; b++) {
         char token[4];
         byte_character(b, token);
-        if (!find_id(vocab, token, limit, &t->byte_id[b]))
+        if (!tokenizer_id(vocab, token, &t->byte_id[b]))
             return error_set(err, NULL, ERROR_INPUT, "'%s': the vocabulary has no valid id for byte %d", path,
                              b);
     }
-    if (!find_special(j, BOS_TEXT, limit, &t->bos) || !find_special(j, EOS_TEXT, limit, &t->eos))
+    if (!find_special(j, BOS_TEXT, &t->bos) || !find_special(j, EOS_TEXT, &t->eos))
         return error_set(err, NULL, ERROR_INPUT, "'%s': no valid ids for " BOS_TEXT " and " EOS_TEXT, path);
     t->vocab = (int64_t)json_object_size(vocab);
     json_array_foreach(json_object_get(j, "added_tokens"), i, v)
     {
         int64_t id = json_int_or(v, "id", -1);
-        t->vocab = id >= t->vocab && id < limit ? id + 1 : t->vocab;
+        t->vocab = id >= t->vocab && id < TOKENIZER_LIMIT ? id + 1 : t->vocab;
     }
     return true;
 }

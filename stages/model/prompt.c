@@ -141,12 +141,15 @@ static bool chunk_ensemble(const struct clip *m, const struct tokenizer *t, cons
     unit_forward(out, n, m->config.embed, out, NULL); /* of the sum: the mean's direction */
     return true;
 }
-bool prompt_features(const struct clip *m, const struct tokenizer *t, const struct prompt_params *p,
+bool prompt_features(const struct clip *m, struct tokenizer *t, const struct prompt_params *p,
                      const char *const *name, int64_t n, float *out, struct error *err)
 {
     AUTO(arena) struct arena a;
     arena_init(&a);
     int64_t templates = prompt_count(p);
+    tokenizer_clean(t, !strcmp(p->text_cleaning, "openai")        ? TOKENIZER_OPENAI
+                       : !strcmp(p->text_cleaning, "huggingface") ? TOKENIZER_HUGGINGFACE
+                                                                  : TOKENIZER_FILES);
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t k = n - i < CHUNK ? n - i : CHUNK;
         float *to = out + i * m->config.embed;

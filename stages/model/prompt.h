@@ -40,7 +40,7 @@ bool prompt_check(const struct prompt_params *p, struct error *err) MUST_CHECK;
 int64_t prompt_count(const struct prompt_params *p);                                     /* templates */
 char *prompt_text(const struct prompt_params *p, int64_t which, const char *class_name); /* malloc'd */
 /* Classifier weights (N,E) of class names into out: the unit text features of the template, or the mean of
- * those of all templates, made unit again. */
-bool prompt_features(const struct clip *m, const struct tokenizer *t, const struct prompt_params *p,
+ * those of all templates, made unit again. The tokenizer is set to prepare texts as the parameters say. */
+bool prompt_features(const struct clip *m, struct tokenizer *t, const struct prompt_params *p,
                      const char *const *name, int64_t n, float *out, struct error *err) MUST_CHECK;
 #endif

@@ -3,6 +3,7 @@
  * memory. One JSON line: images a second. */
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "stages/io/archive.h"
 #include "stages/io/image.h"
 #include <stdio.h>
@@ -12,10 +13,10 @@
 
 #define SIDE 224
 
-static double now(void)
+static double spent(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 static bool is_jpeg(const char *name)
@@ -45,18 +46,19 @@ int main(int argc, char **argv)
         return 2;
     }
     double start = 0;
+    mem_keep_freed(); /* as workers do */
     bool ok = archive_index_open(argv[1], is_jpeg, &x, &err) && map_open(&m, argv[1], &err);
     for (int round = 0; ok && round < 2; round++) { /* the first one reads the files */
-        start = now();
+        start = spent();
         for (size_t i = 0; ok && i < x.n; i++)
             ok = one(m.data + x.item[i].offset, (size_t)x.item[i].size, (int)side, &err);
     }
-    double seconds = now() - start;
+    double seconds = spent() - start;
     if (!ok) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    printf("{\"name\": \"JPEG to %ld, crop 224\", \"value\": %.1f, \"unit\": \"img/s\"}\n", side,
+    printf("{\"name\": \"JPEG to %ld, crop 224, a core\", \"value\": %.1f, \"unit\": \"img/s\"}\n", side,
            (double)x.n / seconds);
     return 0;
 }
