@@ -259,10 +259,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(evaluation),      T(same_for_any_threads),
-        T(epochs_differ),   T(augmentation_covers),
-        T(random_resized),  T(with_and_without_room), T(crops_do_not_share_the_cache),
-        T(impossible_crop), cmocka_unit_test_setup_teardown(damaged_sample, setup_bad, teardown),
+        T(evaluation),
+        T(same_for_any_threads),
+        T(epochs_differ),
+        T(augmentation_covers),
+        T(random_resized),
+        T(with_and_without_room),
+        T(crops_do_not_share_the_cache),
+        T(impossible_crop),
+        cmocka_unit_test_setup_teardown(damaged_sample, setup_bad, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
