@@ -90,7 +90,9 @@ static void taps_make(struct taps *t, int in, int out, int start, int n, enum im
         position_taps(t, k, start + k, in, scale, support, f, w);
 }
 
-/* Compilers make the vectors' arithmetic good code for any machine, these two conversions not always. */
+/* Compilers make the vectors' arithmetic good code for any machine, these two conversions not always. How
+ * vectors would be passed to functions does not matter: these are inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
 static inline sums16 widened(bytes16 b)
 {
 #ifdef __AVX512F__
