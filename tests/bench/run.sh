@@ -30,6 +30,12 @@ rows() { # BLAS COMMAND
 PyTorch on $1|$bench/bench_gemm|$vit gemm 20
 PyTorch on $1|$bench/bench_vit forward 7|$vit forward 3
 PyTorch on $1|$bench/bench_vit train 5|$vit train 2
+PyTorch, masks, on $1|$bench/bench_vit moe 7|$vit moe 3
+PyTorch, gathers, on $1|$bench/bench_vit moe 7|$vit moe_gather 3
+PyTorch, masks, on $1|$bench/bench_vit router 5|$vit router 2
+PyTorch, gathers, on $1|$bench/bench_vit router 5|$vit router_gather 2
+PyTorch, masks, on $1|$bench/bench_vit moe 5 16|$vit moe 2 16
+PyTorch, masks, on $1|$bench/bench_vit router 3 16|$vit router 2 16
 numpy greedy MAP, float64 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dpp3000 500 float64
 numpy greedy MAP, float64 on $1|$bench/bench_dpp $work/dpp20000 500|$dpp $work/dpp20000 500 float64
 numpy greedy MAP, float32 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dpp3000 500 float32
@@ -39,6 +45,8 @@ ROWS
 {
     rows OpenBLAS "$openblas"
     rows BLIS "$blis"
+    echo "the dense model|$bench/bench_vit moe 7|$bench/bench_vit forward 7"
+    echo "the dense model|$bench/bench_vit moe 5 16|$bench/bench_vit forward 5 16"
     if [ -e "$photos" ]; then
         for short in 224 256; do echo "Pillow|$bench/bench_image $photos $short|$PYTHON $here/peer_image.py $photos $short"; done
     fi
