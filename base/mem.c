@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,12 @@ void mem_exhausted(void)
 {
     fputs("weft: out of memory\n", stderr);
     exit(1);
+}
+
+void mem_keep_freed(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the most that glibc comes to by itself */
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 static void *checked(void *p, size_t n)

@@ -6,6 +6,9 @@
 
 /* That end: what every allocation here does when memory has run out. */
 _Noreturn void mem_exhausted(void);
+/* From here on the process keeps memory that it frees, up to 64 MiB, for what it allocates next: glibc else
+ * gives an image's or a batch's back to the kernel each time, and every page of the next one is a fault. */
+void mem_keep_freed(void);
 void *xmalloc(size_t n);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t n);

@@ -31,6 +31,7 @@
     X(trace)                                                                                                 \
     X(diff)                                                                                                  \
     X(audit)                                                                                                 \
+    X(times)                                                                                                 \
     X(cache)                                                                                                 \
     X(cache_stats)                                                                                           \
     X(cache_ls)                                                                                              \

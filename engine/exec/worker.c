@@ -152,6 +152,7 @@ static bool run_job(const struct job *j, struct arena *a, struct reporter *r, st
                                 .checkpoint = j->stop ? on_checkpoint : NULL,
                                 .engine = r};
     r->job = j;
+    mem_keep_freed();
     bool ok = j->stage->run(&ctx, err);
     r->program_peak = ctx.program_peak;
     return ok;

@@ -18,11 +18,14 @@ static json_t *typed(const struct param *row, const struct yaml_node *written, c
     return yaml_json(value);
 }
 
-/* The absolute path of an import, which must exist; a URL, which only has to be right. */
+/* The absolute path of an import, which must exist; a URL, which only has to be right. One that need not be
+ * given may be empty, as where a foreach has a file for some of its items only. */
 static bool find_import(struct experiment *e, const struct param *row, struct task *t, struct pos pos)
 {
     const char **field = (const char **)((char *)t->params + row->offset);
     struct error err = {0};
+    if (!**field && !(row->flags & PARAM_REQUIRED))
+        return true;
     if (origin_is_url(*field) && origin_check(*field, &err))
         return true;
     if (err.code) {

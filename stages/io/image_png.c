@@ -1,5 +1,6 @@
 /* PNG by libpng: every colour type and depth to 8-bit RGB; alpha dropped, not blended; 16-bit samples keep
- * their high byte; interlacing undone. No gamma correction: bytes as stored, as Pillow does. */
+ * their high byte (Pillow clips 16-bit grey at 255, which makes it white); interlacing undone. No gamma
+ * correction: bytes as stored, as Pillow does. */
 #include "stages/io/image_codec.h"
 #include <png.h>
 #include <setjmp.h>

@@ -4,8 +4,8 @@
  * (bicubic, a = -0.5), weights rounded to 22 fractional bits. Horizontal pass first; each pass rounds and
  * clips to bytes. A pass that changes nothing is left out.
  *
- * Both passes add whole vectors of 16 bytes: the vertical one 16 neighbours of a row, the horizontal one a
- * column of 16 rows, which is why it works on transposed blocks. Sums are of integers: their order is free.
+ * Both passes add whole vectors: the vertical one neighbours of a row, the horizontal one columns of 16 rows,
+ * which is why it works on transposed blocks. Sums are of integers: their order is free.
  */
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -14,16 +14,24 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
 #define PRECISION 22
 #define HALF      (1 << (PRECISION - 1))
-#define LANES     16
+#define LANES     16 /* rows of a block */
+#ifdef __AVX512F__
+#define WIDE 16 /* sums that are added at once: divides LANES */
+#elif defined __AVX2__
+#define WIDE 8
+#else
+#define WIDE 4
+#endif
 
 typedef uint8_t bytes16 __attribute__((vector_size(LANES)));
-typedef int32_t sums16 __attribute__((vector_size(LANES * 4)));
+typedef uint8_t bytes __attribute__((vector_size(WIDE)));
+typedef int32_t sums __attribute__((vector_size(WIDE * 4)));
 
 /* Taps of n output positions: weights (n, width), first tap and count (n). */
 struct taps {
@@ -91,24 +99,34 @@ static void taps_make(struct taps *t, int in, int out, int start, int n, enum im
 }
 
 /* Compilers make the vectors' arithmetic good code for any machine, these two conversions not always. */
-static inline sums16 widened(bytes16 b)
+static inline sums widened(const uint8_t *p)
 {
 #ifdef __AVX512F__
-    return (sums16)_mm512_cvtepu8_epi32((__m128i)b);
+    return (sums)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif defined __AVX2__
+    return (sums)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
 #else
-    return __builtin_convertvector(b, sums16);
+    bytes b;
+    memcpy(&b, p, sizeof b);
+    return __builtin_convertvector(b, sums);
 #endif
 }
 
-static inline bytes16 clipped(sums16 sum)
+static inline void put_clipped(sums sum, uint8_t *to)
 {
-    sums16 v = sum >> PRECISION;
-    v &= ~(v >> 31);
+    sums v = sum >> PRECISION;
 #ifdef __AVX512F__
-    return (bytes16)_mm512_cvtusepi32_epi8((__m512i)v);
+    v &= ~(v >> 31);
+    _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8((__m512i)v));
+#elif defined __AVX2__
+    __m128i low = _mm256_castsi256_si128((__m256i)v), high = _mm256_extracti128_si256((__m256i)v, 1);
+    __m128i words = _mm_packs_epi32(low, high);
+    _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
 #else
-    sums16 over = v > 255;
-    return __builtin_convertvector((v & ~over) | (over & 255), bytes16);
+    sums over = v > 255;
+    v &= ~(v >> 31);
+    bytes b = __builtin_convertvector((v & ~over) | (over & 255), bytes);
+    memcpy(to, &b, sizeof b);
 #endif
 }
 
@@ -154,21 +172,21 @@ static void to_rows(bytes16 *in, size_t stride, int rows, size_t n, uint8_t *out
     }
 }
 
-/* 16 rows at once: in (in width, 3) to out (t->n, 3). */
-static void pass_columns(const struct taps *t, const bytes16 *in, bytes16 *out)
+/* WIDE of 16 rows at once: in (in width, 3) to out (t->n, 3), each of 16 bytes. */
+static void pass_columns(const struct taps *t, const uint8_t *in, uint8_t *out)
 {
-    for (int o = 0; o < t->n; o++, out += 3) {
+    for (int o = 0; o < t->n; o++, out += 3 * LANES) {
         const int32_t *w = t->weight + (size_t)o * (size_t)t->width;
-        const bytes16 *p = in + (size_t)t->first[o] * 3;
-        sums16 r = (sums16){0} + HALF, g = r, b = r;
-        for (int i = 0; i < t->count[o]; i++, p += 3) {
-            r += widened(p[0]) * w[i];
-            g += widened(p[1]) * w[i];
-            b += widened(p[2]) * w[i];
+        const uint8_t *p = in + (size_t)t->first[o] * 3 * LANES;
+        sums r = (sums){0} + HALF, g = r, b = r;
+        for (int i = 0; i < t->count[o]; i++, p += 3 * LANES) {
+            r += widened(p) * w[i];
+            g += widened(p + LANES) * w[i];
+            b += widened(p + 2 * LANES) * w[i];
         }
-        out[0] = clipped(r);
-        out[1] = clipped(g);
-        out[2] = clipped(b);
+        put_clipped(r, out);
+        put_clipped(g, out + LANES);
+        put_clipped(b, out + 2 * LANES);
     }
 }
 
@@ -190,7 +208,8 @@ static bool pass_horizontal(const struct taps *t, const uint8_t *in, size_t stri
     for (int y = 0; y < rows; y += LANES) {
         int some = rows - y < LANES ? rows - y : LANES;
         to_columns(in + (size_t)y * stride, stride, some, in_n, block);
-        pass_columns(t, block, made);
+        for (int k = 0; k < LANES; k += WIDE)
+            pass_columns(t, (const uint8_t *)block + k, (uint8_t *)made + k);
         to_rows(made, out_n, some, out_n, out + (size_t)y * out_n);
     }
     return true;
@@ -199,18 +218,14 @@ static bool pass_horizontal(const struct taps *t, const uint8_t *in, size_t stri
 /* One row of n bytes out of count rows. */
 static void weigh_rows(const uint8_t *in, size_t stride, const int32_t *w, int count, size_t n, uint8_t *out)
 {
-    for (size_t at = 0; n >= LANES && at < n; at += LANES) {
-        size_t x = at + LANES > n ? n - LANES : at; /* the last 16 overlap the ones before */
-        sums16 sum = (sums16){0} + HALF;
-        for (int i = 0; i < count; i++) {
-            bytes16 p;
-            memcpy(&p, in + (size_t)i * stride + x, LANES);
-            sum += widened(p) * w[i];
-        }
-        bytes16 q = clipped(sum);
-        memcpy(out + x, &q, LANES);
+    for (size_t at = 0; n >= WIDE && at < n; at += WIDE) {
+        size_t x = at + WIDE > n ? n - WIDE : at; /* the last ones overlap the ones before */
+        sums sum = (sums){0} + HALF;
+        for (int i = 0; i < count; i++)
+            sum += widened(in + (size_t)i * stride + x) * w[i];
+        put_clipped(sum, out + x);
     }
-    for (size_t x = 0; n < LANES && x < n; x++) {
+    for (size_t x = 0; n < WIDE && x < n; x++) {
         int32_t sum = HALF;
         for (int i = 0; i < count; i++)
             sum += in[(size_t)i * stride + x] * w[i];

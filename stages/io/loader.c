@@ -1,6 +1,11 @@
 /* Pixels for a model: decode, resize, cut the window out, perhaps mirrored, normalise. Only what the window
  * needs is resized, unless the whole is kept for other epochs. Every sample writes its own part of the output
- * from its own random sequence, so threads change nothing. */
+ * from its own random sequence, so threads change nothing.
+ *
+ * Nothing is decoded ahead, while the model computes: all of the worker's cores decode a batch together and
+ * then all multiply, so none is idle that a thread of its own could use. What there is to win is the share of
+ * decoding: .34 ms of a core for a JPEG of 300 x 200, against 87 ms for ViT-B/32. Threads that decoded ahead
+ * took their time from the matrix products, whose threads then waited for each other. */
 #include "base/cleanup.h"
 #include "stages/io/dataset.h"
 #include "stages/io/dataset_cache.h"

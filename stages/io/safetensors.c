@@ -30,9 +30,13 @@ struct entry { /* a tensor and where its bytes begin in its file's data */
     int file;
     int64_t begin, end;
 };
+struct file {
+    char *path;
+    struct map map;
+};
 struct safetensors {
     char *path; /* for messages: the file, or the folder of shards */
-    struct map *map;
+    struct file *file;
     int files;
     struct entry *entry; /* sorted by name once open */
     size_t n, cap;
@@ -43,12 +47,14 @@ void safetensors_close(struct safetensors *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < s->files; i++)
-        map_done(&s->map[i]);
+    for (int i = 0; i < s->files; i++) {
+        map_done(&s->file[i].map);
+        free(s->file[i].path);
+    }
     for (size_t i = 0; i < s->n; i++)
         free((void *)s->entry[i].tensor.name);
     json_decref(s->metadata);
-    free(s->map);
+    free(s->file);
     free(s->entry);
     free(s->path);
     free(s);
@@ -168,8 +174,8 @@ static bool add_file(struct safetensors *s, const char *path, struct error *err)
     struct map m;
     if (!map_open(&m, path, err))
         return false;
-    s->map = xrealloc(s->map, (size_t)(s->files + 1) * sizeof *s->map);
-    s->map[s->files++] = m;
+    s->file = xrealloc(s->file, (size_t)(s->files + 1) * sizeof *s->file);
+    s->file[s->files++] = (struct file){xstrdup(path), m};
     uint64_t length = 0;
     if (m.size < 8)
         return bad(err, path, NULL, "it is shorter than 8 bytes");
@@ -285,6 +291,10 @@ const struct tensor *safetensors_find(const struct safetensors *s, const char *n
     const struct entry *e = s->n ? bsearch(&key, s->entry, s->n, sizeof key, by_name) : NULL;
     return e ? &e->tensor : NULL;
 }
+const char *safetensors_path(const struct safetensors *s, const struct tensor *t)
+{
+    return t ? s->file[((const struct entry *)t)->file].path : s->path; /* an entry begins with its tensor */
+}
 const char *safetensors_metadata(const struct safetensors *s, const char *key)
 {
     return json_string_value(json_object_get(s->metadata, key));
@@ -305,8 +315,8 @@ const struct tensor *safetensors_want(const struct safetensors *s, const char *n
         return NULL;
     }
     if (t->dtype > DTYPE_BF16) {
-        error_set(err, NULL, ERROR_INPUT, "'%s': tensor '%s' holds %s, not floating-point numbers", s->path,
-                  name, dtype_name(t->dtype));
+        error_set(err, NULL, ERROR_INPUT, "'%s': tensor '%s' holds %s, not floating-point numbers",
+                  safetensors_path(s, t), name, dtype_name(t->dtype));
         return NULL;
     }
     if (rank < 0 || (t->rank == rank && (!rank || !memcmp(t->shape, shape, (size_t)rank * sizeof *shape))))
@@ -314,7 +324,7 @@ const struct tensor *safetensors_want(const struct safetensors *s, const char *n
     AUTO(buf) struct buf got = {0}, want = {0};
     shape_text(&got, t->rank, t->shape);
     shape_text(&want, rank, shape);
-    error_set(err, NULL, ERROR_INPUT, "'%s': tensor '%s' has shape %s, but %s is needed", s->path, name,
-              buf_str(&got), buf_str(&want));
+    error_set(err, NULL, ERROR_INPUT, "'%s': tensor '%s' has shape %s, but %s is needed",
+              safetensors_path(s, t), name, buf_str(&got), buf_str(&want));
     return NULL;
 }

@@ -29,6 +29,8 @@ static inline void safetensors_auto(struct safetensors **s)
 int safetensors_count(const struct safetensors *s);
 const struct tensor *safetensors_at(const struct safetensors *s, int i); /* sorted by name */
 const struct tensor *safetensors_find(const struct safetensors *s, const char *name);
+/* Of the file that holds tensor t of s; t NULL: what was opened, a file or the folder of the shards. */
+const char *safetensors_path(const struct safetensors *s, const struct tensor *t);
 const char *safetensors_metadata(const struct safetensors *s, const char *key); /* NULL when absent */
 /* Find with a check of dtype-convertible floats and shape (rank -1: any); the error names file, tensor, both
  * shapes. */
@@ -52,5 +54,6 @@ void safetensors_writer_add(struct safetensors_writer *w, const char *name, enum
 void safetensors_writer_make(struct safetensors_writer *w,
                              const void *(*make)(void *arg, const char *name, struct error *err), void *arg);
 bool safetensors_write(struct safetensors_writer *w, const char *path,
-                       struct error *err) MUST_CHECK; /* frees w */
+                       struct error *err) MUST_CHECK;       /* frees w */
+void safetensors_writer_free(struct safetensors_writer *w); /* without writing */
 #endif

@@ -9,36 +9,50 @@ static float from_bits(uint32_t u)
     memcpy(&f, &u, sizeof f);
     return f;
 }
-/* IEEE half: sign 1, exponent 5 (bias 15), mantissa 10. */
+/* IEEE half: sign 1, exponent 5 (bias 15), mantissa 10. Selections, no branches: many at a time. */
 static float half_to_float(uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h >> 15) << 31, exp = h >> 10 & 31, man = h & 1023;
-    if (exp == 31)
-        return from_bits(sign | 0x7f800000u | man << 13);
-    if (exp)
-        return from_bits(sign | (exp + 112) << 23 | man << 13);
-    float f = (float)man * 0x1p-24f; /* zero and subnormals */
-    return sign ? -f : f;
+    const uint32_t rebias = 112u << 23; /* from a bias of 15 to one of 127 */
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
+    uint32_t wide = (rest << 13) + rebias + (rest >= 0x7c00 ? rebias : 0); /* infinities and NaN: all ones */
+    float small = (float)(int32_t)rest * 0x1p-24f;                         /* zero and subnormals */
+    uint32_t bits;
+    memcpy(&bits, &small, sizeof bits);
+    return from_bits(sign | (rest < 0x400 ? bits : wide));
 }
-static void widen(enum dtype t, const uint8_t *p, int64_t n, float *out)
+static void widen_double(const uint8_t *p, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double d;
+        memcpy(&d, p + i * 8, sizeof d);
+        out[i] = (float)d;
+    }
+}
+static void widen_half(const uint8_t *p, int64_t n, float *out)
 {
     for (int64_t i = 0; i < n; i++) {
         uint16_t h;
-        double d;
-        switch (t) {
-        case DTYPE_F64:
-            memcpy(&d, p + i * 8, sizeof d);
-            out[i] = (float)d;
-            break;
-        case DTYPE_F16:
-            memcpy(&h, p + i * 2, sizeof h);
-            out[i] = half_to_float(h);
-            break;
-        default: /* BF16: the upper half of a float32 */
-            memcpy(&h, p + i * 2, sizeof h);
-            out[i] = from_bits((uint32_t)h << 16);
-        }
+        memcpy(&h, p + i * 2, sizeof h);
+        out[i] = half_to_float(h);
     }
+}
+/* bfloat16 is the upper half of a float32. */
+static void widen_bfloat(const uint8_t *p, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, p + i * 2, sizeof h);
+        out[i] = from_bits((uint32_t)h << 16);
+    }
+}
+static void widen(enum dtype t, const uint8_t *p, int64_t n, float *out)
+{
+    if (t == DTYPE_F64)
+        widen_double(p, n, out);
+    else if (t == DTYPE_F16)
+        widen_half(p, n, out);
+    else
+        widen_bfloat(p, n, out);
 }
 const float *tensor_floats(const struct tensor *t, struct arena *a)
 {

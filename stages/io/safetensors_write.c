@@ -42,7 +42,7 @@ void safetensors_writer_make(struct safetensors_writer *w,
     w->make = make;
     w->arg = arg;
 }
-static void writer_free(struct safetensors_writer *w)
+void safetensors_writer_free(struct safetensors_writer *w)
 {
     for (size_t i = 0; i < w->n; i++)
         free((void *)w->tensor[i].name);
@@ -117,6 +117,6 @@ bool safetensors_write(struct safetensors_writer *w, const char *path, struct er
             ok = error_set(err, NULL, ERROR_SYSTEM, "'%s': tensor '%s' was added twice", path,
                            w->tensor[i].name);
     ok = ok && write_all(w, path, err);
-    writer_free(w);
+    safetensors_writer_free(w);
     return ok;
 }

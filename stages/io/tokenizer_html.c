@@ -1,6 +1,6 @@
 /* HTML's character references by Python's rules (html.unescape): numbers, names with their semicolon, and the
- * old Latin-1 names without. Names are the 253 of HTML 4 that libxml2 has; those that only HTML 5 has stay as
- * they are. */
+ * old Latin-1 names without. Names are the 253 that libxml2 has, those of HTML 4, and six in capitals;
+ * others of HTML 5 stay as they are. */
 #include "stages/io/tokenizer_text.h"
 #include <ctype.h>
 #include <libxml/HTMLparser.h>
@@ -8,6 +8,9 @@
 
 /* Longest name of HTML 4 is "thetasym". */
 #define NAME 16
+
+/* That HTML 5 takes in capitals too. */
+static const char *const capital[] = {"AMP", "COPY", "GT", "LT", "QUOT", "REG"};
 
 /* The character of a name of n letters, 0 when there is none. */
 static uint32_t find_name(const char *s, size_t n)
@@ -17,6 +20,10 @@ static uint32_t find_name(const char *s, size_t n)
         return 0;
     memcpy(name, s, n);
     name[n] = 0;
+    for (size_t i = 0; i < sizeof capital / sizeof *capital; i++)
+        if (!strcmp(name, capital[i]))
+            for (char *c = name; *c; c++)
+                *c = (char)tolower((unsigned char)*c);
     const htmlEntityDesc *e = htmlEntityLookup((const xmlChar *)name);
     uint32_t c = e ? e->value : 0;
     return c == 0x2329 ? 0x27e8 : c == 0x232a ? 0x27e9 : c; /* lang and rang, which HTML 5 moved */

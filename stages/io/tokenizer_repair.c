@@ -29,15 +29,6 @@ uint32_t text_windows_1252(uint32_t byte)
 {
     return windows_1252[byte & 31];
 }
-static size_t code_points(const struct buf *text, ucs4_t **ret)
-{
-    size_t n = 0;
-    *ret = u8_to_u32((const uint8_t *)buf_str(text), text->len, NULL, &n);
-    if (!*ret)
-        mem_exhausted();
-    return n;
-}
-
 /* ---- UTF-8 read as Latin-1 or Windows-1252 ---- */
 static bool to_byte(ucs4_t c, uint8_t *ret)
 {
@@ -70,8 +61,8 @@ static bool odd(const uint8_t *byte, const ucs4_t *c, size_t i, int length)
 }
 static void undo_wrong_decoding(struct buf *text)
 {
-    AUTO(mem) ucs4_t *c = NULL;
-    size_t n = code_points(text, &c);
+    size_t n;
+    AUTO(mem) ucs4_t *c = text_characters(buf_str(text), text->len, &n);
     AUTO(mem) uint8_t *byte = xmalloc(n + 1);
     bool any = false;
     for (size_t i = 0; i < n; i++)
@@ -138,9 +129,9 @@ static size_t terminal_code(const ucs4_t *c, size_t n)
 }
 static void repair_characters(struct buf *text)
 {
-    AUTO(mem) ucs4_t *c = NULL;
+    size_t n;
+    AUTO(mem) ucs4_t *c = text_characters(buf_str(text), text->len, &n);
     AUTO(buf) struct buf out = {0};
-    size_t n = code_points(text, &c);
     for (size_t i = 0; i < n;) {
         size_t code = terminal_code(c + i, n - i);
         if (!code)

@@ -23,5 +23,6 @@ void text_unescape(const char *text, size_t n, bool strict, struct buf *out);
 void text_repair(const char *text, size_t n, struct buf *out);
 /* What Windows-1252 means by a byte of 0x80 to 0x9f; the byte itself where it means nothing. */
 uint32_t text_windows_1252(uint32_t byte);
-void text_put(struct buf *out, uint32_t character); /* as UTF-8 */
+uint32_t *text_characters(const char *text, size_t n, size_t *ret_n); /* malloc'd */
+void text_put(struct buf *out, uint32_t character);                   /* as UTF-8 */
 #endif

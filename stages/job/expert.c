@@ -99,7 +99,7 @@ static bool no_memory(struct error *err)
 /* Are the public classes in the softmax? */
 static bool joint(const struct expert *x)
 {
-    return x->data[1] && (!x->data[0] || !strcmp(x->p->labels, "joint"));
+    return x->data[1] && !strcmp(x->p->labels, "joint");
 }
 static int64_t private_classes(const struct expert *x)
 {
@@ -241,7 +241,7 @@ static bool train(struct expert *x, struct error *err)
     adapter_each(x->adapter, add_weight, x);
     if (x->failed)
         return no_memory(err);
-    return training_run(x->ctx, t, err) && peft_save(x->adapter, NULL, x->ctx->outputs[0], err);
+    return training_run(x->ctx, t, err) && peft_save(x->adapter, x->model->name, x->ctx->outputs[0], err);
 }
 static bool make_vectors(struct expert *x, struct error *err)
 {
@@ -284,7 +284,7 @@ static void cost(const void *params_, const struct cost_input *in, struct cost *
 }
 const struct stage stage_expert = {
     .name = "expert",
-    .version = 1,
+    .version = 2,
     .doc = "A client's LoRA expert, trained on its images, its proxies or both, and its router vectors.",
     .params = params,
     .params_size = sizeof(struct expert_params),

@@ -1,4 +1,6 @@
-/* model: a Hugging Face CLIP folder (or a unified model's) from outside, taken by reference. */
+/* model: a CLIP folder (or a unified model's) from outside. Hugging Face's are taken by reference; where the
+ * tensors have OpenAI's names, weights and configuration are written anew, so that every model artifact is a
+ * Hugging Face folder. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -13,7 +15,8 @@ struct model_params {
 static const struct param params[] = {PARAM(struct model_params, path, .flags = PARAM_REQUIRED | PARAM_IMPORT,
                                             .unit = "folder",
                                             .doc = "Hugging Face CLIP folder: config.json, model.safetensors "
-                                                   "(or shards and their index), tokenizer files",
+                                                   "(or shards and their index), tokenizer files; "
+                                                   "tensors may have OpenAI's names",
                                             .source = "REFERENCE 2, 3"),
                                       {0}};
 static const struct port outputs[] = {
@@ -22,7 +25,6 @@ static const struct port inputs[] = {{0}};
 
 /* The files that belong to a model, by the last part of their name; weights end in .safetensors. */
 static const char *const names[] = {"config.json",
-                                    "model.safetensors.index.json",
                                     "tokenizer.json",
                                     "tokenizer_config.json",
                                     "special_tokens_map.json",
@@ -32,16 +34,17 @@ static const char *const names[] = {"config.json",
                                     "preprocessor_config.json",
                                     "adapter_config.json",
                                     NULL};
-static bool belongs(const char *rel)
+static bool belongs(const char *rel, bool rewritten)
 {
     const char *slash = strrchr(rel, '/'), *name = slash ? slash + 1 : rel;
-    size_t n = strlen(name), tail = strlen(".safetensors");
     if (slash && strncmp(rel, "expert_", 7)) /* folders: only a unified model's experts */
+        return false;
+    if (rewritten && (clip_weights_file(name) || !strcmp(name, "config.json")))
         return false;
     for (int i = 0; names[i]; i++)
         if (!strcmp(name, names[i]))
             return true;
-    return n > tail && !strcmp(name + n - tail, ".safetensors");
+    return clip_weights_file(name);
 }
 static bool link_file(const char *from_dir, const char *rel, const char *to_dir, struct error *err)
 {
@@ -57,7 +60,7 @@ static bool link_file(const char *from_dir, const char *rel, const char *to_dir,
     *slash = '/';
     return fs->symlink(real, to) == 0 || error_errno(err, "cannot link '%s'", to);
 }
-static bool link_all(const char *from, const char *to, struct error *err)
+static bool link_all(const char *from, const char *to, bool rewritten, struct error *err)
 {
     char **list;
     size_t n;
@@ -65,7 +68,7 @@ static bool link_all(const char *from, const char *to, struct error *err)
     if (!fs_list_tree(from, &list, &n, err))
         return false;
     for (size_t i = 0; ok && i < n; i++)
-        if (belongs(list[i]))
+        if (belongs(list[i], rewritten))
             ok = link_file(from, list[i], to, err);
     fs_list_free(list, n);
     return ok;
@@ -76,9 +79,7 @@ static bool run(struct stage_context *ctx, struct error *err)
     AUTO(clip) struct clip *m = NULL;
     AUTO(tokenizer) struct tokenizer *t = NULL;
     struct error text = {0};
-    if (!fs_is_dir(p->path))
-        return error_set(err, NULL, ERROR_INPUT, "model folder '%s' does not exist or is no folder", p->path);
-    if (!clip_open(p->path, &m, err))
+    if (!clip_inspect(p->path, &m, err))
         return false;
     if (!tokenizer_open(p->path, &t, &text))
         stage_warn(ctx, "stages that encode class texts will fail with this model: %s", text.text);
@@ -86,8 +87,11 @@ static bool run(struct stage_context *ctx, struct error *err)
         return error_set(err, NULL, ERROR_INPUT,
                          "model '%s': the tokenizer has %lld tokens, the text tower only %lld embeddings",
                          p->path, (long long)tokenizer_vocab(t), (long long)m->config.vocab);
+    bool rewritten = clip_has_other_names(m);
+    if (rewritten && !clip_save_stored(m, ctx->outputs[0], err))
+        return false;
     stage_progress(ctx, 1, 1, "model");
-    return link_all(p->path, ctx->outputs[0], err);
+    return link_all(p->path, ctx->outputs[0], rewritten, err);
 }
 static void cost(const void *unused, const struct cost_input *in, struct cost *ret)
 {
@@ -98,7 +102,8 @@ static void cost(const void *unused, const struct cost_input *in, struct cost *r
 const struct stage stage_model = {
     .name = "model",
     .version = 1,
-    .doc = "A CLIP model from a Hugging Face folder, checked and taken by reference.",
+    .doc = "A CLIP model from a Hugging Face folder, checked and taken by reference; one with OpenAI's "
+           "names is written anew with Hugging Face's.",
     .params = params,
     .params_size = sizeof(struct model_params),
     .inputs = inputs,

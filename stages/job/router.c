@@ -175,7 +175,7 @@ static void cost(const void *params_, const struct cost_input *in, struct cost *
 }
 const struct stage stage_router = {
     .name = "router",
-    .version = 1,
+    .version = 2,
     .doc = "Fine-tunes a unified model's routers and experts on the union of the clients' proxies.",
     .params = params,
     .params_size = sizeof(struct router_params),

@@ -18,8 +18,11 @@ struct clip_config {
     int64_t eos, bos;                    /* end and start ids */
     int64_t embed;                       /* E, projection_dim */
 };
+struct safetensors;
 struct clip {
     struct clip_config config;
+    const char
+        *name; /* what its config.json calls it, for adapters: "openai/clip-vit-base-patch32"; or NULL */
     /* vision */
     struct mat class_embed, patch_embed /* (C, 3*P*P) */, vision_pos /* (T, C) */;
     struct norm pre_norm, post_norm;
@@ -33,8 +36,8 @@ struct clip {
     struct mat logit_scale; /* (1,1), a logarithm */
     /* what clip_open attached for a weft_moe folder, else NULL; (vision layers) */
     struct moe *moe;
-    struct arena arena; /* owns structs and converted or new weights */
-    void *files;        /* mapped safetensors */
+    struct arena arena;        /* owns structs and converted or new weights */
+    struct safetensors *files; /* mapped; NULL: a new model */
 };
 /* One table drives names, shapes, load, save and gradients: see() is called for every weight with its Hugging
  * Face name and shape. */
@@ -42,19 +45,26 @@ void clip_each_weight(struct clip *m,
                       void (*see)(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape),
                       void *arg);
 
-/* Open a Hugging Face folder (frozen, mapped) or a weft_moe folder (config.json with "model_type":
- * "weft_moe"). */
+/* Open a Hugging Face folder (frozen, mapped), one with OpenAI's tensors, or a weft_moe folder (config.json
+ * with "model_type": "weft_moe"). Missing, misshapen and unknown tensors are ERROR_INPUT. docs/models.md */
 bool clip_open(const char *dir, struct clip **ret, struct error *err) MUST_CHECK;
+/* The same checks without a look at the seed's weights, which stay NULL: for who takes the folder as it is.
+ */
+bool clip_inspect(const char *dir, struct clip **ret, struct error *err) MUST_CHECK;
 /* A new model with random weights (HF's CLIP initialisation from stream "clip.init" of seed). */
 bool clip_new(const struct clip_config *c, uint64_t seed, struct clip **ret, struct error *err) MUST_CHECK;
 /* Give every weight a gradient (pretraining). */
 bool clip_train_all(struct clip *m, struct error *err) MUST_CHECK;
-/* config.json and model.safetensors as transformers reads them. */
+/* config.json and model.safetensors as transformers reads them, float32. */
 bool clip_save(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
 /* The same of other values, float32, which make() gives one weight at a time (safetensors_writer_make). */
 bool clip_save_made(const struct clip *m, const char *dir,
                     const void *(*make)(void *arg, const char *name, struct error *err), void *arg,
                     struct error *err) MUST_CHECK;
+/* The same of the weights of m's files as they are stored there, in their types. */
+bool clip_save_stored(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
+bool clip_has_other_names(const struct clip *m); /* those files do not have Hugging Face's names */
+bool clip_weights_file(const char *name);        /* x.safetensors, x.safetensors.index.json */
 void clip_free(struct clip *m);
 static inline void clip_auto(struct clip **m)
 {

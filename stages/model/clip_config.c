@@ -1,8 +1,6 @@
 /* config.json of CLIP, in and out. */
 #include "stages/model/clip_parts.h"
 
-#define SIZE_LIMIT                                                                                           \
-    (1 << 24) /* no dimension of a real model comes near it; products of three stay inside int64_t */
 #define LAYER_LIMIT 1024
 
 static const struct {
@@ -11,8 +9,7 @@ static const struct {
 } activations[] = {{"quick_gelu", ACT_QUICK_GELU}, {"gelu", ACT_GELU}, {"silu", ACT_SILU}};
 #define ACTIVATIONS (sizeof activations / sizeof *activations)
 
-/* The defaults: openai/clip-vit-base-patch32. */
-static const struct clip_config vit_b32 = {
+const struct clip_config clip_vit_b32 = {
     .vision = {.width = 768, .layers = 12, .heads = 12, .mlp = 3072, .eps = 1e-5, .act = ACT_QUICK_GELU},
     .text = {.width = 512, .layers = 12, .heads = 8, .mlp = 2048, .eps = 1e-5, .act = ACT_QUICK_GELU},
     .image_size = 224,
@@ -31,9 +28,9 @@ static bool integer(const json_t *o, const char *path, const char *key, int64_t 
     const json_t *v = json_object_get(o, key);
     if (!v || json_is_null(v))
         return true;
-    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > SIZE_LIMIT)
+    if (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > CLIP_SIZE_LIMIT)
         return error_set(err, NULL, ERROR_INPUT, "'%s': '%s' must be an integer from %lld to %d", path, key,
-                         (long long)min, SIZE_LIMIT);
+                         (long long)min, CLIP_SIZE_LIMIT);
     *ret = json_integer_value(v);
     return true;
 }
@@ -64,6 +61,19 @@ static bool tower_parse(const json_t *o, const char *path, struct tower_config *
            integer(o, path, "intermediate_size", 1, &t->mlp, err) &&
            integer(o, path, "num_hidden_layers", 1, &t->layers, err) &&
            integer(o, path, "num_attention_heads", 1, &t->heads, err) && activation_of(o, path, &t->act, err);
+}
+static bool vision_parse(const json_t *o, const char *path, struct clip_config *c, struct error *err)
+{
+    return tower_parse(o, path, &c->vision, err) && integer(o, path, "image_size", 1, &c->image_size, err) &&
+           integer(o, path, "patch_size", 1, &c->patch, err) &&
+           integer(o, path, "num_channels", 1, &c->channels, err);
+}
+static bool text_parse(const json_t *o, const char *path, struct clip_config *c, struct error *err)
+{
+    return tower_parse(o, path, &c->text, err) && integer(o, path, "vocab_size", 1, &c->vocab, err) &&
+           integer(o, path, "max_position_embeddings", 1, &c->context, err) &&
+           integer(o, path, "bos_token_id", 0, &c->bos, err) &&
+           integer(o, path, "eos_token_id", 0, &c->eos, err);
 }
 static bool tower_check(const char *path, const char *tower, const struct tower_config *t, struct error *err)
 {
@@ -97,19 +107,16 @@ bool clip_config_parse(const json_t *j, const char *path, struct clip_config *re
 {
     const char *type = json_string_value(json_object_get(j, "model_type"));
     const json_t *vision = json_object_get(j, "vision_config"), *text = json_object_get(j, "text_config");
-    struct clip_config c = vit_b32;
+    struct clip_config c = clip_vit_b32;
     if (!json_is_object(j) || !type || strcmp(type, "clip"))
         return error_set(err, NULL, ERROR_INPUT,
                          "'%s': 'model_type' is '%s'; weft reads CLIP models (\"model_type\": \"clip\")",
                          path, type ? type : "absent");
-    bool ok = tower_parse(vision, path, &c.vision, err) && tower_parse(text, path, &c.text, err) &&
-              integer(vision, path, "image_size", 1, &c.image_size, err) &&
-              integer(vision, path, "patch_size", 1, &c.patch, err) &&
-              integer(vision, path, "num_channels", 1, &c.channels, err) &&
-              integer(text, path, "vocab_size", 1, &c.vocab, err) &&
-              integer(text, path, "max_position_embeddings", 1, &c.context, err) &&
-              integer(text, path, "bos_token_id", 0, &c.bos, err) &&
-              integer(text, path, "eos_token_id", 0, &c.eos, err) &&
+    /* of the first versions of transformers; where both are there, these are the ones it believes */
+    const json_t *old_vision = json_object_get(j, "vision_config_dict"),
+                 *old_text = json_object_get(j, "text_config_dict");
+    bool ok = vision_parse(vision, path, &c, err) && vision_parse(old_vision, path, &c, err) &&
+              text_parse(text, path, &c, err) && text_parse(old_text, path, &c, err) &&
               integer(j, path, "projection_dim", 1, &c.embed, err) && clip_config_check(&c, path, err);
     if (ok)
         *ret = c;
@@ -128,8 +135,9 @@ static json_t *tower_json(const struct clip_config *c, const struct tower_config
                      t->eps, "hidden_act", act, "projection_dim", (json_int_t)c->embed, "attention_dropout",
                      0.0);
 }
-json_t *clip_config_json(const struct clip_config *c)
+json_t *clip_config_json(const struct clip_config *c, bool with_text, enum dtype type)
 {
+    const char *name = type == DTYPE_F16 ? "float16" : type == DTYPE_BF16 ? "bfloat16" : "float32";
     json_t *vision = tower_json(c, &c->vision, "clip_vision_model");
     json_t *text = tower_json(c, &c->text, "clip_text_model");
     json_object_set_new(vision, "image_size", json_integer(c->image_size));
@@ -140,7 +148,8 @@ json_t *clip_config_json(const struct clip_config *c)
     json_object_set_new(text, "bos_token_id", json_integer(c->bos));
     json_object_set_new(text, "eos_token_id", json_integer(c->eos));
     json_object_set_new(text, "pad_token_id", json_integer(c->eos));
-    return json_pack("{s:[s], s:s, s:I, s:f, s:s, s:o, s:o}", "architectures", "CLIPModel", "model_type",
-                     "clip", "projection_dim", (json_int_t)c->embed, "logit_scale_init_value", 2.6592,
-                     "torch_dtype", "float32", "vision_config", vision, "text_config", text);
+    return json_pack("{s:[s], s:s, s:I, s:f, s:s, s:o, s:o}", "architectures",
+                     with_text ? "CLIPModel" : "CLIPVisionModelWithProjection", "model_type", "clip",
+                     "projection_dim", (json_int_t)c->embed, "logit_scale_init_value", 2.6592, "torch_dtype",
+                     name, "vision_config", vision, "text_config", text);
 }

@@ -2,17 +2,35 @@
 #ifndef STAGES_MODEL_CLIP_PARTS_H
 #define STAGES_MODEL_CLIP_PARTS_H
 #include "base/json.h"
+#include "stages/io/safetensors.h"
 #include "stages/model/clip.h"
+
+/* No dimension of a real model comes near it; products of three stay inside int64_t. */
+#define CLIP_SIZE_LIMIT (1 << 24)
 
 /* clip_config.c. `path` names the file in errors. Missing fields are those of ViT-B/32; what weft cannot run
  * (another architecture or activation, sizes that do not divide) is ERROR_INPUT. */
 bool clip_config_parse(const json_t *j, const char *path, struct clip_config *ret,
                        struct error *err) MUST_CHECK;
 bool clip_config_check(const struct clip_config *c, const char *path, struct error *err) MUST_CHECK;
-/* As transformers writes it; a new reference. */
-json_t *clip_config_json(const struct clip_config *c);
+/* As transformers writes it; a new reference. type: of all weights. */
+json_t *clip_config_json(const struct clip_config *c, bool with_text, enum dtype type);
+extern const struct clip_config clip_vit_b32; /* openai/clip-vit-base-patch32: the defaults */
 
-/* clip_load.c: the structs with every shape set and no weights. */
+/* clip_openai.c. The file's tensors have OpenAI's names. */
+bool clip_is_openai(const struct safetensors *s);
+/* What OpenAI's code reads from the shapes, for a folder without config.json. The rest (activation, epsilon)
+ * is the same in all of its models. */
+bool clip_config_derive(const struct safetensors *s, struct clip_config *ret, struct error *err) MUST_CHECK;
+/* The weight of that Hugging Face name and shape, as it is stored, whoever's names the file has: *ret is a
+ * view of the map but for transposed matrices, which are copied to the arena (a NULL: only checked, no data).
+ * *stored: the name in the file. Errors speak of that name and its shape. */
+bool clip_stored(const struct safetensors *s, const char *name, int rank, const int64_t *shape,
+                 struct arena *a, struct tensor *ret, const char **stored, struct error *err) MUST_CHECK;
+/* clip_open.c */
+bool clip_has_text(const struct safetensors *s);
+
+/* clip.c: the structs with every shape set and no weights. */
 bool clip_alloc(const struct clip_config *c, struct clip **ret, struct error *err) MUST_CHECK;
 
 /* clip_tower.c: what both towers do once tokens are embedded. */

@@ -1,9 +1,14 @@
 /* A CLIP model as a Hugging Face folder. */
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "stages/io/safetensors.h"
 #include "stages/model/clip_parts.h"
 
+static bool save_config(const struct clip *m, const char *dir, enum dtype type, struct error *err)
+{
+    AUTO(mem) char *path = xprintf("%s/config.json", dir);
+    AUTO_JSON j = clip_config_json(&m->config, m->text != NULL, type);
+    return json_write(path, j, err);
+}
 struct saving {
     struct safetensors_writer *writer;
     bool made; /* values come from elsewhere */
@@ -17,10 +22,8 @@ bool clip_save_made(const struct clip *m, const char *dir,
                     const void *(*make)(void *arg, const char *name, struct error *err), void *arg,
                     struct error *err)
 {
-    AUTO(mem) char *config = xprintf("%s/config.json", dir);
     AUTO(mem) char *weights = xprintf("%s/model.safetensors", dir);
-    AUTO_JSON j = clip_config_json(&m->config);
-    if (!json_write(config, j, err))
+    if (!save_config(m, dir, DTYPE_F32, err))
         return false;
     struct saving s = {safetensors_writer_new(), make != NULL};
     clip_each_weight((struct clip *)m, add_weight, &s); /* add_weight only reads */
@@ -30,4 +33,48 @@ bool clip_save_made(const struct clip *m, const char *dir,
 bool clip_save(const struct clip *m, const char *dir, struct error *err)
 {
     return clip_save_made(m, dir, NULL, NULL, err);
+}
+
+/* ---- as stored ---- */
+struct storing {
+    const struct safetensors *files;
+    struct safetensors_writer *out;
+    struct arena arena; /* of transposed matrices */
+    enum dtype type;    /* of all weights; F32 where they differ */
+    bool first, failed;
+    struct error *err;
+};
+static void store_weight(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape)
+{
+    struct storing *s = arg;
+    struct tensor t;
+    const char *stored;
+    s->failed = s->failed || !clip_stored(s->files, name, rank, shape, &s->arena, &t, &stored, s->err);
+    if (s->failed)
+        return;
+    s->type = s->first || s->type == t.dtype ? t.dtype : DTYPE_F32;
+    s->first = false;
+    safetensors_writer_add(s->out, name, t.dtype, rank, shape, t.data);
+}
+bool clip_save_stored(const struct clip *m, const char *dir, struct error *err)
+{
+    AUTO(mem) char *weights = xprintf("%s/model.safetensors", dir);
+    struct storing s = {.files = m->files, .out = safetensors_writer_new(), .first = true, .err = err};
+    arena_init(&s.arena);
+    clip_each_weight((struct clip *)m, store_weight, &s); /* store_weight only reads */
+    if (s.failed)
+        safetensors_writer_free(s.out);
+    bool ok = !s.failed && safetensors_write(s.out, weights, err) && save_config(m, dir, s.type, err);
+    arena_done(&s.arena);
+    return ok;
+}
+bool clip_weights_file(const char *name)
+{
+    static const char tail[] = ".safetensors";
+    const char *at = strstr(name, tail), *rest = at ? at + strlen(tail) : NULL;
+    return rest && (!*rest || !strcmp(rest, ".index.json"));
+}
+bool clip_has_other_names(const struct clip *m)
+{
+    return m->files && clip_is_openai(m->files);
 }

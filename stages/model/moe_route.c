@@ -153,13 +153,11 @@ static void blend(const struct moe *m, struct moe_route *r)
     for (int64_t i = 0; i < r->rows; i++) {
         const float *b = m->class_router.w && i % r->t == 0 ? m->class_bias.w : m->bias.w;
         for (int64_t k = 0; k < n; k++) {
-            float x = r->l * r->context_score[i * n + k];
-            if (m->gate != MOE_GATE_SMEAR)
-                x = (1 - r->l) * r->score[i * n + k] + x;
-            x += b ? b[k] : 0;
+            float s = m->gate == MOE_GATE_SMEAR ? 0 : r->score[i * n + k];
+            float x = (1 - r->l) * s + r->l * r->context_score[i * n + k];
             if (m->negative.w)
                 x += m->negative.w[k] < 0 ? m->negative.w[k] : 0;
-            r->prob[i * n + k] = k < r->scored ? -INFINITY : x / m->temperature;
+            r->prob[i * n + k] = k < r->scored ? -INFINITY : (x + (b ? b[k] : 0)) / m->temperature;
         }
     }
 }

@@ -18,6 +18,7 @@ bool adapter_new(const struct clip *m, int64_t rank, double alpha, uint64_t seed
 /* Shapes are checked against m. Honours use_rslora, refuses DoRA and unknown target modules. */
 bool peft_load(const char *dir, const struct clip *m, bool train, struct arena *a, struct adapter_set **ret,
                struct error *err) MUST_CHECK;
+/* base_model: its name for people and PEFT, or NULL. */
 bool peft_save(const struct adapter_set *s, const char *base_model, const char *dir,
                struct error *err) MUST_CHECK;
 /* Every layer's feed-forward uses the adapter (or none for NULL). */

@@ -335,15 +335,11 @@ bool unified_save(const struct clip *m, const char *const *names, const char *se
     for (int k = 0; k < m->moe->experts; k++) {
         struct adapter_set set;
         AUTO(mem) char *folder = xprintf("%s/expert_%d", dir, k);
-        if (expert_set(m, k, layer, &set) && (!fs_mkdirs(folder, err) || !peft_save(&set, NULL, folder, err)))
+        if (expert_set(m, k, layer, &set) &&
+            (!fs_mkdirs(folder, err) || !peft_save(&set, m->name, folder, err)))
             return false;
     }
     return true;
-}
-static bool is_weights(const char *name)
-{
-    const char *end = strstr(name, ".safetensors");
-    return end && (!end[12] || !strcmp(end + 12, ".index.json"));
 }
 static bool link_files(const char *from, const char *to, bool weights, struct error *err)
 {
@@ -354,7 +350,7 @@ static bool link_files(const char *from, const char *to, bool weights, struct er
         return false;
     for (size_t i = 0; ok && i < n; i++) {
         if (strchr(list[i], '/') || !strcmp(list[i], "config.json") ||
-            !strcmp(list[i], "router.safetensors") || (!weights && is_weights(list[i])))
+            !strcmp(list[i], "router.safetensors") || (!weights && clip_weights_file(list[i])))
             continue;
         AUTO(mem) char *source = xprintf("%s/%s", from, list[i]);
         AUTO(mem) char *link = xprintf("%s/%s", to, list[i]);

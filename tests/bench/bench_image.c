@@ -3,6 +3,7 @@
  * memory. One JSON line: images a second. */
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/mem.h"
 #include "stages/io/archive.h"
 #include "stages/io/image.h"
 #include <stdio.h>
@@ -12,16 +13,16 @@
 
 #define SIDE 224
 
-static double now(void)
+static double spent(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
-static bool is_jpeg(const char *name)
+static enum archive_want jpegs(const void *arg, const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return dot && (!strcmp(dot, ".jpg") || !strcmp(dot, ".JPEG"));
+    return dot && (!strcmp(dot, ".jpg") || !strcmp(dot, ".JPEG")) ? ARCHIVE_DATA : ARCHIVE_NAME;
 }
 static bool one(const uint8_t *data, size_t n, int side, struct error *err)
 {
@@ -45,18 +46,24 @@ int main(int argc, char **argv)
         return 2;
     }
     double start = 0;
-    bool ok = archive_index_open(argv[1], is_jpeg, &x, &err) && map_open(&m, argv[1], &err);
+    int64_t images = 0;
+    mem_keep_freed(); /* as workers do */
+    bool ok = archive_index_open(argv[1], jpegs, NULL, &x, &err) && map_open(&m, argv[1], &err);
     for (int round = 0; ok && round < 2; round++) { /* the first one reads the files */
-        start = now();
+        start = spent();
+        images = 0;
         for (size_t i = 0; ok && i < x.n; i++)
-            ok = one(m.data + x.item[i].offset, (size_t)x.item[i].size, (int)side, &err);
+            if (x.item[i].offset >= 0) {
+                ok = one(m.data + x.item[i].offset, (size_t)x.item[i].size, (int)side, &err);
+                images++;
+            }
     }
-    double seconds = now() - start;
+    double seconds = spent() - start;
     if (!ok) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    printf("{\"name\": \"JPEG to %ld, crop 224\", \"value\": %.1f, \"unit\": \"img/s\"}\n", side,
-           (double)x.n / seconds);
+    printf("{\"name\": \"JPEG to %ld, crop 224, a core\", \"value\": %.1f, \"unit\": \"img/s\"}\n", side,
+           (double)images / seconds);
     return 0;
 }

@@ -23,11 +23,11 @@ def main():
     with tarfile.open(path) as tar:
         files = [tar.extractfile(m).read() for m in tar if m.name.endswith((".jpg", ".JPEG"))]
     for _ in range(2):
-        start = time.monotonic()
+        start = time.process_time()
         for data in files:
             one(data, short)
-        seconds = time.monotonic() - start
-    print(json.dumps({"name": f"JPEG to {short}, crop {SIDE}", "value": len(files) / seconds, "unit": "img/s"}))
+        seconds = time.process_time() - start
+    print(json.dumps({"name": f"JPEG to {short}, crop {SIDE}, a core", "value": len(files) / seconds, "unit": "img/s"}))
 
 
 main()

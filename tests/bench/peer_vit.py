@@ -1,4 +1,6 @@
-"""What bench_vit and bench_gemm measure, in PyTorch: peer_vit.py forward|train|gemm [ITERATIONS]. One JSON line."""
+"""What bench_vit and bench_gemm measure, in PyTorch: peer_vit.py KIND [ITERATIONS [PATCH]], KIND forward, train, gemm, or a
+mixture of experts: moe, router where every expert sees all tokens and its output is masked, moe_gather, router_gather
+where it sees its own tokens alone. One JSON line."""
 import json
 import statistics
 import sys
@@ -7,7 +9,9 @@ import time
 import torch
 from torch import nn
 
-BATCH, RANK, CLASSES, LAYERS, WIDTH, HEADS, MLP, EMBED = 32, 16, 100, 12, 768, 12, 3072, 512
+PATCH = int(sys.argv[3]) if len(sys.argv) > 3 else 32
+BATCH, TOKENS = (32, 50) if PATCH == 32 else (8, 197)
+RANK, CLASSES, LAYERS, WIDTH, HEADS, MLP, EMBED, EXPERTS = 16, 100, 12, 768, 12, 3072, 512, 3
 
 
 class Lora(nn.Module):
@@ -29,6 +33,7 @@ class Block(nn.Module):
         self.ln1, self.ln2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
         self.q, self.k, self.v, self.o = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
         self.fc1, self.fc2 = nn.Linear(WIDTH, MLP), nn.Linear(MLP, WIDTH)
+        self.mixture = None
 
     def forward(self, x):
         b, t, c = x.shape
@@ -36,15 +41,51 @@ class Block(nn.Module):
         q, k, v = (f(n).view(b, t, HEADS, c // HEADS).transpose(1, 2) for f in (self.q, self.k, self.v))
         p = torch.softmax((q * (c // HEADS) ** -0.5) @ k.transpose(-1, -2), -1)
         x = x + self.o((p @ v).transpose(1, 2).reshape(b, t, c))
+        if self.mixture:
+            return x + self.mixture(self.ln2(x))
         u = self.fc1(self.ln2(x))
         return x + self.fc2(u * torch.sigmoid(1.702 * u))
+
+
+class Expert(nn.Module):
+    def __init__(self, block):
+        super().__init__()
+        self.fc1, self.fc2 = Lora(block.fc1), Lora(block.fc2)
+
+    def forward(self, z):
+        u = self.fc1(z)
+        return self.fc2(u * torch.sigmoid(1.702 * u))
+
+
+class Mixture(nn.Module):
+    """Top-1, raw weights, the context-aware router."""
+
+    def __init__(self, block, gather):
+        super().__init__()
+        self.gather = gather
+        self.experts = nn.ModuleList(Expert(block) for _ in range(EXPERTS))
+        self.router = nn.Parameter(torch.randn(EXPERTS, WIDTH) * 0.05)
+        self.share = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, z):
+        share = self.share.clamp(0, 1)
+        seen = (1 - share) * z + share * z.mean(1, keepdim=True)
+        weight, chosen = torch.softmax(seen @ self.router.T, -1).max(-1)
+        y = torch.zeros_like(z)
+        for k, expert in enumerate(self.experts):
+            mask = chosen == k
+            if self.gather:
+                y[mask] = expert(z[mask]) * weight[mask].unsqueeze(-1)
+            else:
+                y = y + expert(z) * (weight * mask).unsqueeze(-1)
+        return y
 
 
 class Vision(nn.Module):
     def __init__(self):
         super().__init__()
-        self.patch = nn.Conv2d(3, WIDTH, 32, 32, bias=False)
-        self.cls, self.pos = nn.Parameter(torch.randn(WIDTH)), nn.Parameter(torch.randn(50, WIDTH))
+        self.patch = nn.Conv2d(3, WIDTH, PATCH, PATCH, bias=False)
+        self.cls, self.pos = nn.Parameter(torch.randn(WIDTH)), nn.Parameter(torch.randn(TOKENS, WIDTH))
         self.pre, self.post = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
         self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
         self.project = nn.Linear(WIDTH, EMBED, bias=False)
@@ -55,8 +96,15 @@ class Vision(nn.Module):
         return self.project(self.post(self.blocks(self.pre(x))[:, 0]))
 
 
-def forward_step():
-    model = Vision().eval()
+def mix(model, gather):
+    for block in model.blocks:
+        block.mixture = Mixture(block, gather)
+    return model
+
+
+def forward_step(gather=None):
+    model = Vision().requires_grad_(False).eval()
+    model = model if gather is None else mix(model, gather)
     pixels = torch.randn(BATCH, 3, 224, 224)
 
     def step():
@@ -66,10 +114,11 @@ def forward_step():
     return step
 
 
-def train_step():
+def train_step(gather=None):
     model = Vision().requires_grad_(False)
-    for block in model.blocks:
+    for block in model.blocks if gather is None else []:
         block.fc1, block.fc2 = Lora(block.fc1), Lora(block.fc2)
+    model = model if gather is None else mix(model, gather)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
     pixels, labels = torch.randn(BATCH, 3, 224, 224), torch.arange(BATCH) % CLASSES
     text = nn.functional.normalize(torch.randn(CLASSES, EMBED), dim=1)
@@ -92,7 +141,15 @@ def main():
     kind = sys.argv[1]
     n = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     torch.manual_seed(0)
-    step = {"forward": forward_step, "train": train_step, "gemm": gemm_step}[kind]()
+    step = {
+        "forward": forward_step,
+        "train": train_step,
+        "gemm": gemm_step,
+        "moe": lambda: forward_step(False),
+        "moe_gather": lambda: forward_step(True),
+        "router": lambda: train_step(False),
+        "router_gather": lambda: train_step(True),
+    }[kind]()
     step()
     seconds = []
     for _ in range(n):

@@ -10,10 +10,11 @@ set -u
 obj=$1
 TASKS=${TASKS:-10000} ROUNDS=${ROUNDS:-3} THREADS=${THREADS:-2} PYTHON=${PYTHON:-/usr/bin/python3}
 export OMP_NUM_THREADS=$THREADS BLIS_NUM_THREADS=$THREADS OPENBLAS_NUM_THREADS=$THREADS
-sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread ninja-build parallel || echo "bench: cannot install the peers" >&2
+sh tests/deps.sh python3-torch python3-numpy libopenblas0-pthread python3-pil ninja-build parallel || echo "bench: cannot install the peers" >&2
 "$PYTHON" -c 'import torch, numpy' || echo "bench: no PyTorch and numpy for $PYTHON: the peers' columns stay empty" >&2
 work=$(mktemp -d) && shm=$(mktemp -d -p /dev/shm) && trap 'rm -rf "$work" "$shm"' EXIT INT TERM # memory: a disk's costs vary
 bench=$obj/tests/bench here=tests/bench
+photos=${WEFT_DATA:-../shared/data}/vision/caltech101.tar # real JPEGs of about 300 x 200; without them, no rows of images
 # The library that stands in for libblas.so.3. BLIS does not always take its AVX-512 kernels by itself (see
 # stages/tensor/gemm.c); its peer is told better.
 lib=/usr/lib/$(cc -print-multiarch)
@@ -29,6 +30,12 @@ rows() { # BLAS COMMAND
 PyTorch on $1|$bench/bench_gemm|$vit gemm 20
 PyTorch on $1|$bench/bench_vit forward 7|$vit forward 3
 PyTorch on $1|$bench/bench_vit train 5|$vit train 2
+PyTorch, masks, on $1|$bench/bench_vit moe 7|$vit moe 3
+PyTorch, gathers, on $1|$bench/bench_vit moe 7|$vit moe_gather 3
+PyTorch, masks, on $1|$bench/bench_vit router 5|$vit router 2
+PyTorch, gathers, on $1|$bench/bench_vit router 5|$vit router_gather 2
+PyTorch, masks, on $1|$bench/bench_vit moe 5 16|$vit moe 2 16
+PyTorch, masks, on $1|$bench/bench_vit router 3 16|$vit router 2 16
 numpy greedy MAP, float64 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dpp3000 500 float64
 numpy greedy MAP, float64 on $1|$bench/bench_dpp $work/dpp20000 500|$dpp $work/dpp20000 500 float64
 numpy greedy MAP, float32 on $1|$bench/bench_dpp $work/dpp3000 500|$dpp $work/dpp3000 500 float32
@@ -38,6 +45,11 @@ ROWS
 {
     rows OpenBLAS "$openblas"
     rows BLIS "$blis"
+    echo "the dense model|$bench/bench_vit moe 7|$bench/bench_vit forward 7"
+    echo "the dense model|$bench/bench_vit moe 5 16|$bench/bench_vit forward 5 16"
+    if [ -e "$photos" ]; then
+        for short in 224 256; do echo "Pillow|$bench/bench_image $photos $short|$PYTHON $here/peer_image.py $photos $short"; done
+    fi
     echo "ninja|$bench/bench_noop weft $work/noop1000 $obj/weft|$bench/bench_noop ninja $work/noop1000"
     echo "none|$bench/bench_noop weft $work/noop10000 $obj/weft|true"
     echo "none|$bench/bench_hit look $work/noop1000|true"
@@ -81,7 +93,7 @@ while [ "$round" -le "$ROUNDS" ]; do
     row=0
     while IFS='|' read -r name ours peer; do
         row=$((row + 1))
-        echo "round $round of $ROUNDS: $ours | $name" | sed "s#$work/##g; s#$bench/##g; s# $shm##" >&2
+        echo "round $round of $ROUNDS: $ours | $name" | sed "s#$work/##g; s#$bench/##g; s# $shm##; s#$photos#photos#g" >&2
         $ours </dev/null >>"$work/ours.$row" || exit 1
         $peer </dev/null >>"$work/peer.$row" 2>>"$work/log" || true
     done <"$work/rows"

@@ -21,7 +21,7 @@ echo '{"train": [["pug_1.jpg", 0, "pug dog"]], "test": [["Bengal_2.jpg", 1, "ben
 cat >case.yaml <<'Y'
 experiment: layouts
 stages:
-  own:    { uses: images, with: { path: pets, layout: pets, split: trainval }, private: pets }
+  own:    { uses: images, with: { path: pets, layout: pets, split: trainval, classnames: "" }, private: pets }
   coop:   { uses: images, with: { path: pets, layout: coop, split_file: split.json }, private: pets }
   public: { uses: images, with: { path: imagenet.tar.gz, layout: imagenet } }
 Y

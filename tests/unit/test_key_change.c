@@ -21,6 +21,8 @@ static const struct {
     {"evaluate", "model: router, data: images", ""},
     {"compare", "predictions: [evaluate, score]", "against: model"},
     {"ensemble", "model: pretrain, experts: [expert, second], data: images", ""},
+    {"average", "adapters: [expert, second]", ""},
+    {"comigs", "model: pretrain, private: images", ""},
     {"table", "scores: [evaluate, score]", ""},
     {"routing", "scores: [evaluate, score]", ""},
     {"diagnose", "features: embedding, relevance: classifier, selection: dpp", ""},

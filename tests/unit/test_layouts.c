@@ -533,6 +533,33 @@ static void imagenet_refusals(void **state)
     refuse("'layout': 'imagenet', 'classnames': '@/nowhere'", "nowhere", "No such file", "");
 }
 
+/* As many as a fifth of ImageNet, by name only: classes are found in one walk, and what is kept grows with
+ * the classes, but for twelve bytes a sample. */
+static void many(void **state)
+{
+    enum { CLASSES = 1000, EACH = 256, N = CLASSES * EACH, ROOM = 48 };
+    AUTO(mem) char *text = xmalloc((size_t)N * ROOM);
+    struct source src = {.path = "nowhere", .folder = true, .n = N};
+    AUTO(mem) const char **name = src.name = xcalloc(N, sizeof *src.name);
+    for (int i = 0; i < N; i++) {
+        snprintf(text + (size_t)i * ROOM, ROOM, "train/n%08d/n%08d_%05d.JPEG", i / EACH, i / EACH, i % EACH);
+        name[i] = text + (size_t)i * ROOM;
+    }
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    AUTO(layout_set) struct layout_set set = {.arena = &a};
+    const struct layout_options options = {.split = "train", .split_file = "", .classnames = ""};
+    struct error e = {0};
+    assert_true(layout_read(layout_find("folders"), &src, &options, &set, &e));
+    assert_int_equal(set.n, N);
+    assert_int_equal(set.n_classes, CLASSES);
+    assert_string_equal(set.root, "");
+    for (int i = 0; i < N; i++)
+        assert_true(set.sample[i].file == (uint32_t)i && set.sample[i].label == i / EACH);
+    assert_true(a.used < CLASSES * 64);
+    assert_int_equal(sizeof *set.sample, 12);
+}
+
 /* Each choice of the parameter has a row, and each row is a choice. */
 static void table(void **state)
 {
@@ -556,6 +583,7 @@ int main(void)
                                        T(eurosat),
                                        T(imagenet),
                                        T(imagenet_refusals),
+                                       T(many),
                                        T(table)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

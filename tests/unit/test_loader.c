@@ -213,6 +213,23 @@ static void with_and_without_room(void **state)
     }
 }
 
+/* Of the centre crop the cache keeps the window, of the random one all: they are never taken for each other,
+ * resized alike as they are. */
+static void crops_do_not_share_the_cache(void **state)
+{
+    struct transform random = transform_eval(S);
+    random.crop = CROP_RANDOM;
+    for (int64_t i = 0; i < N; i++) {
+        reopen();
+        AUTO(mem) float *first = load(&i, 1, random, 5, 1);
+        reopen();
+        AUTO(mem) float *centre = load(&i, 1, transform_eval(S), 5, 1); /* fills the cache */
+        (void)centre;
+        AUTO(mem) float *after = load(&i, 1, random, 5, 1);
+        assert_memory_equal(first, after, sizeof *first * PIXELS);
+    }
+}
+
 static void damaged_sample(void **state)
 {
     int64_t idx[N];
@@ -242,10 +259,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(evaluation),      T(same_for_any_threads),
-        T(epochs_differ),   T(augmentation_covers),
-        T(random_resized),  T(with_and_without_room),
-        T(impossible_crop), cmocka_unit_test_setup_teardown(damaged_sample, setup_bad, teardown),
+        T(evaluation),
+        T(same_for_any_threads),
+        T(epochs_differ),
+        T(augmentation_covers),
+        T(random_resized),
+        T(with_and_without_room),
+        T(crops_do_not_share_the_cache),
+        T(impossible_crop),
+        cmocka_unit_test_setup_teardown(damaged_sample, setup_bad, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,10 +9,11 @@
 #include <math.h>
 
 #include "tests/test.h"
+#include "tests/unit/image_make.h"
 #include "tests/unit/stage_run.h"
 #include "tests/unit/xml_check.h"
 
-extern const struct stage stage_contact, stage_diagnose, stage_map, stage_synthetic;
+extern const struct stage stage_contact, stage_diagnose, stage_images, stage_map, stage_synthetic;
 
 enum { PUBLIC = 40, PRIVATE = 12, D = 6, CHOSEN = 5 };
 static float public[PUBLIC * D], private[PRIVATE * D], relevance[PUBLIC];
@@ -194,15 +195,15 @@ static void test_duplicates(void **state)
     stage_run_end(&r);
 }
 
-static void test_map(void **state)
+/* Of the 20 most relevant ones 4 are selected: at most 16 are left as candidates. */
+static void map_with(const char *most, int want)
 {
-    (void)state;
     const int other[2] = {3, 39};
     struct stage_run r;
     int private_points = 0, selected = 0, candidates = 0, first = 0, second = 0;
     stage_run_begin(&r, &stage_map);
     stage_run_set(&r, "pool", "20");
-    stage_run_set(&r, "candidates", "7");
+    stage_run_set(&r, "candidates", most);
     stage_run_set(&r, "private", "9");
     stage_run_set(&r, "perplexity", "5");
     stage_run_set(&r, "iterations", "50");
@@ -235,16 +236,23 @@ static void test_map(void **state)
         }
         assert_true(isfinite(json_real_or(point, "x", NAN)) && isfinite(json_real_or(point, "y", NAN)));
     }
-    assert_true(private_points == 9 && candidates == 7 && selected == 6 && first == 5 && second == 2);
+    assert_true(private_points == 9 && candidates == want && selected == 6 && first == 5 && second == 2);
     assert_true(json_real_or(j, "kl", -1) > 0);
     AUTO(mem) char *svg = stage_run_text(&r, "picture", "picture.svg");
     check_xml(svg);
     int dots = 0;
     for (const char *c = svg; (c = strstr(c, "<circle")); c++)
         dots++;
-    assert_int_equal(dots, 2 * 22 + 3);          /* two panels of all points, and the legend */
+    assert_int_equal(dots, 2 * (15 + want) + 3); /* two panels of all points, and the legend */
     assert_false(stage_map.outputs[0].releases); /* a picture of private samples stays theirs */
     stage_run_end(&r);
+}
+
+static void test_map(void **state)
+{
+    (void)state;
+    map_with("7", 7);
+    map_with("100", 16);
 }
 
 /* A sheet of three generated images: their middles, where picture.json says. */
@@ -299,9 +307,46 @@ static void test_contact(void **state)
     stage_run_end(&r);
     stage_run_end(&world);
 }
+/* Of an image that is wider than high the middle is cut out. */
+static void test_contact_wide(void **state)
+{
+    (void)state;
+    struct stage_run world, r;
+    char *folder = make_folder();
+    size_t n;
+    AUTO(mem) uint8_t *png = make_png(20, 12, 3, &n);
+    make_file(folder, "train/cat/a.png", png, n);
+    stage_run_begin(&world, &stage_images);
+    AUTO(mem) char *path = xprintf("\"%s\"", folder);
+    stage_run_set(&world, "path", path);
+    go(&world);
+    AUTO(dataset) struct dataset *d = NULL;
+    AUTO(image) struct image full = {0};
+    AUTO(image) struct image small = {0};
+    AUTO(image) struct image sheet = {0};
+    assert_true(dataset_open(world.outputs[0], &d, &world.err) && dataset_decode(d, 0, &full, &world.err));
+    assert_true(image_resize_short(&full, 8, IMAGE_BICUBIC, &small, &world.err));
+    assert_true(small.width == 13 && small.height == 8);
+    stage_run_begin(&r, &stage_contact);
+    stage_run_set(&r, "cell", "8");
+    stage_run_connect(&r, "data", world.outputs[0]);
+    stage_run_file(&r, stage_run_input(&r, "selection"), "selection.json",
+                   arena_printf(&r.arena, "{\"ids\": [\"%s\"]}", dataset_id(d, 0)));
+    go(&r);
+    AUTO(mem) char *text = NULL;
+    assert_true(fs_read_file(stage_out_file(&r.ctx, "picture", "picture.png"), &text, &n, &r.err));
+    assert_true(image_decode((const uint8_t *)text, n, &sheet, &r.err) && sheet.width == 12);
+    for (int y = 0; y < 8; y++)
+        assert_memory_equal(small.rgb + (y * 13 + 2) * 3, sheet.rgb + ((y + 2) * 12 + 2) * 3, 8 * 3);
+    stage_run_end(&r);
+    stage_run_end(&world);
+    fs_remove_tree(folder, NULL);
+    free(folder);
+}
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_diagnose), cmocka_unit_test(test_duplicates),
-                                       cmocka_unit_test(test_map), cmocka_unit_test(test_contact)};
+                                       cmocka_unit_test(test_map), cmocka_unit_test(test_contact),
+                                       cmocka_unit_test(test_contact_wide)};
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -93,6 +93,28 @@ static void wanting(void **state)
     assert_null(safetensors_want(s, "long", -1, NULL, &err));
     assert_non_null(strstr(err.text, "I64"));
 }
+/* Every float16 there is, against its definition. */
+static void every_half(void **state)
+{
+    AUTO(mem) uint16_t *half = xmalloc(65536 * sizeof *half);
+    for (int i = 0; i < 65536; i++)
+        half[i] = (uint16_t)i;
+    put_parts("half.safetensors", "{\"h\":{\"dtype\":\"F16\",\"shape\":[65536],\"data_offsets\":[0,131072]}}",
+              half, 131072);
+    AUTO(safetensors) struct safetensors *s = NULL;
+    AUTO(arena) struct arena a;
+    arena_init(&a);
+    assert_true(opens("half.safetensors", &s, NULL));
+    const float *f = tensor_floats(safetensors_find(s, "h"), &a);
+    for (int i = 0; i < 65536; i++) {
+        int e = i >> 10 & 31, man = i & 1023;
+        double want = e == 31 ? INFINITY : e ? ldexp(1024 + man, e - 25) : ldexp(man, -24);
+        if (e == 31 && man)
+            assert_true(isnan(f[i]));
+        else if (f[i] != (float)(i >> 15 ? -want : want) || !signbit(f[i]) != !(i >> 15))
+            fail_msg("half %04x is %g", (unsigned)i, (double)f[i]);
+    }
+}
 /* Half, bfloat and double, at an odd address. */
 static void widening(void **state)
 {
@@ -260,8 +282,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(wanting),
-                                       cmocka_unit_test(widening),   cmocka_unit_test(damage),
-                                       cmocka_unit_test(corruption), cmocka_unit_test(shards),
-                                       cmocka_unit_test(added_twice)};
+                                       cmocka_unit_test(every_half), cmocka_unit_test(widening),
+                                       cmocka_unit_test(damage),     cmocka_unit_test(corruption),
+                                       cmocka_unit_test(shards),     cmocka_unit_test(added_twice)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -131,8 +131,11 @@ static void added_tokens(void **state)
     AUTO_JSON b = json_integer(2001);
     json_array_append_new(added, make_added(a, "<Cat>", false));
     json_array_append_new(added, make_added(b, "<Cat>s", true));
+    AUTO_JSON d = json_integer(1999);
+    json_array_append_new(added, make_added(d, "<dog>", false));
     make_json(dir, "tokenizer.json", j);
     AUTO(tokenizer) struct tokenizer *t = open_it();
+    tokens_are(t, "<DOG>", 5, "<</w> do g</w> ></w>"); /* not as given */
     assert_int_equal(tokenizer_vocab(t), 2002);
     int32_t ids[8];
     assert_true(tokenizer_encode(t, "!<Cat>H <CAT>S", 14, 8, false, ids, NULL));
@@ -142,6 +145,19 @@ static void added_tokens(void **state)
     tokenizer_clean(t, TOKENIZER_OPENAI);
     assert_true(tokenizer_encode(t, "<cAt> <cat>s", 12, 8, false, ids, NULL));
     assert_true(ids[1] == 2000 && ids[2] == 2001 && ids[3] == t->eos);
+}
+
+/* tokenizer.json says what is done to a text. */
+static void without_normalizer(void **state)
+{
+    empty_dir();
+    AUTO_JSON j = make_tokenizer(SMALL, false);
+    json_object_set_new(j, "normalizer", json_null());
+    make_json(dir, "tokenizer.json", j);
+    AUTO(tokenizer) struct tokenizer *t = open_it();
+    tokens_are(t, "Hello e\u0301", 9, "H e ll o</w> e</w> \u00cc \u0123</w>");
+    tokenizer_clean(t, TOKENIZER_OPENAI);
+    tokens_are(t, "Hello e\u0301", 9, "hello</w> \u00c3\u00a9</w>");
 }
 
 /* ---- merging ---- */
@@ -179,7 +195,7 @@ static void merges_as_the_reference(void **state)
     for (uint32_t seed = 0; seed < 300; seed++) {
         struct rng r = rng_at(rng_stream(seed, "test.merges"), 0, 0);
         struct plain p[RANKS];
-        struct bpe *b = bpe_new(first, last);
+        struct bpe *b = bpe_new(first, last), *twice = bpe_new(first, last);
         int ranks = 0;
         for (int k = 0; k < RANKS; k++) {
             int32_t pool[3] = {(int32_t)('a' + rng_below(&r, 3)), (int32_t)(512 + rng_below(&r, RANKS)),
@@ -192,7 +208,12 @@ static void merges_as_the_reference(void **state)
             if (known)
                 continue;
             p[ranks++] = one;
-            bpe_merge(b, one.left, one.right, one.merged);
+            if (k % 3 == 0) /* the later one counts */
+                bpe_merge(twice, one.left, one.right, 700);
+        }
+        for (int i = 0; i < ranks; i++) {
+            bpe_merge(b, p[i].left, p[i].right, p[i].merged);
+            bpe_merge(twice, p[i].left, p[i].right, p[i].merged);
         }
         for (int w = 0; w < 40; w++) {
             char word[MOST];
@@ -204,15 +225,16 @@ static void merges_as_the_reference(void **state)
                 want[i] = i + 1 < n ? word[i] : 256 + word[i];
             }
             size_t m = merge_plainly(want, n, p, ranks);
-            for (int again = 0; again < 2; again++) { /* anew, and remembered */
+            for (int again = 0; again < 4; again++) { /* anew, and remembered */
                 got.n = 0;
-                bpe_word(b, word, n, &got);
+                bpe_word(again % 2 ? b : twice, word, n, &got);
                 if (got.n != m || memcmp(got.id, want, m * sizeof *want) != 0)
                     fail_msg("seed %u: '%.*s'", seed, (int)n, word);
             }
             free(got.id);
         }
         bpe_free(b);
+        bpe_free(twice);
     }
 }
 /* A word of half a million letters takes no more than it must; more words than are remembered. */
@@ -369,6 +391,7 @@ int main(void)
                                        cmocka_unit_test(all_together),
                                        cmocka_unit_test(rows),
                                        cmocka_unit_test(added_tokens),
+                                       cmocka_unit_test(without_normalizer),
                                        cmocka_unit_test(merges_as_the_reference),
                                        cmocka_unit_test(long_and_many),
                                        cmocka_unit_test(refused_files),

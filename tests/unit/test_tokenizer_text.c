@@ -25,7 +25,7 @@ static void huggingface(const char *text, const char *want)
 static void html(void **state)
 {
     openai("&lt;b&gt; &quot;x&quot; &apos;", "<b> \"x\" '");
-    openai("&copy 2024, &copy2024, &COPY;", "\u00a9 2024, \u00a92024, &copy;");
+    openai("&copy 2024, &copy2024, &COPY; &AMPx &NBSP;", "\u00a9 2024, \u00a92024, \u00a9 &x &nbsp;");
     openai("&notit; &thetasym; &thetasym", "\u00acit; \u03d1 &thetasym");
     openai("AT&T a&b;c & && &; &amp", "at&t a&b;c & && &; &");
     openai("&#65;&#x42;&#X43&#68 &#; &#x; &#xg;", "abcd &#; &#x; &#xg;");
@@ -77,6 +77,7 @@ static void space_and_case(void **state)
     openai("a\u180eb", "a\u180eb"); /* was a space once */
     openai("", "");
     openai("\u039f\u0394\u039f\u03a3 \u03a3 \u03a3\u0391", "\u03bf\u03b4\u03bf\u03c2 \u03c3 \u03c3\u03b1");
+    openai("\u0391'\u03a3' \u0391\u03a3'\u0391", "\u03b1'\u03c2' \u03b1\u03c3'\u03b1");
     openai("\u0130\u1e9e\u2163\U00010400", "i\u0307\u00df\u2173\U00010428");
 }
 static void as_huggingface(void **state)

@@ -1,9 +1,8 @@
-/* A CLIP model from a folder or from random numbers, its weight table, and its end. */
+/* A CLIP model: its weight table, its structs, random weights, gradients, and its end. */
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "stages/io/safetensors.h"
 #include "stages/model/clip_parts.h"
-#include "stages/model/unified.h"
 #include <math.h>
 
 bool clip_no_memory(struct error *err)
@@ -132,67 +131,6 @@ int64_t clip_tokens(const struct clip *m)
     return side * side + 1;
 }
 
-/* ---- from a folder ---- */
-struct loading {
-    struct clip *m;
-    struct error *err;
-    bool failed;
-};
-static void load_weight(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape)
-{
-    struct loading *l = arg;
-    const struct tensor *t;
-    if (l->failed)
-        return;
-    /* a scalar that some exporters store with shape [1] */
-    const struct tensor *found = rank ? NULL : safetensors_find(l->m->files, name);
-    if (found && found->rank == 1 && found->shape[0] == 1)
-        t = safetensors_want(l->m->files, name, 1, (const int64_t[]){1}, l->err);
-    else
-        t = safetensors_want(l->m->files, name, rank, shape, l->err);
-    if (!t)
-        l->failed = true;
-    else if (!(w->w = (float *)tensor_floats(t, &l->m->arena)))
-        l->failed = !clip_no_memory(l->err);
-}
-static bool has_text(const struct safetensors *s)
-{
-    for (int i = 0; i < safetensors_count(s); i++)
-        if (!strncmp(safetensors_at(s, i)->name, "text_model.", 11))
-            return true;
-    return false;
-}
-static bool load_weights(struct clip *m, const char *dir, struct error *err)
-{
-    struct safetensors *s;
-    if (!safetensors_open_model(dir, &s, err))
-        return false;
-    m->files = s;
-    if (!has_text(s)) /* a vision tower alone is enough for everything but class texts */
-        m->text = NULL;
-    struct loading l = {m, err, false};
-    clip_each_weight(m, load_weight, &l);
-    return !l.failed;
-}
-bool clip_open(const char *dir, struct clip **ret, struct error *err)
-{
-    AUTO(mem) char *path = xprintf("%s/config.json", dir);
-    AUTO_JSON j = json_read(path, err);
-    if (!j)
-        return error_context(err, "cannot open model '%s'", dir);
-    bool unified = !strcmp(json_string_or(j, "model_type", ""), "weft_moe");
-    AUTO(clip) struct clip *m = NULL;
-    struct clip_config c;
-    if (!clip_config_parse(unified ? json_object_get(j, "seed_config") : j, path, &c, err) ||
-        !clip_alloc(&c, &m, err) || !load_weights(m, dir, err))
-        return false;
-    if (unified && !unified_load(m, dir, false, err))
-        return false;
-    *ret = m;
-    m = NULL;
-    return true;
-}
-
 /* ---- from random numbers ---- */
 struct initing {
     struct clip *m;
@@ -258,9 +196,13 @@ bool clip_new(const struct clip_config *c, uint64_t seed, struct clip **ret, str
 }
 
 /* ---- gradients ---- */
+struct training {
+    struct clip *m;
+    bool failed;
+};
 static void train_weight(void *arg, const char *name, struct mat *w, int rank, const int64_t *shape)
 {
-    struct loading *l = arg;
+    struct training *l = arg;
     size_t bytes = (size_t)mat_size(w) * sizeof(float);
     if (l->failed)
         return;
@@ -276,7 +218,7 @@ static void train_weight(void *arg, const char *name, struct mat *w, int rank, c
 }
 bool clip_train_all(struct clip *m, struct error *err)
 {
-    struct loading l = {m, err, false};
+    struct training l = {m, false};
     clip_each_weight(m, train_weight, &l);
     return !l.failed || clip_no_memory(err);
 }
