@@ -369,6 +369,38 @@ static void wrong_configurations(void **state)
     put(openai, "config.json", "{\"model_type\":\"clip\"}"); /* one that is there is believed */
     REFUSED(openai, "visual.class_embedding", "[128]", "[768]");
 }
+/* Up to three bytes of the header replaced, 400 times: one clear error, or a file that still means something.
+ */
+static void damaged_headers(void **state)
+{
+    AUTO(mem) char *dir = openai_folder("damaged", hf);
+    AUTO(mem) char *path = in(dir, "model.safetensors");
+    AUTO(fd) int fd = open(path, O_RDWR);
+    uint64_t size;
+    char good[1 << 16];
+    int refusals = 0;
+    assert_int_equal(pread(fd, &size, 8, 0), 8);
+    size += 8;
+    assert_true(size < sizeof good && pread(fd, good, size, 0) == (ssize_t)size);
+    for (uint64_t i = 0; i < 400; i++) {
+        struct rng r = rng_at(rng_stream(3, "damage"), i, 0);
+        struct error err = {0};
+        struct clip *m = NULL;
+        for (uint64_t n = 1 + rng_below(&r, 3); n > 0; n--) {
+            char c = "0123456789-[]{},:\"eE\0\xff Fx"[rng_below(&r, 26)];
+            assert_int_equal(pwrite(fd, &c, 1, (off_t)rng_below(&r, i % 8 ? size : 8)), 1);
+        }
+        if (clip_inspect(dir, &m, &err)) {
+            clip_free(m);
+        } else {
+            refusals++;
+            assert_int_equal(err.code, ERROR_INPUT);
+            assert_true(*err.text && !strchr(err.text, '\n'));
+        }
+        assert_int_equal(pwrite(fd, good, size, 0), (ssize_t)size);
+    }
+    assert_true(refusals > 300);
+}
 static void wrong_places(void **state)
 {
     AUTO(mem) char *dir = folder("pickles");
@@ -406,7 +438,7 @@ int main(void)
         cmocka_unit_test(openai_keeps_type),   cmocka_unit_test(links),
         cmocka_unit_test(configurations),      cmocka_unit_test(wrong_tensors),
         cmocka_unit_test(wrong_shards),        cmocka_unit_test(wrong_configurations),
-        cmocka_unit_test(wrong_places),
+        cmocka_unit_test(damaged_headers),     cmocka_unit_test(wrong_places),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
