@@ -33,6 +33,10 @@ static void html(void **state)
            "\u20ac\u2122|\ufffd||\ufffd|\ufffd|\ufffd||");
     openai("&lang;&rang;", "\u27e8\u27e9");
     openai("&nbsp;", "");
+    openai("&#18446744073709551681; &apos", "\ufffd &apos");
+    AUTO(buf) struct buf b = {0};
+    text_unescape("&#65 &#65; &lt &lt;", 19, true, &b);
+    assert_string_equal(buf_str(&b), "&#65 A &lt <");
     openai("&amp;amp;amp;lt;", "<");            /* until nothing is left, */
     openai("< &amp;amp;amp;lt;", "< &amp;lt;"); /* but twice only where the text may be HTML */
     openai("&aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa;",
