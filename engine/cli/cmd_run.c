@@ -71,7 +71,7 @@ static json_t *log_json(const struct build *b, const struct task *t)
 /* Nothing of a failure's own words differs from run to run; those of its log are the program's. */
 static void add_failure(json_t *o, const struct build *b, const struct task *t, const struct build_result *r)
 {
-    json_object_set_new(o, "error", json_string(r->error.text));
+    json_object_set_new(o, "error", json_string(r->error));
     json_object_set_new(o, "cause", json_string(failure_name(r->cause)));
     if (failure_hint(r->cause))
         json_object_set_new(o, "hint", json_string(failure_hint(r->cause)));
@@ -94,7 +94,7 @@ static json_t *task_json(const struct build *b, const struct task *t, const stru
         json_object_set_new(o, "memory_asked", json_integer((json_int_t)r->memory));
     if (r->peak_rss)
         json_object_set_new(o, "peak_rss", json_integer((json_int_t)r->peak_rss));
-    if (r->error.text[0])
+    if (r->error)
         add_failure(o, b, t, r);
     return o;
 }

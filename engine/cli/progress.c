@@ -303,7 +303,7 @@ static void tell_task(const struct build_event *e, enum color color, const char 
                       const char *fmt, ...)
 {
     AUTO(buf) struct buf text = {0};
-    char detail[sizeof e->result->error.text + 64];
+    char detail[sizeof ((struct error *)0)->text + 64];
     const char *on = color == COLOR_OFF ? "" : color_text(color), *off = *on ? color_text(COLOR_OFF) : "";
     va_list args;
     va_start(args, fmt);
@@ -354,7 +354,7 @@ static void tell(struct progress *p, const struct build_event *e, struct buf *ou
                   e->result->resumed ? " in all" : "", memory_text(e->result, memory));
         break;
     case BUILD_FAILED:
-        tell_task(e, COLOR_ERROR, "FAILED", out, ": %s", e->result->error.text);
+        tell_task(e, COLOR_ERROR, "FAILED", out, ": %s", e->result->error);
         show_log_end(e->text, out);
         show_hint(e->result->cause, out);
         break;

@@ -106,7 +106,8 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     r->state = TASK_FAILED;
     r->has_key = x->has_key;
     r->key = x->key;
-    r->error = *why;
+    free(r->error);
+    r->error = xstrdup(why->text);
     r->cause = r->cause ? r->cause : failure_of(why->code);
     if (!b->failure.text[0]) {
         b->failure = *why;
@@ -544,6 +545,8 @@ void build_free(struct build *b)
     free(b->asked);
     free(b->answered);
     free(b->labelled);
+    for (int i = 0; i < b->spec->n; i++)
+        free(b->result[i].error);
     free(b->result);
     free(b->dir);
     free(b);

@@ -20,7 +20,7 @@ struct build_result { /* of one task */
     int64_t resumed;             /* the run now went on after this pass; 0: from the beginning, or a hit */
     bool remote;                 /* a hit that came from the remote tier now */
     const struct record *record; /* NULL unless hit or done; lives as long as the build */
-    struct error error;          /* when failed */
+    char *error;                 /* what was wrong; NULL unless failed */
     enum failure cause;          /* likewise; of the last attempt */
     int64_t memory,
         peak_rss; /* of the run now, in bytes: asked for (0: nothing); taken at most (0: not known) */

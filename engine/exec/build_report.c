@@ -33,9 +33,9 @@ static void add_result(json_t *o, const struct build_result *r)
         json_object_set_new(o, "memory_asked", json_integer((json_int_t)r->memory));
     if (r->peak_rss)
         json_object_set_new(o, "peak_rss", json_integer((json_int_t)r->peak_rss));
-    if (!r->error.text[0])
+    if (!r->error)
         return;
-    json_object_set_new(o, "error", json_string(r->error.text));
+    json_object_set_new(o, "error", json_string(r->error));
     if (r->cause)
         json_object_set_new(o, "cause", json_string(failure_name(r->cause)));
 }

@@ -54,8 +54,8 @@ static void play(const char *script, enum failure want, const char *text)
     assert_non_null(b);
     const struct build_result *r = build_result_of(b, 0);
     assert_int_equal(r->state, TASK_FAILED);
-    if (!strstr(r->error.text, text))
-        fail_msg("'%s' instead of '%s'", r->error.text, text);
+    if (!strstr(r->error, text))
+        fail_msg("'%s' instead of '%s'", r->error, text);
     assert_string_equal(failure_name(r->cause), failure_name(want));
     assert_non_null(strstr(buf_str(&warned), "keeper of the workers"));
     build_free(b);
