@@ -303,7 +303,7 @@ static void tell_task(const struct build_event *e, enum color color, const char 
                       const char *fmt, ...)
 {
     AUTO(buf) struct buf text = {0};
-    char detail[sizeof ((struct error *)0)->text + 64];
+    char detail[sizeof((struct error *)0)->text + 64];
     const char *on = color == COLOR_OFF ? "" : color_text(color), *off = *on ? color_text(COLOR_OFF) : "";
     va_list args;
     va_start(args, fmt);

@@ -1,10 +1,9 @@
-/* What a task costs that does nothing: `true`, N times, two at a time.
- *   bench_true data DIR N          write DIR/experiment.yaml, DIR/build.ninja, DIR/Makefile
- *   bench_true weft DIR N WEFT     run it in a fresh store; value: wall time for a task, with the
- *                                  worker, the program and the record
- *   bench_true engine DIR N WEFT   the same run; value: CPU time for a task of the engine's process
- *                                  alone, as /proc/PID/stat has it at its end
- *   bench_true ninja|make|parallel DIR N
+/* What a task costs that does nothing: `true`, N times, two at a time. For ninja and parallel it is one of
+ * the shell's own commands; weft and make start the program. bench_true data DIR N          write
+ * DIR/experiment.yaml, DIR/build.ninja, DIR/Makefile bench_true weft DIR N WEFT     run it in a fresh store;
+ * value: wall time for a task, with the worker, the program and the record bench_true ninja|make|parallel DIR
+ * N With OWN=1 the value is CPU time for a task of that one process alone, as /proc/PID/stat has it at its
+ * end.
  *
  * One JSON line a run. */
 #include "base/cleanup.h"
@@ -45,12 +44,11 @@ static int make_data(const char *dir, int n)
                    write_file(dir, "experiment.yaml", "experiment: truth\nstages:\n  t:\n    foreach: [",
                               "#, ",
                               "x]\n    uses: command\n    outputs: {}\n"
-                              "    with: { argv: ['true', '${item}'] }\n"
+                              "    with: { argv: ['true'], set: { N: '${item}' } }\n"
                               "    resources: { cores: 1 }\n",
                               n - 1) &&
-                   write_file(dir, "build.ninja", "rule t\n  command = true $out\n", "build out/#: t\n", "",
-                              n) &&
-                   write_file(dir, "Makefile", "all:", " out/#", "\nout/%:\n\ttrue $@\n", n)
+                   write_file(dir, "build.ninja", "rule t\n  command = true\n", "build out/#: t\n", "", n) &&
+                   write_file(dir, "Makefile", "all:", " out/#", "\nout/%:\n\ttrue\n", n)
                ? 0
                : 1;
 }
@@ -84,8 +82,7 @@ static double time_run(char *const *argv, double *ret_own)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr,
-                "usage: bench_true data DIR N | weft|engine DIR N WEFT | ninja|make|parallel DIR N\n");
+        fprintf(stderr, "usage: bench_true data DIR N | weft DIR N WEFT | ninja|make|parallel DIR N\n");
         return 2;
     }
     const char *what = argv[1], *dir = argv[2];
@@ -98,7 +95,7 @@ int main(int argc, char **argv)
     char *weft = xprintf("exec %s run %s/experiment.yaml -q --cores 2 --store %s", argc > 4 ? argv[4] : "",
                          dir, store);
     AUTO(mem)
-    char *peer = strcmp(what, "parallel") == 0 ? xprintf("cd %s && seq %d | parallel -j2 true {}", dir, n)
+    char *peer = strcmp(what, "parallel") == 0 ? xprintf("cd %s && seq %d | parallel -j2 -n1 true", dir, n)
                                                : xprintf("exec %s -j2 -C %s", what, dir);
     bool ours = argc > 4;
     char *const run[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", ours ? weft : peer, NULL};
@@ -109,9 +106,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_true: %s failed\n", what);
         return 1;
     }
-    bool engine = strcmp(what, "engine") == 0;
+    bool cpu = getenv("OWN") != NULL;
     printf("{\"name\": \"%s, %d tasks\", \"value\": %.2f, \"unit\": \"us\"}\n",
-           engine ? "true: engine's CPU" : "true", n, 1e6 * (engine ? own : seconds) / n);
+           cpu ? "true: its own CPU" : "true", n, 1e6 * (cpu ? own : seconds) / n);
     fs_remove_tree(store, NULL);
     fs_remove_tree(out, NULL);
     return 0;

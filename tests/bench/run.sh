@@ -59,7 +59,7 @@ ROWS
     for peer in ninja make parallel; do
         echo "$peer -j2|$bench/bench_true weft $shm/true $TASKS $obj/weft|$bench/bench_true $peer $shm/true $TASKS"
     done
-    echo "none|$bench/bench_true engine $shm/true $TASKS $obj/weft|true"
+    echo "ninja -j2|env OWN=1 $bench/bench_true weft $shm/true $TASKS $obj/weft|env OWN=1 $bench/bench_true ninja $shm/true $TASKS"
     for what in read predict; do echo "none|$bench/bench_history $what $shm|true"; done
     echo "none|$bench/bench_pick core:2|true"
     echo "none|$bench/bench_pick pack:2 numa:4 l3:2 core:8|true"
