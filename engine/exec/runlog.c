@@ -131,7 +131,7 @@ void runlog_event_soon(struct runlog *l, json_t *event)
         time_text(now, "%Y-%m-%dT%H:%M:%SZ", l->when, sizeof l->when);
     l->second = now;
     json_object_set_new(owned, "time", json_string(l->when));
-    AUTO(mem) char *text = json_line(owned);
+    AUTO(mem) char *text = json_text(owned, false);
     l->since = l->pending.len ? l->since : clock_seconds();
     if (l->torn && !l->pending.len)
         buf_putc(&l->pending, '\n');

@@ -73,7 +73,7 @@ mkdir more && printf '%s\n' 'include: ../part.yaml' 'stages:' '  a: {uses: table
 printf '%s\n' 'experiment: twice' 'include: [more/part.yaml]' 'vars: { n: 2 }' >case.yaml
 "$WEFT" check case.yaml >out 2>err; exits "included twice" 2 $?
 same "included twice" err <<'E3'
-more/../part.yaml:3:3: error: stage 'table' needs the input 'scores': metrics of evaluations, rows in this order
+more/../part.yaml:3:3: error: stage 'table' needs the input 'scores': metrics of evaluations, rows in this order; counts of compare
       a: {uses: table}
       ^
 more/part.yaml:3:3: error: stage 'a' is defined twice
