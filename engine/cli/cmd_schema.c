@@ -127,8 +127,8 @@ static json_t *outputs(void)
     json_t *type = or_variable(json_pack("{s:o}", "enum", types));
     json_t *words = json_pack("{s:s, s:i}", "type", "string", "minLength", 1);
     json_t *full = map_of(json_pack("{s:O, s:o}", "type", type, "releases", words), json_pack("[s]", "type"));
-    return json_pack("{s:s, s:i, s:{s:s}, s:{s:[o, o]}}", "type", "object", "minProperties", 1,
-                     "propertyNames", "pattern", PORT_NAME, "additionalProperties", "anyOf", type, full);
+    return json_pack("{s:s, s:{s:s}, s:{s:[o, o]}}", "type", "object", "propertyNames", "pattern", PORT_NAME,
+                     "additionalProperties", "anyOf", type, full);
 }
 
 static json_t *in_of(const struct stage *s)

@@ -70,6 +70,7 @@ void status_write(struct build *b)
 {
     if (status_due(b) != 0)
         return;
+    runlog_flush(b->log); /* whoever reads of a task there finds its begin in the log */
     AUTO_JSON o = status_json(b);
     AUTO(mem) char *text = json_text(o, false);
     AUTO(mem) char *path = runlog_status_path(store_path(b->store), runlog_id(b->log));
