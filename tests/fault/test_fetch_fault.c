@@ -103,7 +103,7 @@ static bool one(int how, bool lost, int n)
 {
     struct store *s = NULL;
     prepare(lost);
-    pid_t pid = fork();
+    pid_t pid = hub_fork(&hub);
     if (pid == 0) {
         countdown = n;
         fault_errno = how;
