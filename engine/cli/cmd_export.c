@@ -96,7 +96,8 @@ static bool export_task(const struct cmd_args *a, struct error *err)
     if (!cmd_open_store(a, &store, err) ||
         !lastrun_record(store, cmd_opt(a, "run")->string, a->arg[0], &mem, &r, &port, &last, err))
         return false;
-    bool ok = (cmd_opt(a, "private")->set || check_private(&last, port, err)) &&
+    bool ok = (r->n > 0 || error_set(err, NULL, ERROR_INPUT, "it has no outputs: it only passes or fails")) &&
+              (cmd_opt(a, "private")->set || check_private(&last, port, err)) &&
               export(store, r, port, a->arg[1], err);
     record_free(r);
     return ok;

@@ -92,6 +92,9 @@ static bool no_output(struct experiment *e, const struct task *t, const struct p
             e->diag, pos, "output '%s' of '%s' (stage %s) is %s, but input '%s' of stage %s takes %s", port,
             from->name, s->name, artifact_name(s->outputs[stage_port_index(s->outputs, port)].type), in->name,
             t->stage->name, artifact_name(wanted));
+    if (stage_port_count(s->outputs) == 0)
+        return diag_add(e->diag, pos, "'%s' has no outputs, and input '%s' of stage %s needs one", from->name,
+                        in->name, t->stage->name);
     return diag_add(e->diag, pos, "'%s' (stage %s) makes no %s, which input '%s' of stage %s takes",
                     from->name, s->name, artifact_name(wanted), in->name, t->stage->name);
 }

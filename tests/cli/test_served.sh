@@ -41,6 +41,16 @@ says ends "exit status 3"; says ends "killed by signal 9"
 try run ends.yaml --cores 1 --keep-going --json; exits again 1
 became again "a=failed b=failed c[1]=hit c[2]=hit c[3]=hit c[4]=hit"
 
+try export 'c[1]' made; exits "no outputs" 2; says "no outputs" "it has no outputs: it only passes or fails"
+[ -e made ] && wrong "no outputs" "left a folder"
+cat >needs.yaml <<'Y'
+experiment: needs
+stages:
+  c: { uses: command, outputs: {}, with: { argv: ["true"] } }
+  d: { uses: command, outputs: {}, in: { x: c }, with: { argv: ["true", "{in:x}"] } }
+Y
+try check needs.yaml; exits "no output to take" 2; says "no output to take" "'c' has no outputs, and input 'x' of stage command needs one"
+
 # -- what one held is not put down to the next
 cat >peak.yaml <<'Y'
 experiment: peak
