@@ -218,7 +218,7 @@ int main(int argc, char **argv)
                peak_mib());
     else
         printf("{\"name\": \"vit-b%ld %s\", \"value\": %.3f, \"unit\": \"img/s\", \"gflops\": %.1f}\n", patch,
-           said[kind], rate, rate * gflop(b.kind));
+               said[kind], rate, rate * gflop(b.kind));
     clip_free(b.model);
     arena_done(&b.keep);
     arena_done(&b.step);
