@@ -24,41 +24,12 @@ json_t *json_read(const char *path, struct error *err)
     return json_parse(text, n, path, err);
 }
 
-static char *dump(const json_t *j, size_t flags)
-{
-    char *s = json_dumps(j, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
-    return s ? s : xstrdup("null");
-}
-
-char *json_text(const json_t *j, bool indent)
-{
-    return dump(j, JSON_SORT_KEYS | (indent ? JSON_INDENT(2) : JSON_COMPACT));
-}
-
-char *json_line(const json_t *j)
-{
-    return dump(j, JSON_COMPACT);
-}
-
-void json_put_string(struct buf *out, const char *text)
-{
-    buf_putc(out, '"');
-    for (const char *s = text; *s; s++)
-        if (*s == '"' || *s == '\\')
-            buf_printf(out, "\\%c", *s);
-        else if ((unsigned char)*s < ' ')
-            buf_printf(out, "\\u%04x", (unsigned)*s);
-        else
-            buf_putc(out, *s);
-    buf_putc(out, '"');
-}
-
 bool json_write(const char *path, const json_t *j, struct error *err)
 {
-    AUTO(mem) char *s = json_text(j, true);
-    size_t n = strlen(s);
-    s[n] = '\n'; /* in place of the NUL: the length is given */
-    return fs_write_file(path, s, n + 1, err);
+    AUTO(buf) struct buf out = {0};
+    json_put(&out, j, JSON_SORTED | JSON_INDENTED);
+    buf_putc(&out, '\n');
+    return fs_write_file(path, out.data, out.len, err);
 }
 
 static bool wrong(struct error *err, const char *key, const char *what)

@@ -100,9 +100,10 @@ static json_t *record_json(const struct record *r)
 
 static void digest_text(const json_t *j, char hex[DIGEST_HEX])
 {
-    AUTO(mem) char *text = json_text(j, false);
+    AUTO(buf) struct buf text = {0};
     struct digest d;
-    hash_bytes(text, strlen(text), &d);
+    json_put(&text, j, JSON_SORTED);
+    hash_bytes(text.data, text.len, &d);
     digest_hex(&d, hex);
 }
 

@@ -3,17 +3,23 @@
  * however long it took, so that no table of a stage may hold them. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "engine/cli/cmd.h"
 #include "engine/cli/units.h"
+#include "engine/exec/artifacts.h"
 #include "engine/exec/resolve.h"
+#include "engine/exec/targets.h"
 #include <stdio.h>
 #include <string.h>
 
-#define UNIFY "merge,router"
+#define UNIFY   "merge,router"
+#define AVERAGE "Average" /* the domain of a table's averages */
 
 static const struct opt opts[] = {
     {"stages", 0, OPT_STRING, "LIST", "whose time is that of unifying, as a comma list; default " UNIFY},
+    {"table", 0, OPT_STRING, "TASK",
+     "that table's rows in their order and by their labels, and its averages beside them"},
     OPT_ROW_SET,
     OPT_ROW_VARS,
     OPT_ROW_STORE,
@@ -35,6 +41,7 @@ struct times {
     const char *stages;
     struct row *row;
     int n;
+    json_t *table, *averages; /* that of --table, and its rows; NULL: all systems */
 };
 
 /* ---- measuring ---- */
@@ -78,13 +85,19 @@ static bool add_unify(const struct times *x, const struct task *t, bool *seen, d
         }
     return whole;
 }
-static struct row *row_of(struct times *x, const char *system)
+static struct row *find_row(const struct times *x, const char *system)
 {
     for (int i = 0; i < x->n; i++)
         if (strcmp(x->row[i].system, system) == 0)
             return &x->row[i];
-    x->row[x->n] = (struct row){.system = system};
-    return &x->row[x->n++];
+    return NULL;
+}
+static struct row *row_of(struct times *x, const char *system)
+{
+    struct row *row = find_row(x, system);
+    if (!row)
+        *(row = &x->row[x->n++]) = (struct row){.system = system};
+    return row;
 }
 static void add_task(struct times *x, const struct task *t)
 {
@@ -115,10 +128,14 @@ static double speed(const struct row *r)
 {
     return r->seconds > 0 ? (double)r->samples / r->seconds : 0;
 }
-static json_t *row_json(const struct row *r)
+static json_t *row_json(const struct row *r, const json_t *shown)
 {
     json_t *o =
         json_pack("{s:s, s:i, s:i}", "system", r->system, "evaluations", r->done, "missing", r->missing);
+    if (shown) {
+        json_object_set(o, "labels", json_object_get(shown, "labels"));
+        json_object_set(o, "average", json_object_get(shown, "value"));
+    }
     if (r->unified)
         json_object_set_new(o, "unify_seconds", json_real(r->unify / r->done));
     if (r->done) {
@@ -127,12 +144,29 @@ static json_t *row_json(const struct row *r)
     }
     return o;
 }
-static void print_row(const struct row *r)
+static void print_escaped(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        printf(*c == '|' || *c == '\\' ? "\\%c" : "%c", *c);
+}
+static void print_name(const struct row *r, const json_t *shown)
+{
+    const json_t *labels = json_object_get(shown, "labels");
+    size_t n = json_array_size(labels);
+    printf("| ");
+    for (size_t i = 0; i < n; i++) {
+        printf(i ? " / " : "");
+        print_escaped(json_string_value(json_array_get(labels, i)));
+    }
+    if (n == 0)
+        print_escaped(r->system);
+    if (shown)
+        printf(" | %.2f", 100 * json_real_value(json_object_get(shown, "value")));
+}
+static void print_row(const struct row *r, const json_t *shown)
 {
     char rate[UNITS_MAX];
-    printf("| ");
-    for (const char *c = r->system; *c; c++)
-        printf(*c == '|' || *c == '\\' ? "\\%c" : "%c", *c);
+    print_name(r, shown);
     if (r->unified)
         printf(" | %.2f | ", r->unify / r->done);
     else
@@ -146,18 +180,43 @@ static void print_row(const struct row *r)
         printf("-%d", r->threads_max);
     printf(" |\n");
 }
+static void print_head(const struct times *x)
+{
+    const char *title = json_string_or(x->table, "title", NULL);
+    if (title)
+        printf("## %s\n\n", title);
+    bool unify = strcmp(x->stages, UNIFY) == 0;
+    printf("| system |%s %s%s (s) | inference (samples/s) | threads |\n", x->table ? " accuracy |" : "",
+           unify ? "unify time" : "time of ", unify ? "" : x->stages);
+    printf("|---|%s---:|---:|---:|\n", x->table ? "---:|" : "");
+}
+/* The i-th row that is shown; false past the last. */
+static bool shown_row(const struct times *x, int i, struct row *ret, const json_t **ret_shown)
+{
+    *ret_shown = json_array_get(x->averages, (size_t)i);
+    if (x->table ? !*ret_shown : i >= x->n)
+        return false;
+    const char *system = json_string_or(*ret_shown, "system", "");
+    const struct row *row = x->table ? find_row(x, system) : &x->row[i];
+    *ret = row ? *row : (struct row){.system = system};
+    return true;
+}
 static int show(const struct times *x, bool json)
 {
-    if (json) {
-        json_t *rows = json_array();
-        for (int i = 0; i < x->n; i++)
-            json_array_append_new(rows, row_json(&x->row[i]));
+    struct row r;
+    const json_t *shown = NULL;
+    json_t *rows = json_array();
+    if (!json)
+        print_head(x);
+    for (int i = 0; shown_row(x, i, &r, &shown); i++)
+        if (json)
+            json_array_append_new(rows, row_json(&r, shown));
+        else
+            print_row(&r, shown);
+    if (json)
         return cmd_print_json(json_pack("{s:s, s:s, s:o}", "experiment", x->spec->experiment, "stages",
                                         x->stages, "rows", rows));
-    }
-    printf("| system | unify time (s) | inference (samples/s) | threads |\n|---|---:|---:|---:|\n");
-    for (int i = 0; i < x->n; i++)
-        print_row(&x->row[i]);
+    json_decref(rows);
     return 0;
 }
 
@@ -173,11 +232,41 @@ static bool check_stages(const char *list, struct error *err)
                              "--stages: there is no stage '%s' ('weft stages' lists them)", one);
     return true;
 }
+/* The table that --table names, as it was made. */
+static bool read_table(struct times *x, struct store *store, const char *name, struct error *err)
+{
+    AUTO(mem) bool *named = xcalloc((size_t)x->spec->n + 1, sizeof *named);
+    AUTO(mem) char *dir = NULL;
+    int at = 0;
+    if (!targets_find(x->spec, &name, 1, named, err))
+        return false;
+    while (!named[at])
+        at++;
+    const struct task *t = x->spec->task[at];
+    const struct record *r = resolve_record(x->resolver, t);
+    if (!t->stage->outputs || t->stage->outputs->type != ARTIFACT_TABLE)
+        return error_set(err, NULL, ERROR_INPUT, "--table: '%s' is no table", t->name);
+    if (!r)
+        return error_set(err, NULL, ERROR_INPUT, "--table: '%s' was not made yet: weft run ... --target '%s'",
+                         t->name, t->name);
+    if (!store_temp_dir(store, &dir, err) || !artifacts_write(store, &r->output[0], dir, false, err))
+        return false;
+    AUTO(mem) char *path = xprintf("%s/table.json", dir);
+    if (!(x->table = json_read(path, err)))
+        return false;
+    json_t *row;
+    size_t i;
+    x->averages = json_array();
+    json_array_foreach(json_object_get(x->table, "rows"), i,
+                       row) if (strcmp(json_string_or(row, "domain", ""), AVERAGE) == 0)
+        json_array_append(x->averages, row);
+    return true;
+}
 static int times(const struct cmd_args *a, const struct spec *s)
 {
     AUTO(store) struct store *store = NULL;
     AUTO(mem) enum resolution *state = xcalloc((size_t)s->n + 1, sizeof *state);
-    AUTO(mem) struct row *row = xcalloc((size_t)s->n + 1, sizeof *row);
+    AUTO(mem) struct row *row = xcalloc((size_t)s->n + 1, sizeof *row); /* a system an evaluation, at most */
     const struct opt_value *list = cmd_opt(a, "stages");
     struct resolver r;
     struct times x = {.spec = s, .resolver = &r, .stages = list->set ? list->string : UNIFY, .row = row};
@@ -186,13 +275,16 @@ static int times(const struct cmd_args *a, const struct spec *s)
         return cmd_fail(&err);
     resolver_init(&r, s, store);
     int status = 0;
-    if (!resolve_all(&r, s, state, &err)) {
+    if (!resolve_all(&r, s, state, &err) ||
+        (cmd_opt(a, "table")->set && !read_table(&x, store, cmd_opt(a, "table")->string, &err))) {
         status = cmd_fail(&err);
     } else {
         for (int i = 0; i < s->n; i++)
             add_task(&x, s->task[i]);
         status = show(&x, cmd_opt(a, "json")->set);
     }
+    json_decref(x.averages);
+    json_decref(x.table);
     resolver_done(&r, s);
     return status;
 }
@@ -219,5 +311,6 @@ const struct cmd cmd_times = {
     .examples =
         (const struct example[]){{"weft times exp.yaml", "of its systems"},
                                  {"weft times exp.yaml --stages merge", "without the router's training"},
+                                 {"weft times exp.yaml --table table-15", "in the rows of that table"},
                                  {0}},
     .run = run};

@@ -50,7 +50,7 @@ static void unused_defaults(struct experiment *e, const struct yaml_node *root)
 static bool makes_result(const struct stage *s)
 {
     for (const struct port *p = s->outputs; p && p->name; p++)
-        if (p->type == ARTIFACT_METRICS || p->type == ARTIFACT_TABLE)
+        if (p->type == ARTIFACT_METRICS || p->type == ARTIFACT_TABLE || p->type == ARTIFACT_PICTURE)
             return true;
     return false;
 }

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* CLIP's (REFERENCE section 2, "Image"). */
-static const double mean[3] = {.48145466, .4578275, .40821073}, std[3] = {.26862954, .26130258, .27577711};
-
 /* What each byte becomes, per channel. */
 struct levels {
     float value[3][256];
@@ -123,7 +120,7 @@ static bool job_init(struct job *j, const struct dataset *d, const struct transf
                          t->size, t->resize);
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
-            j->levels.value[c][v] = (float)((v / 255.0 - mean[c]) / std[c]);
+            j->levels.value[c][v] = (float)((v / 255.0 - transform_mean[c]) / transform_std[c]);
     return true;
 }
 

@@ -5,6 +5,9 @@
 #define MIN_AREA  .08
 #define MAX_RATIO (4. / 3)
 
+const double transform_mean[3] = {.48145466, .4578275, .40821073};
+const double transform_std[3] = {.26862954, .26130258, .27577711};
+
 struct transform transform_eval(int size)
 {
     return (struct transform){.size = size, .resize = size, .filter = IMAGE_BICUBIC};

@@ -19,6 +19,9 @@ struct transform {
 struct transform transform_eval(int size);    /* resize S bicubic, centre crop */
 struct transform transform_train(int size);   /* resize round(S*256/224) bilinear, random crop, flip */
 struct transform transform_resized(int size); /* random resized crop, bilinear, flip */
+/* What is taken from red, green and blue in 0..1, and what it is divided by: CLIP's (REFERENCE 2, "Image").
+ */
+extern const double transform_mean[3], transform_std[3];
 /* Size of what the window is cut from: the image, resized where the transform says so. */
 bool transform_frame(const struct transform *t, int width, int height, int *ret_width, int *ret_height,
                      struct error *err) MUST_CHECK;

@@ -73,6 +73,13 @@ static bool link_all(const char *from, const char *to, bool rewritten, struct er
     fs_list_free(list, n);
     return ok;
 }
+/* Weights and configuration in Hugging Face's names, with what its image processor reads where it is not
+ * there. */
+static bool rewrite(const struct clip *m, const char *from, const char *to, struct error *err)
+{
+    AUTO(mem) char *images = xprintf("%s/preprocessor_config.json", from);
+    return clip_save_stored(m, to, err) && (fs_exists(images) || clip_save_preprocessor(m, to, err));
+}
 static bool run(struct stage_context *ctx, struct error *err)
 {
     const struct model_params *p = ctx->params;
@@ -88,7 +95,7 @@ static bool run(struct stage_context *ctx, struct error *err)
                          "model '%s': the tokenizer has %lld tokens, the text tower only %lld embeddings",
                          p->path, (long long)tokenizer_vocab(t), (long long)m->config.vocab);
     bool rewritten = clip_has_other_names(m);
-    if (rewritten && !clip_save_stored(m, ctx->outputs[0], err))
+    if (rewritten && !rewrite(m, p->path, ctx->outputs[0], err))
         return false;
     stage_progress(ctx, 1, 1, "model");
     return link_all(p->path, ctx->outputs[0], rewritten, err);
@@ -101,7 +108,7 @@ static void cost(const void *unused, const struct cost_input *in, struct cost *r
 }
 const struct stage stage_model = {
     .name = "model",
-    .version = 1,
+    .version = 2,
     .doc = "A CLIP model from a Hugging Face folder, checked and taken by reference; one with OpenAI's "
            "names is written anew with Hugging Face's.",
     .params = params,

@@ -63,6 +63,8 @@ bool clip_save_made(const struct clip *m, const char *dir,
                     struct error *err) MUST_CHECK;
 /* The same of the weights of m's files as they are stored there, in their types. */
 bool clip_save_stored(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
+/* preprocessor_config.json: how the evaluation's images are made, for transformers' CLIPImageProcessor. */
+bool clip_save_preprocessor(const struct clip *m, const char *dir, struct error *err) MUST_CHECK;
 bool clip_has_other_names(const struct clip *m); /* those files do not have Hugging Face's names */
 bool clip_weights_file(const char *name);        /* x.safetensors, x.safetensors.index.json */
 void clip_free(struct clip *m);

@@ -1,6 +1,7 @@
 /* A CLIP model as a Hugging Face folder. */
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "stages/io/transform.h"
 #include "stages/model/clip_parts.h"
 
 static bool save_config(const struct clip *m, const char *dir, enum dtype type, struct error *err)
@@ -67,6 +68,20 @@ bool clip_save_stored(const struct clip *m, const char *dir, struct error *err)
     bool ok = !s.failed && safetensors_write(s.out, weights, err) && save_config(m, dir, s.type, err);
     arena_done(&s.arena);
     return ok;
+}
+bool clip_save_preprocessor(const struct clip *m, const char *dir, struct error *err)
+{
+    enum { BICUBIC = 3 }; /* as Pillow numbers its filters */
+    const double *mean = transform_mean, *std = transform_std;
+    int size = (int)m->config.image_size;
+    AUTO(mem) char *path = xprintf("%s/preprocessor_config.json", dir);
+    AUTO_JSON j = json_pack(
+        "{s:s, s:b, s:b, s:b, s:b, s:b, s:i, s:f, s:{s:i}, s:{s:i, s:i}, s:[f,f,f], s:[f,f,f]}",
+        "image_processor_type", "CLIPImageProcessor", "do_convert_rgb", 1, "do_resize", 1, "do_center_crop",
+        1, "do_rescale", 1, "do_normalize", 1, "resample", BICUBIC, "rescale_factor", 1 / 255.0, "size",
+        "shortest_edge", size, "crop_size", "height", size, "width", size, "image_mean", mean[0], mean[1],
+        mean[2], "image_std", std[0], std[1], std[2]);
+    return json_write(path, j, err);
 }
 bool clip_weights_file(const char *name)
 {

@@ -1,7 +1,9 @@
 """What bench_vit and bench_gemm measure, in PyTorch: peer_vit.py KIND [ITERATIONS [PATCH]], KIND forward, train, gemm, or a
 mixture of experts: moe, router where every expert sees all tokens and its output is masked, moe_gather, router_gather
-where it sees its own tokens alone. One JSON line."""
+where it sees its own tokens alone. One JSON line; with PEAK=1 the process's peak memory instead."""
 import json
+import os
+import resource
 import statistics
 import sys
 import time
@@ -156,7 +158,9 @@ def main():
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
-    if kind == "gemm":
+    if "PEAK" in os.environ:
+        print(json.dumps({"name": kind, "value": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "unit": "MiB"}))
+    elif kind == "gemm":
         print(json.dumps({"name": "gemm", "value": 2e-9 * 1600 * 3072 * 768 / min(seconds), "unit": "GFLOP/s"}))
     else:
         print(json.dumps({"name": kind, "value": BATCH / statistics.median(seconds), "unit": "img/s"}))

@@ -30,6 +30,11 @@ rows() { # BLAS COMMAND
 PyTorch on $1|$bench/bench_gemm|$vit gemm 20
 PyTorch on $1|$bench/bench_vit forward 7|$vit forward 3
 PyTorch on $1|$bench/bench_vit train 5|$vit train 2
+PyTorch on $1|$bench/bench_vit forward 5 16|$vit forward 2 16
+PyTorch on $1|$bench/bench_vit train 3 16|$vit train 2 16
+PyTorch on $1|env PEAK=1 $bench/bench_vit forward 2|env PEAK=1 $vit forward 2
+PyTorch on $1|env PEAK=1 $bench/bench_vit train 2|env PEAK=1 $vit train 2
+PyTorch, masks, on $1|env PEAK=1 $bench/bench_vit router 2|env PEAK=1 $vit router 2
 PyTorch, masks, on $1|$bench/bench_vit moe 7|$vit moe 3
 PyTorch, gathers, on $1|$bench/bench_vit moe 7|$vit moe_gather 3
 PyTorch, masks, on $1|$bench/bench_vit router 5|$vit router 2

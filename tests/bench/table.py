@@ -13,7 +13,7 @@ def runs(path):
 
 
 def ratio(ours, peers):
-    less = ours[0]["unit"] in ("s", "ms", "us")
+    less = ours[0]["unit"] in ("s", "ms", "us", "MiB")
     each = [p["value"] / o["value"] if less else o["value"] / p["value"] for o, p in zip(ours, peers)]
     return statistics.median(each) if each else None
 

@@ -60,6 +60,9 @@ for folder in "seed", "soup":
     raw = open(folder + "/model.safetensors", "rb").read()
     n = int.from_bytes(raw[:8], "little")
     assert json.loads(raw[8:8 + n])["__metadata__"] == {"format": "pt"}, folder
+images = json.load(open("seed/preprocessor_config.json"))
+assert images["crop_size"] == {"height": 16, "width": 16} and images["size"] == {"shortest_edge": 16} and images["resample"] == 3, images
+assert images["image_mean"][0] == 0.48145466 and images["image_std"][2] == 0.27577711 and images["do_normalize"] is True, images
 a, b = read("seed/model.safetensors"), read("soup/model.safetensors")
 changed = {k for k in a if a[k] != b[k]}
 assert changed == {f"vision_model.encoder.layers.{l}.mlp.fc{i}.weight" for l in (0, 1) for i in (1, 2)}, changed

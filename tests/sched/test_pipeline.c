@@ -1,6 +1,6 @@
-/* A pipeline with recorded times, examples/small-vision.yaml, on a machine of two packages, eight memory
- * nodes and 128 cores: how near the schedule comes to what no schedule can be shorter than, with first in,
- * first out at fixed widths beside it. tests/sched/small-vision.tsv says how it was recorded. */
+/* A pipeline with recorded times on a machine of two packages, eight memory nodes and 128 cores: how near the
+ * schedule comes to what no schedule can be shorter than, with first in, first out at fixed widths beside it.
+ * tests/sched/pipeline.tsv says how it was recorded. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { TASKS = 1000, EDGES = 10000 };
-#define RECORDED "tests/sched/small-vision.tsv"
+#define RECORDED "tests/sched/pipeline.tsv"
 #define WITHIN   1.10
 
 struct pipeline {

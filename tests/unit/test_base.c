@@ -211,6 +211,52 @@ static void json(void **state)
     assert_false(json_get_int(j, "b", &n, &err));
 }
 
+static json_t *any_json(unsigned *seed, int depth)
+{
+    static const double real[] = {0.1,  3.0, -0.0, 1e20, 1e-5, 1e100, -2.5e-300, 123456789012345680.0,
+                                  1e16, 1e17};
+    static const char *const text[] = {"", "plain", "\"quoted\" \\ back", "\b\f\n\r\t\x01\x1f\x7f /",
+                                       "\xc3\xa9\xf0\x9f\x90\x88"};
+    int kind = rand_r(seed) % (depth > 3 ? 6 : 9);
+    if (kind == 0)
+        return json_real(real[rand_r(seed) % 10]);
+    if (kind == 1)
+        return json_string(text[rand_r(seed) % 5]);
+    if (kind == 2)
+        return json_integer(rand_r(seed) % 3 ? rand_r(seed) - 1000000
+                                             : (rand_r(seed) % 2 ? INT64_MIN : INT64_MAX));
+    if (kind < 6)
+        return kind == 3 ? json_null() : json_boolean(kind == 4);
+    json_t *j = kind == 6 ? json_array() : json_object();
+    for (int i = rand_r(seed) % (depth == 1 ? 60 : 6); i > 0; i--) {
+        char key[32];
+        snprintf(key, sizeof key, "%s%d", text[rand_r(seed) % 5], rand_r(seed) % 100);
+        if (kind == 6)
+            json_array_append_new(j, any_json(seed, depth + 1));
+        else
+            json_object_set_new(j, key, any_json(seed, depth + 1));
+    }
+    return j;
+}
+
+/* The digests of records rest on this text: it may not change by a byte. */
+static void json_as_jansson(void **state)
+{
+    static const int style[] = {0, JSON_SORTED, JSON_SORTED | JSON_INDENTED};
+    static const size_t flags[] = {JSON_COMPACT, JSON_COMPACT | JSON_SORT_KEYS,
+                                   JSON_INDENT(2) | JSON_SORT_KEYS};
+    unsigned seed = 7;
+    for (int i = 0; i < 3000; i++) {
+        AUTO_JSON j = any_json(&seed, 0);
+        for (int k = 0; k < 3; k++) {
+            AUTO(buf) struct buf got = {0};
+            AUTO(mem) char *want = json_dumps(j, flags[k] | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+            json_put(&got, j, style[k]);
+            assert_string_equal(got.data, want);
+        }
+    }
+}
+
 static void sizes(void **state)
 {
     static const struct {
@@ -303,6 +349,7 @@ int main(void)
         cmocka_unit_test(params),
         cmocka_unit_test(schemas),
         cmocka_unit_test(json),
+        cmocka_unit_test(json_as_jansson),
         cmocka_unit_test(sizes),
         cmocka_unit_test(interrupted),
     };
