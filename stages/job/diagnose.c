@@ -20,7 +20,7 @@ static const struct param params[] = {
           .doc = "whose proxies these are: their column in a table"),
     PARAM(struct diagnose_params, replicate, .def = "", .doc = "which of several equal runs this is"),
     PARAM(struct diagnose_params, seed, .def = "0", .min = 0, .max = 9e15,
-          .doc = "of the random draw, which is the one of stage dpp"),
+          .doc = "of the random draw, which is the one of stage dpp that has no name"),
     {0}};
 
 struct diagnosis {

@@ -3,6 +3,7 @@
 #include "stages/algo/dpp.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "stages/algo/rank.h"
 #include "stages/io/safetensors.h"
@@ -13,7 +14,7 @@
 
 struct dpp_params {
     int64_t pool, size, seed;
-    const char *method, *kernel, *fill;
+    const char *method, *kernel, *fill, *draw;
 };
 static const struct param params[] = {
     PARAM(struct dpp_params, pool, .def = "3000", .min = 1, .max = 1e9, .unit = "samples",
@@ -33,6 +34,8 @@ static const struct param params[] = {
                  "is left, take the "
                  "most relevant ones, or stop short"),
     PARAM(struct dpp_params, seed, .def = "0", .min = 0, .max = 9e15, .doc = "of the random draw"),
+    PARAM(struct dpp_params, draw, .def = "",
+          .doc = "name of the random draw: clients that draw under names of their own draw other samples"),
     {0}};
 
 struct candidates {
@@ -102,7 +105,8 @@ static bool choose(struct stage_context *ctx, const struct candidates *c, struct
     *ret = (struct choice){.pool = p->pool < c->n ? p->pool : c->n};
     if (!strcmp(p->method, "random")) {
         ret->pool = c->n;
-        struct rng rng = rng_at(rng_stream((uint64_t)p->seed, "dpp.random"), 0, 0);
+        AUTO(mem) char *stream = xprintf(*p->draw ? "dpp.random.%s" : "dpp.random", p->draw);
+        struct rng rng = rng_at(rng_stream((uint64_t)p->seed, stream), 0, 0);
         rng_permutation(&rng, c->n, order);
         return take_first(ctx, c, order, p->size, ret, err);
     }

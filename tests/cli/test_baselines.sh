@@ -29,7 +29,7 @@ cat "$here/tiny.yaml" - >baselines.yaml <<'Y'
     foreach: ${clients}
     uses: dpp
     in: { features: features, relevance: "relevance[${item}]" }
-    with: { method: random, pool: 40, size: "${proxies}" }
+    with: { method: random, draw: "${item}", pool: 40, size: "${proxies}" }
   btx: { uses: merge, in: { model: seed, experts: "alone[*]" }, with: { init: random, lambda: 0 } }
   btx_tuned:
     uses: router

@@ -65,6 +65,12 @@ P
 try times "$graph" --table table-51; exits "no such table" 2; says "no such table" "did you mean 'table-"
 try times "$graph" --table 'score'; exits "no table" 2; says "no table" "'score\[HarmoMoE,0,pets\]' is no table"
 try times "$graph" --table table-15 --set tuning=3; exits "no table yet" 2; says "no table yet" "'table-15' was not made yet"
+for client in pets flowers; do try show "random[0,$client]" --json; exits "random" 0; cp out "random-$client.json"; done
+check "clients draw apart" <<'P'
+import json
+a, b = (set(json.load(open(f"random-{c}.json"))["ids"]) for c in ("pets", "flowers"))
+assert len(a) == len(b) == 12 and a != b
+P
 for picture in 'contact[dpp,0,flowers]' routing; do try export "$picture" "picture-$picture"; exits "$picture" 0; done
 try export 'figure-2[0,pets]' map; exits "a map of private images" 2; says "a map of private images" "private data of 'pets'"
 try export 'figure-2[0,pets]' map --private; exits "a map, exported all the same" 0
