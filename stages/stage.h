@@ -68,7 +68,7 @@ struct cost {
     int64_t peak;  /* bytes of memory at the peak */
     struct cost_output makes;
 };
-#define COST_RULE   2    /* raise it when a cost function counts otherwise: records say by which they went */
+#define COST_RULE   3    /* raise it when a cost function counts otherwise: records say by which they went */
 #define COST_WORKER 24e6 /* bytes of memory that any worker has */
 #define COST_SCALAR 60   /* FLOPs as long as one operation that is none of a matrix product */
 int64_t cost_count(double x); /* of bytes or samples: what is more than 2^62 is that */

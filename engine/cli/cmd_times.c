@@ -281,7 +281,11 @@ static int times(const struct cmd_args *a, const struct spec *s)
     } else {
         for (int i = 0; i < s->n; i++)
             add_task(&x, s->task[i]);
-        status = show(&x, cmd_opt(a, "json")->set);
+        if (!x.n && !error_set(&err, NULL, ERROR_INPUT,
+                               "'%s' evaluates nothing: no stage of it has a parameter 'system'", s->file))
+            status = cmd_fail(&err);
+        else
+            status = show(&x, cmd_opt(a, "json")->set);
     }
     json_decref(x.averages);
     json_decref(x.table);

@@ -100,11 +100,19 @@ static bool run(struct stage_context *ctx, struct error *err)
     stage_progress(ctx, 1, 1, "model");
     return link_all(p->path, ctx->outputs[0], rewritten, err);
 }
-static void cost(const void *unused, const struct cost_input *in, struct cost *ret)
+/* By its shape where the folder is there to be looked at, else by its size. */
+static double forward_of(const struct model_params *p, const struct cost_input *in)
+{
+    AUTO(clip) struct clip *m = NULL;
+    struct error unread = {0}; /* said when it runs */
+    return p->path && clip_inspect(p->path, &m, &unread) ? effort_forward(&m->config)
+                                                         : effort_of_bytes((double)in->bytes);
+}
+static void cost(const void *params_, const struct cost_input *in, struct cost *ret)
 {
     ret->bytes = in->bytes;
     ret->peak = cost_count(COST_WORKER + (double)in->bytes / 8); /* its files are mapped, and hardly read */
-    ret->makes = (struct cost_output){.bytes = in->bytes, .forward = effort_of_bytes((double)in->bytes)};
+    ret->makes = (struct cost_output){.bytes = in->bytes, .forward = forward_of(params_, in)};
 }
 const struct stage stage_model = {
     .name = "model",

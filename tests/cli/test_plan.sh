@@ -133,4 +133,26 @@ try plan many.yaml; exits "many" 0
 grep -q '^10 more misses were not compared with earlier results; --all does$' err || wrong "many" "does not say so"
 try plan many.yaml --all
 [ "$(grep -c ' param ' out)" = 60 ] && [ ! -s err ] || wrong "--all" "not 60 reasons"
+
+# -- an imported model is foreseen by its shape: half the patch is four times the tokens in a folder of the same size
+cat >shape.yaml <<'Y'
+experiment: shape
+vars: { patch: 8, images: 1000 }
+stages:
+  public: { uses: synthetic, with: { domain: public, split: train, per_class: "${images}", size: 16 } }
+  made: { uses: pretrain, in: { public: public }, with: { image_size: 16, patch: "${patch}", width: 256, epochs: 1 } }
+  taken: { uses: model, with: { path: "folder-${patch}" } }
+  features: { uses: embedding, in: { model: taken, data: public } }
+Y
+mkdir folder-8 folder-4
+for patch in 8 4; do
+    "$WEFT" run shape.yaml --set patch=$patch --set images=1 -q -t made && rmdir folder-$patch &&
+        "$WEFT" export made folder-$patch >/dev/null && "$WEFT" plan shape.yaml --set patch=$patch --store fresh --json >shape-$patch.json ||
+        fail "shape, patch $patch"
+done
+check "shape" <<'P'
+import json
+a, b = (next(t["seconds"] for t in json.load(open(f"shape-{p}.json"))["tasks"] if t["task"] == "features") for p in (8, 4))
+assert b > 2 * a, (a, b)
+P
 [ $bad = 0 ]

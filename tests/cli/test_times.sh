@@ -23,4 +23,9 @@ P
 try times tiny.yaml; exits "times for people" 0; prints "times for people" '^| unified | [0-9.]* | [0-9.]* | [0-9-]* |$'
 try times tiny.yaml --set lambda=0.75; prints "another lambda" '^| unified | – | not evaluated | – |$'
 try times tiny.yaml --stages merge,rooter; exits "a wrong stage" 2; says "a wrong stage" "no stage 'rooter'"
+cat >none.yaml <<'Y'
+experiment: none
+stages: { a: { uses: synthetic, with: { domain: stripes, per_class: 2, size: 16 } } }
+Y
+try times none.yaml; exits "nothing is evaluated" 2; says "nothing is evaluated" "'none.yaml' evaluates nothing"
 exit $bad
