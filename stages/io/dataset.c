@@ -265,3 +265,22 @@ bool dataset_decode(const struct dataset *d, int64_t i, struct image *ret, struc
 {
     return dataset_decode_for(d, i, 0, ret, err);
 }
+
+bool dataset_relabel(const struct dataset *d, const int64_t *index, const int *label, int64_t n,
+                     const char *const *classes, int n_classes, const char *dir, struct error *err)
+{
+    AUTO(mem) char *from = xprintf("%s/source", d->dir);
+    AUTO(mem) char *target = realpath(from, NULL);
+    AUTO(mem) char *link = xprintf("%s/source", dir);
+    if (!target || fs->symlink(target, link) != 0)
+        return error_errno(err, "cannot link '%s' to '%s'", link, from);
+    struct dataset_writer *w = dataset_writer_new(dir);
+    dataset_writer_decoding(w, d->upright, d->scaled);
+    for (int c = 0; c < n_classes; c++)
+        dataset_writer_new_class(w, classes[c]);
+    for (int64_t i = 0; i < n; i++) {
+        const struct sample *s = &d->sample[index[i]];
+        dataset_writer_add(w, s->id, label[i], d->in_file ? s->offset : -1, s->size);
+    }
+    return dataset_writer_finish(w, "", 0, true, err);
+}

@@ -49,6 +49,11 @@ void dataset_writer_free(struct dataset_writer *w); /* instead of finish, after 
 /* Classes are renumbered to sorted order unless keep_order. */
 bool dataset_writer_finish(struct dataset_writer *w, const char *split, int64_t skipped, bool keep_order,
                            struct error *err) MUST_CHECK; /* frees w */
+/* A data set in `dir` of samples index[0..n-1] of d, each once, with labels of other classes; its source is a
+ * link to that of d. */
+bool dataset_relabel(const struct dataset *d, const int64_t *index, const int *label, int64_t n,
+                     const char *const *classes, int n_classes, const char *dir,
+                     struct error *err) MUST_CHECK;
 
 /* loader.c: pixels for a model. */
 /* Samples idx (n) of d as out (n,3,S,S): bytes/255, minus CLIP's mean, by CLIP's std. Random numbers are

@@ -84,6 +84,9 @@ static const struct golden_run {
      "model=seed.model adapter=expert0.adapter data=stripes.images"},
     {"all", "ensemble", "{'system': 'BTM', 'domain': 'stripes', 'weights': 'posterior'}",
      "model=seed.model experts=expert0.adapter+router experts=expert1.adapter+router data=stripes.images"},
+    {"labelled", "pseudolabel", "{'count': 4, 'batch': 3}",
+     "model=seed.model adapter=expert0.adapter data=public.images selection=random.selection "
+     "except=proxy.selection classes=stripes.images"},
     {"own", "embedding", "{}", "model=seed.model data=stripes.images"},
     {"routes", "routing", "{'experts': 'stripes, blobs'}", "scores=score.metrics scores=alone.metrics"},
     {"diagnosis", "diagnose", "{'domain': 'stripes'}",

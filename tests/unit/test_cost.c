@@ -41,6 +41,7 @@ static const struct follow {
     {"classifier", "own forward", "samples own forward model", "samples"},
     {"evaluate", "own forward", "forward model", ""},
     {"ensemble", "own forward", "forward model", ""},
+    {"pseudolabel", "chosen forward", "forward model", "chosen"},
     {"expert", "own+chosen forward", "model", "model"},
     {"comigs", "forward", "model", "forward model"},
     {"average", "", "bytes", "bytes"},
