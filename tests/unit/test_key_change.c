@@ -28,6 +28,7 @@ static const struct {
     {"diagnose", "features: embedding, relevance: classifier, selection: dpp", ""},
     {"map", "features: embedding, relevance: classifier, selections: [dpp, other]", ""},
     {"contact", "selection: dpp, data: synthetic", ""},
+    {"pseudolabel", "model: pretrain, data: synthetic, selection: dpp, classes: images", ""},
 };
 /* Rows that their stage takes only beside another parameter. */
 static const struct {
