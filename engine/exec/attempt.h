@@ -12,7 +12,7 @@ struct attempt { /* one running worker */
     const struct task *task;
     struct process process;
     int node, cores;     /* of the machine */
-    struct place *place; /* the plan's; NULL: whoever starts it there chooses */
+    char *cpuset;        /* of its place; "": whoever starts it there chooses */
     const char *dir;     /* private: out.PORT and scratch */
     bool done;           /* it said so */
     bool tidied;         /* and that it left nothing there but outputs */

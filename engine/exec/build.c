@@ -237,6 +237,25 @@ static void start(struct build *b, const struct plan_choice *c)
     report(b, BUILD_START, t, where);
 }
 
+static bool start_picked(struct build *b)
+{
+    struct plan_choice c;
+    bool picked = false;
+    for (; !b->stopping && plan_pick(b->plan, clock_seconds(), &c); picked = true)
+        start(b, &c);
+    return picked;
+}
+
+/* The next starts before the record of this one is written, where that one would be picked later as well. */
+static bool keep(struct build *b, struct attempt *a, struct error *err)
+{
+    if (b->n_parked == 0 && !b->held && !plan_opens(b->plan, a->task->index)) {
+        plan_leave(b->plan, a->task->index);
+        (void)start_picked(b);
+    }
+    return attempt_keep(b, a, err);
+}
+
 static void end(struct build *b, int slot)
 {
     struct attempt *a = b->running[slot];
@@ -244,7 +263,7 @@ static void end(struct build *b, int slot)
     const struct task *t = a->task;
     char hex[DIGEST_HEX];
     b->running[slot] = b->running[--b->n_running];
-    bool ok = attempt_end(b, a, &err), spoilt = a->spoilt, lost = a->lost,
+    bool ok = attempt_over(b, a, &err) && keep(b, a, &err), spoilt = a->spoilt, lost = a->lost,
          stopped = b->interrupts > 0 && a->checkpoints.stopped > 0;
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
     if (ok)
@@ -374,7 +393,6 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
 
 static bool pass(struct build *b, struct pollfd *fds, struct error *err)
 {
-    struct plan_choice c;
     b->again = false;
     b->stopping = b->interrupts > 0;
     b->n_parked = 0;
@@ -385,9 +403,7 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
         if (!b->stopping)
             look_up_ready(b);
         nodes_look(b);
-        bool picked = false;
-        for (; !b->stopping && plan_pick(b->plan, clock_seconds(), &c); picked = true)
-            start(b, &c);
+        bool picked = start_picked(b);
         bool waits =
             (b->n_elsewhere > 0 || b->n_asked > 0 || isfinite(plan_due(b->plan)) || nodes_awaited(b)) &&
             !b->stopping && !picked && !plan_finished(b->plan); /* what is waited for may have been skipped */

@@ -76,12 +76,13 @@ struct build {
     struct error failure; /* the first */
 };
 
-/* build_task.c. Start: input folders, output folders, cores, worker. End: exit status, outputs into the
- * store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is gone from the store;
- * a->spoilt after the end: it has to run again. */
+/* build_task.c. Start: input folders, output folders, cores, worker. Over: the worker has ended, and how.
+ * Keep: outputs into the store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is
+ * gone from the store; a->spoilt once it is over: it has to run again. */
 bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c,
                    struct error *err) MUST_CHECK;
-bool attempt_end(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
+bool attempt_over(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
+bool attempt_keep(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
 
 /* build_failure.c: how an attempt ended. */

@@ -202,7 +202,7 @@ void nodes_argv(const struct build *b, const struct attempt *a, struct arena *me
 char *nodes_where(const struct build *b, const struct attempt *a)
 {
     if (!b->launcher)
-        return xstrdup(a->place ? place_cpuset(a->place) : "");
+        return xstrdup(a->cpuset);
     return xprintf("%s, %d core%s", b->launcher->node[a->node].name, a->cores, a->cores == 1 ? "" : "s");
 }
 

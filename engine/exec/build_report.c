@@ -72,7 +72,7 @@ static void add_place(json_t *o, const struct build *b)
     const struct attempt *a = b->running[b->n_running - 1];
     const char *node = b->machine.node[a->node].name;
     json_object_set_new(o, "node", json_string(*node ? node : b->facts.host));
-    json_object_set_new(o, "cpuset", json_string(a->place ? place_cpuset(a->place) : ""));
+    json_object_set_new(o, "cpuset", json_string(a->cpuset));
     json_object_set_new(o, "cores", json_integer(a->cores));
 }
 

@@ -114,7 +114,7 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
                           .build = b,
                           .node = c->node,
                           .cores = c->cores,
-                          .place = c->place,
+                          .cpuset = xstrdup(c->place ? place_cpuset(c->place) : ""),
                           .process = PROCESS_NONE,
                           .memory = t->memory ? ask_memory(t, &b->machine, b->result[t->index].attempts) : 0,
                           .since = artifacts_spoilt(b->artifacts)};
@@ -126,8 +126,8 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
     if (ok) {
         checkpoint_begin(b, a, &mem, &job);
         tell_units(b, t, &mem, &job);
-        job.cpuset = a->place ? place_cpuset(a->place) : "";
-        job.nodes = a->place ? place_nodes(a->place) : "";
+        job.cpuset = a->cpuset;
+        job.nodes = c->place ? place_nodes(c->place) : "";
         ok = start_worker(b, a, &job, &mem, err) || failure_is(b, a, FAILURE_START, err);
         if (t->timeout > 0)
             a->deadline = clock_seconds() + t->timeout;
@@ -156,6 +156,7 @@ void attempt_free(struct build *b, struct attempt *a)
     for (size_t i = 0; i < a->n_input; i++)
         artifacts_release(b->artifacts, &a->input[i]);
     free(a->input);
+    free(a->cpuset);
     json_decref(a->said);
     workdirs_give(b->workdirs, a->dir, a->tidied);
     free(a);
@@ -172,7 +173,7 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
     s.in.samples = r->samples;
     r->cost = cost_of(t, &s.in);
     r->node = xstrdup(json_string_or(a->said, "node", ""));
-    r->cpuset = xstrdup(a->place ? place_cpuset(a->place) : "");
+    r->cpuset = xstrdup(a->cpuset);
     for (size_t i = 0; i < r->n; i++)
         r->output[i].samples = json_int_or(json_object_get(a->said, "made"), r->output[i].port, 0);
 }
@@ -253,13 +254,18 @@ static bool check_inputs(const struct build *b, struct attempt *a, struct error 
         "in {scratch}");
 }
 
-bool attempt_end(struct build *b, struct attempt *a, struct error *err)
+bool attempt_over(struct build *b, struct attempt *a, struct error *err)
 {
     int status = process_end(&a->process);
     failure_begin(b, a, status);
     bool whole = check_inputs(b, a, err);
     if (a->spoilt || !nodes_ended(b, a, &status, err) || !failure_check(b, a, status, err) || !whole)
         return a->spoilt || a->lost || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);
+    return true;
+}
+
+bool attempt_keep(struct build *b, struct attempt *a, struct error *err)
+{
     struct record *r = xcalloc(1, sizeof *r);
     if (!publish(b, a, r, err)) {
         record_free(r);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <omp.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -216,11 +217,15 @@ static bool one(struct reporter *r, const char *text, size_t n, int *ret_status)
     return ok && job.serve;
 }
 
-/* The next job; false: there is none. */
+/* The next job; false: there is none. The wait is poll's, as recv would wake each time that the engine takes an
+ * event from its end: there is room for another then, which a recv is told of too. */
 static bool next(const struct reporter *r, char **text, uint64_t *n)
 {
+    struct pollfd fd = {.fd = r->fd, .events = POLLIN};
     free(*text);
     *text = NULL;
+    while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+        ;
     if (recv(r->fd, n, sizeof *n, MSG_WAITALL) != sizeof *n || *n > JOB_LONGEST)
         return false;
     *text = xmalloc(*n + 1);

@@ -181,6 +181,7 @@ static void begin(struct plan *p, int task, int node, int cores, double now, str
     v->end = now + work_seconds(&v->ask.work, cores);
     v->waited_from = -1;
     v->passed = 0;
+    v->gone = false;
     p->running = xgrow(p->running, &p->cap_running, (size_t)p->n_running + 1, sizeof *p->running);
     int i = p->n_running++;
     for (; i > 0 && p->vertex[p->running[i - 1]].end > v->end; i--)

@@ -41,7 +41,7 @@ void plan_free(struct plan *p)
     if (!p)
         return;
     for (int i = 0; i < p->n; i++) {
-        if (p->vertex[i].state == TASK_RUN)
+        if (p->vertex[i].state == TASK_RUN && !p->vertex[i].gone)
             room_give(p, i);
         free(p->vertex[i].next);
         free(p->vertex[i].near);
@@ -310,8 +310,10 @@ void plan_miss(struct plan *p, int task)
 
 static void stop_running(struct plan *p, int task)
 {
-    if (p->vertex[task].state != TASK_RUN)
+    struct vertex *v = &p->vertex[task];
+    if (v->state != TASK_RUN || v->gone)
         return;
+    v->gone = true;
     room_give(p, task);
     int i = 0;
     while (p->running[i] != task)
@@ -320,12 +322,29 @@ static void stop_running(struct plan *p, int task)
     memmove(&p->running[i], &p->running[i + 1], (size_t)(p->n_running - i) * sizeof *p->running);
 }
 
-void plan_done(struct plan *p, int task)
+void plan_leave(struct plan *p, int task)
 {
     const struct vertex *v = &p->vertex[task];
-    for (size_t k = 0; k < v->n_next; k++)
+    for (size_t k = 0; k < v->n_next && !v->gone; k++)
         draw_near(p, task, v->next[k]);
     stop_running(p, task);
+}
+
+/* An edge may be there twice: they are all taken away, and put back. */
+bool plan_opens(struct plan *p, int task)
+{
+    const struct vertex *v = &p->vertex[task];
+    bool opens = false;
+    for (size_t k = 0; k < v->n_next; k++)
+        opens = --p->vertex[v->next[k]].waits == 0 || opens;
+    for (size_t k = 0; k < v->n_next; k++)
+        p->vertex[v->next[k]].waits++;
+    return opens;
+}
+
+void plan_done(struct plan *p, int task)
+{
+    plan_leave(p, task);
     finish(p, task, TASK_DONE);
 }
 

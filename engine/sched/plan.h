@@ -53,6 +53,11 @@ int plan_held(const struct plan *p);
 /* Which units of a named resource a running task has: ids, in machine.unit's terms; how many. */
 int plan_units(const struct plan *p, int task, int unit, const int **ret_id);
 void plan_done(struct plan *p, int task);
+/* Before plan_done, plan_retry or plan_failed: it needs its cores and the rest no more, only its result is
+ * not there yet. What is picked meanwhile is what would be picked afterwards, unless its end makes another
+ * task ready, which plan_opens tells. */
+void plan_leave(struct plan *p, int task);
+bool plan_opens(struct plan *p, int task);
 /* A running task's attempt came to nothing: it is a missed one again, which is not picked before `at`. */
 void plan_retry(struct plan *p, int task, double at);
 double plan_due(const struct plan *p); /* when the next such time comes; infinite: none waits for one */

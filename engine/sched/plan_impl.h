@@ -23,6 +23,7 @@ struct vertex {
     struct place *place;
     double start, end; /* the latter as predicted */
     int *unit;         /* ids it has, those of ask.units in turn; NULL: none */
+    bool gone;         /* it gave back what it had: nothing but its result is waited for */
     /* for its place */
     int near_task; /* the longest of those it needs that ran; -1: none did */
     int near_node;
