@@ -15,13 +15,20 @@ static void reserve(struct buf *b, size_t extra)
     b->cap = cap;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+char *buf_room(struct buf *b, size_t n)
 {
     reserve(b, n);
-    if (n)
-        memcpy(b->data + b->len, p, n);
+    char *at = b->data + b->len;
     b->len += n;
     b->data[b->len] = '\0';
+    return at;
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+    char *at = buf_room(b, n);
+    if (n)
+        memcpy(at, p, n);
 }
 
 void buf_puts(struct buf *b, const char *s)

@@ -1,10 +1,8 @@
 /* A JSON value's text. jansson's writer sorts by a hash look-up for each member and calls back for each
  * token. */
 #include "base/cleanup.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/mem.h"
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,70 +11,12 @@ struct member {
     const json_t *value;
 };
 
-static void put_escaped(struct buf *out, unsigned char c)
-{
-    static const char letter[' '] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    if (c >= ' ')
-        buf_add(out, (char[]){'\\', (char)c}, 2);
-    else if (letter[c])
-        buf_add(out, (char[]){'\\', letter[c]}, 2);
-    else
-        buf_printf(out, "\\u%04X", (unsigned)c);
-}
-
-static void put_text(struct buf *out, const char *s, size_t n)
-{
-    buf_putc(out, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if (c >= ' ' && c != '"' && c != '\\')
-            continue;
-        buf_add(out, s + from, i - from);
-        put_escaped(out, c);
-        from = i + 1;
-    }
-    buf_add(out, s + from, n - from);
-    buf_putc(out, '"');
-}
+/* A value that stands alone. */
+#define ONE(out) (&(struct json_out){.to = (out)})
 
 void json_put_string(struct buf *out, const char *text)
 {
-    put_text(out, text, strlen(text));
-}
-
-/* "1e+20" is 1e20, "1e-05" is 1e-5, and a whole number stays a real one: 3.0. No locale is ever set. */
-static void put_real(struct buf *out, double value)
-{
-    char text[40];
-    snprintf(text, sizeof text, "%.17g", value);
-    char *e = strchr(text, 'e');
-    if (!e && !strchr(text, '.')) {
-        buf_puts(out, text);
-        buf_add(out, ".0", 2);
-        return;
-    }
-    if (e) {
-        char *digit = e + 1, *to = e + 1;
-        if (*digit == '-')
-            to++;
-        digit += *digit == '-' || *digit == '+';
-        digit += strspn(digit, "0");
-        memmove(to, digit, strlen(digit) + 1);
-    }
-    buf_puts(out, text);
-}
-
-static void put_integer(struct buf *out, json_int_t value)
-{
-    char text[24], *at = text + sizeof text;
-    unsigned long long left = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
-    do
-        *--at = (char)('0' + left % 10);
-    while (left /= 10);
-    if (value < 0)
-        *--at = '-';
-    buf_add(out, at, (size_t)(text + sizeof text - at));
+    json_out_text(ONE(out), NULL, text);
 }
 
 static void put_break(struct buf *out, int style, int depth)
@@ -128,7 +68,7 @@ static void put_object(struct buf *out, const json_t *j, int style, int depth)
         if (i)
             buf_putc(out, ',');
         put_break(out, style, depth + 1);
-        put_text(out, m[i].key, strlen(m[i].key));
+        json_put_string(out, m[i].key);
         buf_add(out, ": ", style & JSON_INDENTED ? 2 : 1);
         put_value(out, m[i].value, style, depth + 1);
     }
@@ -162,13 +102,13 @@ static void put_value(struct buf *out, const json_t *j, int style, int depth)
         put_array(out, j, style, depth);
         break;
     case JSON_STRING:
-        put_text(out, json_string_value(j), json_string_length(j));
+        json_out_bytes(ONE(out), NULL, json_string_value(j), json_string_length(j));
         break;
     case JSON_INTEGER:
-        put_integer(out, json_integer_value(j));
+        json_out_integer(ONE(out), NULL, json_integer_value(j));
         break;
     case JSON_REAL:
-        put_real(out, json_real_value(j));
+        json_out_real(ONE(out), NULL, json_real_value(j));
         break;
     case JSON_TRUE:
         buf_add(out, "true", 4);
@@ -185,6 +125,12 @@ static void put_value(struct buf *out, const json_t *j, int style, int depth)
 void json_put(struct buf *out, const json_t *j, int style)
 {
     put_value(out, j, style, 0);
+}
+
+void json_out_value(struct json_out *o, const char *name, const json_t *value, bool sorted)
+{
+    json_out_lead(o, name);
+    put_value(o->to, value, o->style | (sorted ? JSON_SORTED : 0), o->depth);
 }
 
 char *json_text(const json_t *j, bool indent)

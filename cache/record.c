@@ -2,12 +2,13 @@
  * text without that member, so a flipped bit anywhere makes the record a miss. */
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "cache/gc.h"
 #include "cache/store_impl.h"
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #define VERSION 1
@@ -33,69 +34,91 @@ void record_tree_digest(struct record_output *o)
     hasher_finish(&h, &o->digest);
 }
 
-static json_t *file_json(const struct record_file *f)
-{
-    char hex[DIGEST_HEX];
-    json_t *j = json_pack("{s:s, s:s, s:I}", "name", f->name, "sha256", digest_hex(&f->digest, hex), "size",
-                          (json_int_t)f->size);
-    if (f->source)
-        json_object_set_new(j, "source", json_string(f->source));
-    return j;
-}
-
-/* Members that old records have not are absent where they say nothing. */
-static void set_count(json_t *j, const char *name, int64_t n)
+/* Members in the order of their names: their text is what the seal is the hash of. Those that old records
+ * have not are absent where they say nothing. */
+static void put_count(struct json_out *o, const char *name, int64_t n)
 {
     if (n > 0)
-        json_object_set_new(j, name, json_integer((json_int_t)n));
+        json_out_integer(o, name, n);
 }
 
-static void set_text(json_t *j, const char *name, const char *text)
+static void put_words(struct json_out *o, const char *name, const char *text)
 {
     if (text && *text)
-        json_object_set_new(j, name, json_string(text));
+        json_out_text(o, name, text);
 }
 
-static void set_cost(json_t *j, const struct record_cost *c)
-{
-    json_t *o = json_object();
-    if (c->flops > 0)
-        json_object_set_new(o, "flops", json_real(c->flops));
-    set_count(o, "bytes", c->bytes);
-    set_count(o, "peak", c->peak);
-    if (json_object_size(o))
-        set_count(o, "rule", c->rule);
-    json_object_set_new(j, "cost", json_object_size(o) ? json_incref(o) : NULL);
-    json_decref(o);
-}
-
-static json_t *record_json(const struct record *r)
+static void put_digest(struct json_out *o, const char *name, const struct digest *d)
 {
     char hex[DIGEST_HEX];
-    json_t *outputs = json_array();
+    json_out_text(o, name, digest_hex(d, hex));
+}
+
+static void put_cost(struct json_out *o, const struct record_cost *c)
+{
+    bool flops = c->flops > 0 && isfinite(c->flops);
+    if (!flops && c->bytes <= 0 && c->peak <= 0)
+        return;
+    json_out_object(o, "cost");
+    put_count(o, "bytes", c->bytes);
+    if (flops)
+        json_out_real(o, "flops", c->flops);
+    put_count(o, "peak", c->peak);
+    put_count(o, "rule", c->rule);
+    json_out_end(o);
+}
+
+static void put_output(struct json_out *o, const struct record_output *r)
+{
+    json_out_object(o, NULL);
+    json_out_list(o, "files");
     for (size_t i = 0; i < r->n; i++) {
-        json_t *files = json_array();
-        for (size_t k = 0; k < r->output[i].n; k++)
-            json_array_append_new(files, file_json(&r->output[i].file[k]));
-        json_t *o = json_pack("{s:s, s:o}", "port", r->output[i].port, "files", files);
-        set_count(o, "samples", r->output[i].samples);
-        json_array_append_new(outputs, o);
+        json_out_object(o, NULL);
+        json_out_text(o, "name", r->file[i].name);
+        put_digest(o, "sha256", &r->file[i].digest);
+        json_out_integer(o, "size", r->file[i].size);
+        if (r->file[i].source)
+            json_out_text(o, "source", r->file[i].source);
+        json_out_end(o);
     }
-    json_t *j =
-        json_pack("{s:i, s:s, s:s, s:s, s:s, s:f, s:i, s:I, s:s, s:s, s:o}", "version", VERSION, "key",
-                  digest_hex(&r->key, hex), "text", r->text, "stage", r->stage, "task", r->task, "seconds",
-                  r->seconds, "threads", r->threads, "peak_rss", (json_int_t)r->peak_rss, "when",
-                  r->when ? r->when : "", "host", r->host ? r->host : "", "outputs", outputs);
-    set_count(j, "read", r->read);
-    set_count(j, "samples", r->samples);
-    set_cost(j, &r->cost);
-    set_text(j, "node", r->node);
-    set_text(j, "cpuset", r->cpuset);
-    if (r->resumed)
-        json_object_set_new(j, "resumed", json_integer((json_int_t)r->resumed));
+    json_out_end(o);
+    json_out_text(o, "port", r->port);
+    put_count(o, "samples", r->samples);
+    json_out_end(o);
+}
+
+/* seal: NULL for the text that it is of. */
+static bool put_text(struct buf *out, const struct record *r, const char *seal)
+{
+    struct json_out o = {.to = out, .style = seal ? JSON_INDENTED : 0};
+    json_out_object(&o, NULL);
+    put_cost(&o, &r->cost);
+    put_words(&o, "cpuset", r->cpuset);
     if (r->freed)
-        json_object_set_new(j, "freed", json_true());
-    return j;
+        json_out_bool(&o, "freed", true);
+    json_out_text(&o, "host", r->host ? r->host : "");
+    put_digest(&o, "key", &r->key);
+    put_words(&o, "node", r->node);
+    json_out_list(&o, "outputs");
+    for (size_t i = 0; i < r->n; i++)
+        put_output(&o, &r->output[i]);
+    json_out_end(&o);
+    json_out_integer(&o, "peak_rss", r->peak_rss);
+    put_count(&o, "read", r->read);
+    if (r->resumed)
+        json_out_integer(&o, "resumed", r->resumed);
+    put_count(&o, "samples", r->samples);
+    json_out_real(&o, "seconds", r->seconds);
+    if (seal)
+        json_out_text(&o, "sha256", seal);
+    json_out_text(&o, "stage", r->stage);
+    json_out_text(&o, "task", r->task);
+    json_out_text(&o, "text", r->text);
+    json_out_integer(&o, "threads", r->threads);
+    json_out_integer(&o, "version", VERSION);
+    json_out_text(&o, "when", r->when ? r->when : "");
+    json_out_end(&o);
+    return !o.bad;
 }
 
 static void digest_text(const json_t *j, char hex[DIGEST_HEX])
@@ -130,20 +153,23 @@ bool store_unseal(json_t *j)
  */
 static bool put_record(struct store *s, const struct record *r, bool reserve, bool claimed, struct error *err)
 {
-    AUTO_JSON j = record_json(r);
-    if (!j)
+    AUTO(buf) struct buf sealed = {0};
+    AUTO(buf) struct buf text = {0};
+    struct digest seal;
+    char hex[DIGEST_HEX];
+    if (!isfinite(r->seconds) || !put_text(&sealed, r, NULL))
         return error_set(err, NULL, ERROR_SYSTEM, "record of '%s' is not valid UTF-8", r->task);
-    store_seal(j);
-    AUTO(mem) char *text = json_text(j, true);
-    int64_t reserved = reserve ? (int64_t)strlen(text) : 0;
+    hash_bytes(sealed.data, sealed.len, &seal);
+    (void)put_text(&text, r, digest_hex(&seal, hex));
+    int64_t reserved = reserve ? (int64_t)text.len : 0;
     struct stat st;
     if (!store_reserve(s, reserved, err))
         return error_context(err, "record of '%s'", r->task);
-    if (!store_commit_record(s, &r->key, text, reserved, claimed, &st, err)) {
+    if (!store_commit_record(s, &r->key, text.data, reserved, claimed, &st, err)) {
         store_unreserve(s, reserved);
         return false;
     }
-    index_add(store_index(s), r, &st, index_sum(text, strlen(text)), true);
+    index_add(store_index(s), r, &st, index_sum(text.data, text.len), true);
     return true;
 }
 

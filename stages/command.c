@@ -1,7 +1,7 @@
 #include "stages/command.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include <string.h>
 
@@ -135,25 +135,24 @@ enum artifact command_output_type(const char *key_text, const char *output)
 
 /* ---- JSON ---- */
 
-static json_t *part_json(const struct command_list *list, const struct part *part)
+static void put_part(struct json_out *o, const struct command_list *list, const struct part *part)
 {
-    json_t *o = part->shape == MAP ? json_object() : json_array();
+    bool map = part->shape == MAP;
+    (map ? json_out_object : json_out_list)(o, part->name);
     for (int i = 0; i < list->n; i++) {
         const struct command_item *item = &list->item[i];
-        if (part->shape == MAP)
-            json_object_set_new(o, item->name, json_string(item->value));
-        else
-            json_array_append_new(o, json_string(part->shape == LIST_OF_NAMES ? item->name : item->value));
+        json_out_text(o, map ? item->name : NULL, part->shape == LIST_OF_NAMES ? item->name : item->value);
     }
-    return o;
+    json_out_end(o);
 }
 
-json_t *command_json(const struct command *c)
+void command_write(struct json_out *o, const char *name, const struct command *c)
 {
-    json_t *o = json_pack("{s:I}", "version", (json_int_t)c->version);
+    json_out_object(o, name);
+    json_out_integer(o, "version", c->version);
     for (int p = 0; p < COMMAND_PARTS; p++)
-        json_object_set_new(o, parts[p].name, part_json(&c->part[p], &parts[p]));
-    return o;
+        put_part(o, &c->part[p], &parts[p]);
+    json_out_end(o);
 }
 
 static bool wrong(const char *name, struct error *err)

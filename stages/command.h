@@ -36,7 +36,8 @@ const struct command_item *command_find(const struct command *c, enum command_pa
 const struct stage *command_stage(const struct stage *row, const struct command *c, struct arena *a,
                                   const void **ret_params, const struct pos **ret_pos);
 /* A declaration as JSON and back, for the worker. */
-json_t *command_json(const struct command *c);
+struct json_out;
+void command_write(struct json_out *o, const char *name, const struct command *c);
 bool command_read(const json_t *o, struct arena *a, struct command **ret, struct error *err) MUST_CHECK;
 /* The type of an output that a record's key text declares; ARTIFACT_NONE when it declares none so called. */
 enum artifact command_output_type(const char *key_text, const char *output);

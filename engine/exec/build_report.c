@@ -1,6 +1,5 @@
 /* Events of a build: to the observer as structs, to STORE/runs/ID/events.jsonl as JSON. */
 #include "base/clock.h"
-#include "base/json.h"
 #include "engine/exec/build_impl.h"
 #include "engine/spec/yaml.h"
 #include <math.h>
@@ -19,89 +18,112 @@ static const char *const kind_name[] = {[BUILD_HIT] = "hit",        [BUILD_START
                                         [BUILD_NODE] = "node",      [BUILD_UPLOAD] = NULL,
                                         [BUILD_TICK] = NULL,        [BUILD_ELSEWHERE] = "elsewhere"};
 
-static void add_result(json_t *o, const struct build_result *r)
+static void put_result(struct json_out *o, const struct build_result *r)
 {
     char hex[DIGEST_HEX];
     if (r->has_key)
-        json_object_set_new(o, "key", json_string(digest_hex(&r->key, hex)));
-    json_object_set_new(o, "seconds", json_real(r->seconds));
+        json_out_text(o, "key", digest_hex(&r->key, hex));
+    json_out_seconds(o, "seconds", r->seconds);
     if (r->remote)
-        json_object_set_new(o, "remote", json_true());
+        json_out_bool(o, "remote", true);
     if (r->resumed)
-        json_object_set_new(o, "resumed", json_integer((json_int_t)r->resumed));
+        json_out_integer(o, "resumed", r->resumed);
     if (r->memory)
-        json_object_set_new(o, "memory_asked", json_integer((json_int_t)r->memory));
+        json_out_integer(o, "memory_asked", r->memory);
     if (r->peak_rss)
-        json_object_set_new(o, "peak_rss", json_integer((json_int_t)r->peak_rss));
+        json_out_integer(o, "peak_rss", r->peak_rss);
     if (!r->error)
         return;
-    json_object_set_new(o, "error", json_string(r->error));
+    json_out_text(o, "error", r->error);
     if (r->cause)
-        json_object_set_new(o, "cause", json_string(failure_name(r->cause)));
+        json_out_text(o, "cause", failure_name(r->cause));
 }
 
-/* {"PORT": [labels]} of the outputs that carry private data; NULL when none does. */
-static json_t *private_outputs(const struct task *t)
+/* {"PORT": [labels]} of the outputs that carry private data; nothing when none does. */
+static void put_private(struct json_out *o, const struct task *t)
 {
-    json_t *o = NULL;
+    bool any = false;
     for (int p = 0; t->n_labels && p < stage_port_count(t->stage->outputs); p++) {
         const char *const *label;
-        json_t *list = json_array();
-        for (int i = 0, n = task_output_labels(t, p, &label); i < n; i++)
-            json_array_append_new(list, json_string(label[i]));
-        if (json_array_size(list)) {
-            o = o ? o : json_object();
-            json_object_set(o, t->stage->outputs[p].name, list);
-        }
-        json_decref(list);
+        int n = task_output_labels(t, p, &label);
+        if (n == 0)
+            continue;
+        if (!any)
+            json_out_object(o, "private");
+        any = true;
+        json_out_list(o, t->stage->outputs[p].name);
+        for (int i = 0; i < n; i++)
+            json_out_text(o, NULL, label[i]);
+        json_out_end(o);
     }
-    return o;
+    if (any)
+        json_out_end(o);
 }
 
-/* Into the run's log and its trace, with the time since the run's begin; drops the reference. */
-static void put(struct build *b, json_t *o, void (*to_log)(struct runlog *l, json_t *event))
+/* Seconds since the run's begin, as the log has them: to the microsecond. */
+static double now(const struct build *b)
 {
-    json_object_set_new(o, "at", json_real(clock_seconds() - b->began));
-    trace_event(&b->facts.trace, o);
-    to_log(b->log, o);
+    return round((clock_seconds() - b->began) * 1e6) / 1e6;
 }
 
 /* Where the attempt that starts runs: whose cores, and which; "" when whoever starts it there chooses. */
-static void add_place(json_t *o, const struct build *b)
+static void put_place(struct json_out *o, const struct build *b, struct trace_event *to_trace)
 {
     const struct attempt *a = b->running[b->n_running - 1];
     const char *node = b->machine.node[a->node].name;
-    json_object_set_new(o, "node", json_string(*node ? node : b->facts.host));
-    json_object_set_new(o, "cpuset", json_string(a->cpuset));
-    json_object_set_new(o, "cores", json_integer(a->cores));
+    to_trace->node = *node ? node : b->facts.host;
+    to_trace->cpuset = a->cpuset;
+    to_trace->cores = a->cores;
+    json_out_text(o, "node", to_trace->node);
+    json_out_text(o, "cpuset", a->cpuset);
+    json_out_integer(o, "cores", a->cores);
+}
+
+static void put_metric(struct json_out *o, const struct build_event *e, struct trace_event *to_trace)
+{
+    to_trace->name = e->text;
+    to_trace->has_value = isfinite(e->value);
+    to_trace->value = e->value;
+    to_trace->step = (int64_t)e->done;
+    json_out_text(o, "name", e->text);
+    if (to_trace->has_value) /* JSON has no word for what is not finite */
+        json_out_real(o, "value", e->value);
+    json_out_integer(o, "step", to_trace->step);
+}
+
+static bool is_over(enum build_event_kind k)
+{
+    return k == BUILD_HIT || k == BUILD_DONE || k == BUILD_FAILED || k == BUILD_SKIPPED;
 }
 
 static void keep(struct build *b, const struct build_event *e)
 {
-    const char *name = kind_name[e->kind];
-    if (!name)
+    char hex[DIGEST_HEX];
+    struct trace_event t = {.event = kind_name[e->kind], .at = now(b), .step = -1};
+    if (!t.event)
         return;
-    json_t *o = json_object();
-    json_object_set_new(o, "event", json_string(name));
+    struct json_out *o = runlog_begin(b->log, t.at);
+    json_out_text(o, "event", t.event);
     if (e->task) {
-        json_object_set_new(o, "task", json_string(e->task->name));
-        json_object_set_new(o, "stage", json_string(e->task->stage->name));
+        json_out_text(o, "task", t.task = e->task->name);
+        json_out_text(o, "stage", t.stage = e->task->stage->name);
     }
     if (e->kind == BUILD_METRIC)
-        json_object_update_new(o, json_pack("{s:s, s:o*, s:I}", "name", e->text, "value", json_real(e->value),
-                                            "step", (json_int_t)e->done));
+        put_metric(o, e, &t);
     else if (e->kind == BUILD_RESUME || e->kind == BUILD_CHECKPOINT || e->kind == BUILD_STOP)
-        json_object_set_new(o, "step", json_integer((json_int_t)e->done));
+        json_out_integer(o, "step", t.step = (int64_t)e->done);
     else if (e->kind == BUILD_START)
-        add_place(o, b);
+        put_place(o, b, &t);
     else if (e->text)
-        json_object_set_new(o, "text", json_string(e->text));
-    if (e->kind == BUILD_HIT || e->kind == BUILD_DONE || e->kind == BUILD_FAILED || e->kind == BUILD_SKIPPED)
-        add_result(o, e->result);
-    json_t *private = e->kind == BUILD_HIT || e->kind == BUILD_DONE ? private_outputs(e->task) : NULL;
-    if (private)
-        json_object_set_new(o, "private", private);
-    put(b, o, runlog_event_soon); /* written before anything is waited for: several at once cost one write */
+        json_out_text(o, "text", t.text = e->text);
+    if (is_over(e->kind)) {
+        put_result(o, e->result);
+        t.key = e->result->has_key ? digest_hex(&e->result->key, hex) : NULL;
+    }
+    if (e->kind == BUILD_HIT || e->kind == BUILD_DONE)
+        put_private(o, e->task);
+    runlog_end(b->log, true); /* written before anything is waited for: several at once cost one write */
+    trace_event(&b->facts.trace, &t);
 }
 
 static struct build_event event(const struct build *b, enum build_event_kind kind, const struct task *t,
@@ -140,70 +162,100 @@ void report_passes(struct build *b, enum build_event_kind kind, const struct att
     tell(b, &e);
 }
 
-static json_t *texts(const char *const *text, int n)
+static void put_texts(struct json_out *o, const char *name, const char *const *text, int n)
 {
-    json_t *list = json_array();
+    json_out_list(o, name);
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_string(text[i]));
-    return list;
+        json_out_text(o, NULL, text[i]);
+    json_out_end(o);
 }
 
 /* Rows in a list: the members of an object lose their order. */
-static json_t *references(const struct spec *s)
+static void put_references(struct json_out *o, const struct spec *s)
 {
-    json_t *all = json_array();
+    json_out_list(o, "reference");
     for (int i = 0; i < s->n_references; i++) {
         const struct reference *r = &s->reference[i];
-        json_t *rows = json_array(), *o = json_pack("{s:s, s:o}", "name", r->name, "rows", rows);
+        json_out_object(o, NULL);
+        json_out_text(o, "name", r->name);
         if (*r->source)
-            json_object_set_new(o, "source", json_string(r->source));
-        for (int k = 0; k < r->n; k++)
-            json_array_append_new(rows, json_pack("{s:s, s:s, s:f}", "system", r->row[k].system, "domain",
-                                                  r->row[k].domain, "value", r->row[k].value));
-        json_array_append_new(all, o);
+            json_out_text(o, "source", r->source);
+        json_out_list(o, "rows");
+        for (int k = 0; k < r->n; k++) {
+            json_out_object(o, NULL);
+            json_out_text(o, "system", r->row[k].system);
+            json_out_text(o, "domain", r->row[k].domain);
+            json_out_real(o, "value", r->row[k].value);
+            json_out_end(o);
+        }
+        json_out_end(o);
+        json_out_end(o);
     }
-    return all;
+    json_out_end(o);
 }
 
 /* The experiment's files and their digests: what a later comparison of two runs can tell of its text. */
-static json_t *files(const struct spec *s)
+static void put_files(struct json_out *o, const struct spec *s)
 {
-    json_t *list = json_array();
+    json_out_list(o, "files");
     for (int i = 0; i < s->n_files; i++) {
         struct digest d;
         char hex[DIGEST_HEX];
-        if (hash_file(s->files[i], &d, NULL, NULL)) /* a pipe, or gone since it was read: no digest */
-            json_array_append_new(
-                list, json_pack("{s:s, s:s}", "file", s->files[i], "sha256", digest_hex(&d, hex)));
+        if (!hash_file(s->files[i], &d, NULL, NULL)) /* a pipe, or gone since it was read: no digest */
+            continue;
+        json_out_object(o, NULL);
+        json_out_text(o, "file", s->files[i]);
+        json_out_text(o, "sha256", digest_hex(&d, hex));
+        json_out_end(o);
     }
-    return list;
+    json_out_end(o);
+}
+
+static void put_begin(struct json_out *o, const struct build *b)
+{
+    char cwd[4096];
+    AUTO_JSON variables = yaml_json(b->spec->vars);
+    json_out_text(o, "event", "begin");
+    json_out_text(o, "experiment", b->spec->experiment);
+    json_out_text(o, "file", b->spec->file);
+    put_texts(o, "set", b->opt.set, b->opt.n_set);
+    put_texts(o, "vars", b->opt.vars, b->opt.n_vars);
+    json_out_text(o, "cwd", getcwd(cwd, sizeof cwd) ? cwd : "");
+    put_references(o, b->spec);
+    put_files(o, b->spec);
+    json_out_value(o, "variables", variables, true);
+    json_out_integer(o, "cores", b->cores);
+    json_out_integer(o, "tasks", b->count);
+    json_out_integer(o, "pid", getpid());
+    json_out_text(o, "host", b->facts.host);
+    if (b->spec->sweep)
+        json_out_bool(o, "sweep", true);
 }
 
 void report_begin(struct build *b)
 {
-    char cwd[4096];
     b->began = clock_seconds();
     gethostname(b->facts.host, sizeof b->facts.host - 1);
     trace_init(&b->facts.trace, runlog_id(b->log));
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "event", "begin", "experiment", b->spec->experiment,
-                  "file", b->spec->file, "set", texts(b->opt.set, b->opt.n_set), "vars",
-                  texts(b->opt.vars, b->opt.n_vars), "cwd", getcwd(cwd, sizeof cwd) ? cwd : "");
-    json_object_update_new(o, json_pack("{s:o, s:o, s:o}", "reference", references(b->spec), "files",
-                                        files(b->spec), "variables", yaml_json(b->spec->vars)));
-    json_object_update_new(o, json_pack("{s:i, s:i, s:I, s:s}", "cores", b->cores, "tasks", b->count, "pid",
-                                        (json_int_t)getpid(), "host", b->facts.host));
-    if (b->spec->sweep)
-        json_object_set_new(o, "sweep", json_true());
-    put(b, o, runlog_event);
+    put_begin(runlog_begin(b->log, 0), b);
+    runlog_end(b->log, false);
+    trace_event(&b->facts.trace, &(struct trace_event){.event = "begin",
+                                                       .experiment = b->spec->experiment,
+                                                       .node = b->facts.host,
+                                                       .cores = b->cores});
     facts_environment(b);
 }
 
 void report_end(struct build *b, bool ok)
 {
     status_end(b);
-    put(b, json_pack("{s:s, s:b, s:f}", "event", "end", "ok", ok, "seconds", clock_seconds() - b->began),
-        runlog_event);
+    double at = now(b);
+    struct json_out *o = runlog_begin(b->log, at);
+    json_out_text(o, "event", "end");
+    json_out_bool(o, "ok", ok);
+    json_out_seconds(o, "seconds", at);
+    runlog_end(b->log, false);
+    trace_event(&b->facts.trace, &(struct trace_event){.event = "end", .at = at});
     facts_trace(b);
 }
 

@@ -172,7 +172,7 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
     r->samples = json_int_or(a->said, "samples", 0);
     s.in.samples = r->samples;
     r->cost = cost_of(t, &s.in);
-    r->node = xstrdup(json_string_or(a->said, "node", ""));
+    r->node = xstrdup(json_string_or(a->said, "node", b->facts.host));
     r->cpuset = xstrdup(a->cpuset);
     for (size_t i = 0; i < r->n; i++)
         r->output[i].samples = json_int_or(json_object_get(a->said, "made"), r->output[i].port, 0);

@@ -1,62 +1,92 @@
 #include "engine/exec/job.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/varname.h"
 #include "stages/command.h"
 #include <limits.h>
 #include <string.h>
 
-static json_t *inputs_json(const struct job *j)
+static void put_inputs(struct json_out *o, const struct job *j)
 {
-    json_t *all = json_object();
+    json_out_object(o, "inputs");
     for (int p = 0; p < stage_port_count(j->stage->inputs); p++) {
-        json_t *list = json_array();
+        json_out_list(o, j->stage->inputs[p].name);
         for (int i = 0; i < j->inputs[p].n; i++) {
             const struct stage_input *in = &j->inputs[p].item[i];
-            json_t *o = json_pack("{s:s}", "dir", in->dir);
+            json_out_object(o, NULL);
+            json_out_text(o, "dir", in->dir);
             if (in->also_dir)
-                json_object_set_new(o, "also", json_string(in->also_dir));
-            json_array_append_new(list, o);
+                json_out_text(o, "also", in->also_dir);
+            json_out_end(o);
         }
-        json_object_set_new(all, j->stage->inputs[p].name, list);
+        json_out_end(o);
     }
-    return all;
+    json_out_end(o);
 }
 
-static json_t *params_json(const struct job *j)
+static void put_outputs(struct json_out *o, const struct job *j)
 {
-    return j->stage->command ? command_json(j->stage->command) : param_json(j->stage->params, j->params);
+    json_out_object(o, "outputs");
+    for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
+        json_out_text(o, j->stage->outputs[p].name, j->outputs[p]);
+    json_out_end(o);
 }
 
-static json_t *units_json(const struct job *j)
+static void put_params(struct json_out *o, const struct job *j)
 {
-    json_t *all = json_object();
-    for (int i = 0; i < j->n_units; i++)
-        json_object_set_new(all, j->unit[i].name, json_string(j->unit[i].ids));
-    return all;
+    if (j->stage->command) {
+        command_write(o, "params", j->stage->command);
+        return;
+    }
+    AUTO_JSON params = param_json(j->stage->params, j->params);
+    json_out_value(o, "params", params, false);
+}
+
+/* What most jobs do without. */
+static void put_rest(struct json_out *o, const struct job *j)
+{
+    if (j->n_units) {
+        json_out_object(o, "units");
+        for (int i = 0; i < j->n_units; i++)
+            json_out_text(o, j->unit[i].name, j->unit[i].ids);
+        json_out_end(o);
+    }
+    if (j->serve)
+        json_out_text(o, "serve", j->serve);
+    if (j->memory)
+        json_out_integer(o, "memory", j->memory);
+    if (j->stop) {
+        json_out_object(o, "checkpoint");
+        json_out_text(o, "stop", j->stop);
+        json_out_real(o, "every", j->every);
+        json_out_end(o);
+    }
+    if (j->resume) {
+        json_out_object(o, "resume");
+        json_out_text(o, "file", j->resume);
+        json_out_integer(o, "step", j->resume_step);
+        json_out_end(o);
+    }
 }
 
 char *job_write(const struct job *j)
 {
-    json_t *outputs = json_object();
-    for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
-        json_object_set_new(outputs, j->stage->outputs[p].name, json_string(j->outputs[p]));
-    AUTO_JSON o =
-        json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:s, s:i, s:s, s:s, s:I}", "task", j->task, "stage",
-                  j->stage->name, "version", j->stage->version, "params", params_json(j), "inputs",
-                  inputs_json(j), "outputs", outputs, "scratch", j->scratch, "threads", j->threads, "cpuset",
-                  j->cpuset, "nodes", j->nodes, "parent", (json_int_t)j->parent);
-    if (j->n_units)
-        json_object_set_new(o, "units", units_json(j));
-    if (j->serve)
-        json_object_set_new(o, "serve", json_string(j->serve));
-    if (j->memory)
-        json_object_set_new(o, "memory", json_integer((json_int_t)j->memory));
-    if (j->stop)
-        json_object_set_new(o, "checkpoint", json_pack("{s:s, s:f}", "stop", j->stop, "every", j->every));
-    if (j->resume)
-        json_object_set_new(o, "resume",
-                            json_pack("{s:s, s:I}", "file", j->resume, "step", (json_int_t)j->resume_step));
-    return json_line(o);
+    struct buf text = {0};
+    struct json_out o = {.to = &text};
+    json_out_object(&o, NULL);
+    json_out_text(&o, "task", j->task);
+    json_out_text(&o, "stage", j->stage->name);
+    json_out_integer(&o, "version", j->stage->version);
+    put_params(&o, j);
+    put_inputs(&o, j);
+    put_outputs(&o, j);
+    json_out_text(&o, "scratch", j->scratch);
+    json_out_integer(&o, "threads", j->threads);
+    json_out_text(&o, "cpuset", j->cpuset);
+    json_out_text(&o, "nodes", j->nodes);
+    json_out_integer(&o, "parent", j->parent);
+    put_rest(&o, j);
+    json_out_end(&o);
+    return buf_take(&text);
 }
 
 /* Member `name` of o, which must be of a type; `what` says it in the error. */

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include <dirent.h>
 #include <errno.h>
@@ -22,6 +21,7 @@ struct runlog {
     int fd;
     bool torn; /* the last line may have no end */
     struct buf pending;
+    struct json_out event; /* the last of them, while it is told */
     double since;  /* the first of them waits, seconds of the monotonic clock */
     time_t second; /* of `when`: events come by the thousand in one */
     char when[32];
@@ -121,30 +121,28 @@ int runlog_due(const struct runlog *l)
     return !l->pending.len ? -1 : left > 0 ? (int)(1000 * left) + 1 : 0;
 }
 
-void runlog_event_soon(struct runlog *l, json_t *event)
+struct json_out *runlog_begin(struct runlog *l, double at)
 {
-    AUTO_JSON owned = event;
     time_t now = time(NULL);
-    if (!owned)
-        return;
     if (now != l->second)
         time_text(now, "%Y-%m-%dT%H:%M:%SZ", l->when, sizeof l->when);
     l->second = now;
-    json_object_set_new(owned, "time", json_string(l->when));
-    AUTO(mem) char *text = json_text(owned, false);
     l->since = l->pending.len ? l->since : clock_seconds();
     if (l->torn && !l->pending.len)
         buf_putc(&l->pending, '\n');
-    buf_puts(&l->pending, text);
-    buf_putc(&l->pending, '\n');
-    if (l->pending.len > PENDING)
-        runlog_flush(l);
+    l->event = (struct json_out){.to = &l->pending};
+    json_out_object(&l->event, NULL);
+    json_out_seconds(&l->event, "at", at);
+    json_out_text(&l->event, "time", l->when);
+    return &l->event;
 }
 
-void runlog_event(struct runlog *l, json_t *event)
+void runlog_end(struct runlog *l, bool soon)
 {
-    runlog_event_soon(l, event);
-    runlog_flush(l);
+    json_out_end(&l->event);
+    buf_putc(&l->pending, '\n');
+    if (!soon || l->pending.len > PENDING)
+        runlog_flush(l);
 }
 
 char *runlog_path(const char *store, const char *id, const char *task)

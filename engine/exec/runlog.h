@@ -3,18 +3,17 @@
  * goes on; a run that was killed leaves the lines up to then. */
 #ifndef ENGINE_EXEC_RUNLOG_H
 #define ENGINE_EXEC_RUNLOG_H
-#include "base/error.h"
-#include <jansson.h>
+#include "base/json_out.h"
 
 struct runlog;
 bool runlog_open(const char *store, struct runlog **ret, struct error *err) MUST_CHECK;
 void runlog_close(struct runlog *l);
 const char *runlog_id(const struct runlog *l);
 char *runlog_dir(const struct runlog *l); /* STORE/runs/ID; malloc'd */
-/* Append one event, with a "time" added; drops the reference. A full disk costs the line, not the run. */
-void runlog_event(struct runlog *l, json_t *event);
-/* The same, written with the next one, or by runlog_flush. */
-void runlog_event_soon(struct runlog *l, json_t *event);
+/* Append one event, `at` seconds after the run's begin: its members are told between the two calls. soon: it
+ * is written with the next one, or by runlog_flush. A full disk costs the line, not the run. */
+struct json_out *runlog_begin(struct runlog *l, double at);
+void runlog_end(struct runlog *l, bool soon);
 void runlog_flush(struct runlog *l);
 /* Milliseconds until events that wait are to be written; -1: none waits. */
 int runlog_due(const struct runlog *l);

@@ -57,35 +57,32 @@ static void close_bar(struct trace *t, size_t i, double at, const char *state, c
     json_object_del(t->open, b->task);
 }
 
-static void start(struct trace *t, const json_t *o, double at)
+static void start(struct trace *t, const struct trace_event *e, double at)
 {
-    const char *task = json_string_or(o, "task", "");
-    size_t old = open_bar(t, task);
+    size_t old = open_bar(t, e->task);
     if (old != TRACE_NO_BAR) /* planned anew: that attempt's result was not kept */
         close_bar(t, old, at, "cut off", "");
-    trace_add(t, &(struct trace_bar){.task = task,
-                                     .stage = json_string_or(o, "stage", ""),
-                                     .node = json_string_or(o, "node", t->host),
-                                     .cpuset = json_string_or(o, "cpuset", json_string_or(o, "text", "")),
-                                     .cores = (int)json_int_or(o, "cores", 1),
+    trace_add(t, &(struct trace_bar){.task = e->task,
+                                     .stage = e->stage,
+                                     .node = e->node ? e->node : t->host,
+                                     .cpuset = e->cpuset ? e->cpuset : e->text,
+                                     .cores = e->cores,
                                      .start = at,
                                      .end = at,
                                      .state = "cut off"});
     json_object_set_new(t->open, t->bar[t->n - 1].task, json_integer((json_int_t)t->n - 1));
 }
 
-static void mark(struct trace *t, const json_t *o, const char *event, double at)
+static void mark(struct trace *t, const struct trace_event *e, double at)
 {
-    size_t bar = open_bar(t, json_string_or(o, "task", NULL));
-    const json_t *value = json_object_get(o, "value");
     t->mark = xgrow(t->mark, &t->cap_marks, t->n_marks + 1, sizeof *t->mark);
-    t->mark[t->n_marks++] = (struct trace_mark){.bar = bar,
-                                                .name = copy(t, json_string_or(o, "name", event)),
-                                                .text = copy(t, json_string_or(o, "text", "")),
-                                                .has_value = json_is_number(value),
-                                                .value = json_number_value(value),
+    t->mark[t->n_marks++] = (struct trace_mark){.bar = open_bar(t, e->task),
+                                                .name = copy(t, e->name ? e->name : e->event),
+                                                .text = copy(t, e->text),
+                                                .has_value = e->has_value,
+                                                .value = e->has_value ? e->value : 0,
                                                 .at = at,
-                                                .step = json_int_or(o, "step", -1)};
+                                                .step = e->step};
 }
 
 static bool is_one_of(const char *name, const char *const *list)
@@ -95,28 +92,47 @@ static bool is_one_of(const char *name, const char *const *list)
     return *list;
 }
 
-void trace_event(struct trace *t, const json_t *o)
+void trace_event(struct trace *t, const struct trace_event *e)
 {
     static const char *const ends[] = {"ran", "failed", "retry", "stopped", NULL},
                              *const marks[] = {"metric",  "warn", "resumed",   "checkpoint",
                                                "stopped", "heal", "interrupt", NULL};
-    const char *name = json_string_or(o, "event", ""), *task = json_string_or(o, "task", NULL);
-    double at = json_real_or(o, "at", -1);
-    if (!(at >= 0)) /* of a run that did not keep it */
+    if (!(e->at >= 0)) /* of a run that did not keep it */
         return;
-    t->last = at = at > t->last ? at : t->last;
-    size_t bar = open_bar(t, task);
-    if (strcmp(name, "begin") == 0) {
-        t->experiment = copy(t, json_string_or(o, "experiment", ""));
-        t->host = copy(t, json_string_or(o, "host", ""));
-        t->cores = (int)json_int_or(o, "cores", 0);
-    } else if (strcmp(name, "start") == 0 && task) {
-        start(t, o, at);
+    double at = t->last = e->at > t->last ? e->at : t->last;
+    size_t bar = open_bar(t, e->task);
+    if (strcmp(e->event, "begin") == 0) {
+        t->experiment = copy(t, e->experiment);
+        t->host = copy(t, e->node);
+        t->cores = e->cores;
+    } else if (strcmp(e->event, "start") == 0 && e->task) {
+        start(t, e, at);
     }
-    if (is_one_of(name, marks))
-        mark(t, o, name, at);
-    if (is_one_of(name, ends) && bar != TRACE_NO_BAR)
-        close_bar(t, bar, at, name, json_string_or(o, "key", ""));
+    if (is_one_of(e->event, marks))
+        mark(t, e, at);
+    if (is_one_of(e->event, ends) && bar != TRACE_NO_BAR)
+        close_bar(t, bar, at, e->event, e->key);
+}
+
+void trace_take(struct trace *t, const json_t *o)
+{
+    const char *event = json_string_or(o, "event", ""), *node = json_string_or(o, "node", NULL);
+    const json_t *value = json_object_get(o, "value");
+    bool begins = strcmp(event, "begin") == 0;
+    trace_event(t, &(struct trace_event){.event = event,
+                                         .at = json_real_or(o, "at", -1),
+                                         .task = json_string_or(o, "task", NULL),
+                                         .stage = json_string_or(o, "stage", NULL),
+                                         .node = begins ? json_string_or(o, "host", NULL) : node,
+                                         .cpuset = json_string_or(o, "cpuset", NULL),
+                                         .cores = (int)json_int_or(o, "cores", begins ? 0 : 1),
+                                         .name = json_string_or(o, "name", NULL),
+                                         .text = json_string_or(o, "text", NULL),
+                                         .key = json_string_or(o, "key", NULL),
+                                         .experiment = json_string_or(o, "experiment", NULL),
+                                         .has_value = json_is_number(value),
+                                         .value = json_number_value(value),
+                                         .step = json_int_or(o, "step", -1)});
 }
 
 void trace_end(struct trace *t)
@@ -128,7 +144,7 @@ void trace_end(struct trace *t)
 
 static bool see(void *arg, const json_t *event)
 {
-    trace_event(arg, event);
+    trace_take(arg, event);
     return true;
 }
 

@@ -24,6 +24,15 @@ struct trace_mark { /* a moment: a metric, a checkpoint, a warning */
     int64_t step;
 };
 #define TRACE_NO_BAR ((size_t)-1)
+struct trace_event { /* strings are the caller's, and may be NULL but for the first */
+    const char *event, *task, *stage, *cpuset, *name, *text, *key, *experiment;
+    const char *node; /* of the task; of the begin: the engine's */
+    int cores;
+    double at; /* seconds since the run's begin */
+    bool has_value;
+    double value;
+    int64_t step; /* -1: none */
+};
 struct trace {
     struct arena mem;
     const char *experiment, *run; /* "": not known */
@@ -40,8 +49,10 @@ void trace_init(struct trace *t, const char *run); /* run: its id, or "" */
 void trace_done(struct trace *t);
 /* The next bar, which starts no earlier than those before; its strings are copied. NULL members mean "". */
 void trace_add(struct trace *t, const struct trace_bar *bar);
-/* The next event of a run (engine/exec/runlog.h). Anything else than what it knows changes nothing. */
-void trace_event(struct trace *t, const json_t *event);
+/* The next event of a run (engine/exec/runlog.h), as what matters of it or as JSON. Anything else than what
+ * it knows changes nothing. */
+void trace_event(struct trace *t, const struct trace_event *e);
+void trace_take(struct trace *t, const json_t *event);
 /* No more events come: what is at work was cut off, at the last event. */
 void trace_end(struct trace *t);
 /* All events of a run in the store, and their end. */

@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/procs.h"
 #include "engine/exec/job.h"
@@ -176,26 +176,45 @@ static bool open_log(const char *path, struct error *err)
            error_errno(err, "cannot write the log '%s'", path);
 }
 
+/* What the outputs hold, of those that hold samples. */
+static void put_made(struct json_out *o, const struct job *j)
+{
+    json_out_object(o, "made");
+    for (int p = 0; p < stage_port_count(j->stage->outputs); p++) {
+        int64_t n = samples_in(j->stage->outputs[p].type, j->outputs[p]);
+        if (n > 0)
+            json_out_integer(o, j->stage->outputs[p].name, n);
+    }
+    json_out_end(o);
+}
+
 static int done(const struct reporter *r)
 {
     const struct job *j = r->job;
-    char node[256] = "";
+    AUTO(buf) struct buf text = {0};
+    struct json_out o = {.to = &text};
     struct rusage own;
     getrusage(RUSAGE_SELF, &own);
-    gethostname(node, sizeof node - 1);
-    int64_t peak = (int64_t)own.ru_maxrss * 1024;
-    peak = r->program_peak > peak ? r->program_peak : peak;
+    int64_t peak = (int64_t)own.ru_maxrss * 1024, samples = samples_of_inputs(j->stage, j->inputs);
     double seconds = clock_seconds() - r->start;
-    json_t *made = json_object();
-    for (int p = 0; p < stage_port_count(j->stage->outputs); p++)
-        json_object_set_new(made, j->stage->outputs[p].name,
-                            json_integer(samples_in(j->stage->outputs[p].type, j->outputs[p])));
-    json_t *event = json_pack("{s:s, s:f, s:I, s:s, s:I, s:o}", "event", "done", "seconds", seconds,
-                              "peak_rss", (json_int_t)peak, "node", node, "samples",
-                              (json_int_t)samples_of_inputs(j->stage, j->inputs), "made", made);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "event", "done");
+    json_out_real(&o, "seconds", seconds);
+    json_out_integer(&o, "peak_rss", r->program_peak > peak ? r->program_peak : peak);
+    if (!j->serve) { /* else it runs where the engine does */
+        char node[256] = "";
+        gethostname(node, sizeof node - 1);
+        json_out_text(&o, "node", node);
+    }
+    if (samples > 0)
+        json_out_integer(&o, "samples", samples);
+    if (j->stage->outputs && j->stage->outputs->name)
+        put_made(&o, j);
     if (j->serve && workdirs_tidy(j->scratch))
-        json_object_set_new(event, "tidied", json_true());
-    emit(r, event);
+        json_out_bool(&o, "tidied", true);
+    json_out_end(&o);
+    buf_putc(&text, '\n');
+    (void)!fs_write_all(r->fd, text.data, text.len, "events", NULL);
     return 0;
 }
 

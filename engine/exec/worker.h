@@ -17,9 +17,10 @@
  *           {"event": "checkpoint", "step", "name", "seconds"}  a file of scratch: the engine's from now on
  *           {"event": "stopped", "step"}                        last, exit status 0: because "stop" is there
  *           {"event": "error", "code", "text", "file", "line", "col"}   last, exit status 1
- *           {"event": "done", "seconds", "peak_rss", "node", "samples", "made": {PORT: samples}[, "tidied"]}
- *                                                               last, exit status 0; node: the host's name;
- *                                                               tidied: scratch is empty again
+ *           {"event": "done", "seconds", "peak_rss"[, "node"][, "samples"][, "made": {PORT: samples}][, "tidied"]}
+ *                                                               last, exit status 0; node: the host's name,
+ *                                                               absent: the engine's; tidied: scratch is
+ *                                                               empty again
  *           {"event": "memory", "peak", "over"}   behind the last, from a keeper that a launcher started */
 #ifndef ENGINE_EXEC_WORKER_H
 #define ENGINE_EXEC_WORKER_H

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "base/param.h"
 #include "base/rng.h"
@@ -257,6 +257,85 @@ static void json_as_jansson(void **state)
     }
 }
 
+static void json_told(void **state)
+{
+    AUTO(buf) struct buf text = {0};
+    struct json_out o = {.to = &text};
+    json_out_object(&o, NULL);
+    json_out_list(&o, "empty");
+    json_out_end(&o);
+    json_out_list(&o, "n");
+    json_out_integer(&o, NULL, INT64_MIN);
+    json_out_real(&o, NULL, 1e20);
+    json_out_null(&o, NULL);
+    json_out_object(&o, NULL);
+    json_out_end(&o);
+    json_out_end(&o);
+    json_out_bool(&o, "\"", false);
+    json_out_bytes(&o, "t", "a\0b", 3);
+    json_out_end(&o);
+    assert_string_equal(text.data,
+                        "{\"empty\":[],\"n\":[-9223372036854775808,1e20,null,{}],\"\\\"\":false,\"t\":\"a\\u0000b\"}");
+    assert_false(o.bad);
+}
+
+static void json_told_indented(void **state)
+{
+    AUTO(buf) struct buf text = {0};
+    AUTO_JSON value = json_pack("{s:[i, i], s:i}", "b", 1, 2, "a", 3);
+    struct json_out o = {.to = &text, .style = JSON_INDENTED};
+    json_out_object(&o, NULL);
+    json_out_value(&o, "v", value, true);
+    json_out_object(&o, "none");
+    json_out_end(&o);
+    json_out_end(&o);
+    AUTO_JSON again = json_parse(text.data, text.len, "told", NULL);
+    AUTO(mem) char *want = json_dumps(again, JSON_INDENT(2));
+    assert_string_equal(text.data, want);
+}
+
+static void json_told_texts(void **state)
+{
+    static const struct {
+        const char *text, *want;
+        bool bad;
+    } row[] = {{"\t\"\\", "\"\\t\\\"\\\\\"", false},
+               {"é €\xf0\x9f\x99\x82", "\"é €\xf0\x9f\x99\x82\"", false},
+               {"a\xc3", "\"a\xef\xbf\xbd\"", true},
+               {"\xc3z", "\"\xef\xbf\xbdz\"", true},
+               {"\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"", true},
+               {"\xc0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\"", true}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        AUTO(buf) struct buf text = {0};
+        struct json_out o = {.to = &text};
+        json_out_text(&o, NULL, row[i].text);
+        assert_string_equal(text.data, row[i].want);
+        assert_int_equal(o.bad, row[i].bad);
+    }
+}
+
+/* What is written is the microsecond that is nearest, and read back as its double. */
+static void json_told_seconds(void **state)
+{
+    static const struct {
+        double seconds;
+        const char *want;
+    } row[] = {{0, "0.000000"},     {0.05660974, "0.056610"}, {12.9999996, "13.000000"}, {-1, "0.000000"},
+               {NAN, "0.000000"},   {1e30, "1000000000000.000000"}, {4e-7, "0.000000"},  {86400.5, "86400.500000"}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        AUTO(buf) struct buf text = {0};
+        struct json_out o = {.to = &text};
+        json_out_seconds(&o, NULL, row[i].seconds);
+        assert_string_equal(text.data, row[i].want);
+    }
+    for (int i = 0; i < 100000; i += 7) {
+        AUTO(buf) struct buf text = {0};
+        double value = round(i * 1.23456789e3) / 1e6;
+        json_out_seconds(&(struct json_out){.to = &text}, NULL, value);
+        assert_true(strtod(text.data, NULL) == value);
+    }
+}
+
 static void sizes(void **state)
 {
     static const struct {
@@ -350,6 +429,10 @@ int main(void)
         cmocka_unit_test(schemas),
         cmocka_unit_test(json),
         cmocka_unit_test(json_as_jansson),
+        cmocka_unit_test(json_told),
+        cmocka_unit_test(json_told_indented),
+        cmocka_unit_test(json_told_texts),
+        cmocka_unit_test(json_told_seconds),
         cmocka_unit_test(sizes),
         cmocka_unit_test(interrupted),
     };

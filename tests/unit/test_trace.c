@@ -14,7 +14,7 @@ static void event(struct trace *t, const char *text)
     AUTO_JSON o = json_parse(text, strlen(text), "event", &err);
     if (!o)
         fail_msg("%s", err.text);
-    trace_event(t, o);
+    trace_take(t, o);
 }
 
 static void expect_bar(const struct trace *t, size_t i, const char *want)
