@@ -7,7 +7,9 @@
 
 #define ALIGN     64   /* of tensors, and of every block from LARGE on */
 #define LARGE     1024 /* bytes */
-#define CHUNK_MIN ((size_t)256 << 10)
+/* Many arenas live for one task and hold little; large ones soon have large chunks. */
+#define CHUNK_FIRST ((size_t)4 << 10)
+#define CHUNK_MOST  ((size_t)256 << 10)
 
 /* Chunks form a stack; allocation is from the top one. */
 struct arena_chunk {
@@ -59,7 +61,8 @@ static void *take(struct arena *a, size_t n, size_t align)
     struct arena_chunk *c = a->head;
     size_t from = c ? round_up(c->offset, align) : 0;
     if (!c || from > c->size || c->size - from < n) {
-        size_t size = n > CHUNK_MIN ? round_up(n, ALIGN) : CHUNK_MIN;
+        size_t size = !c ? CHUNK_FIRST : c->size < CHUNK_MOST / 4 ? 4 * c->size : CHUNK_MOST;
+        size = n > size ? round_up(n, ALIGN) : size;
         if (size < a->grow)
             size = a->grow;
         a->grow = 0;
