@@ -60,6 +60,14 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     b->len += (size_t)n;
 }
 
+void buf_drop(struct buf *b, size_t n)
+{
+    if (n == 0)
+        return;
+    b->len -= n;
+    memmove(b->data, b->data + n, b->len + 1);
+}
+
 static void fill(struct buf *b, size_t used, int width)
 {
     for (size_t i = used; i < (size_t)width; i++)

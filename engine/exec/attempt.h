@@ -19,7 +19,8 @@ struct attempt { /* one running worker */
     int64_t memory;      /* that it may take, in bytes; 0: any */
     double deadline;     /* of the monotonic clock; 0: none */
     bool timed_out;      /* past it, killed */
-    bool ended, lost; /* on another node: the worker has ended, with this status; it ended without a word */
+    bool ended; /* on another node: the worker has ended, with this status */
+    bool lost;  /* its node or its worker went away, by no fault of its own */
     int status;       /* of wait */
     bool counted;     /* among those at work on its node */
     struct digest *input; /* artifacts in use */

@@ -337,13 +337,13 @@ static int sooner(int a, int b)
     return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
-/* One whose end was told while an order was sent, or whose keeper is gone: nothing more will wake us for it.
- */
+/* One whose end was told while an order was sent or came with the end of the one before, or whose keeper is
+ * gone: nothing more will wake us for it. */
 static bool any_has_ended(const struct build *b)
 {
     for (int i = 0; i < b->n_running; i++) {
         const struct process *p = &b->running[i]->process;
-        if (p->workers && process_has_ended(p))
+        if (p->workers && (process_has_ended(p) || process_has_more(p)))
             return true;
     }
     return false;
@@ -381,7 +381,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     for (int i = b->n_running - 1; i >= 0; i--) { /* from the end: `end` moves the last one into the gap */
         struct process *p = &b->running[i]->process;
         bool ended = p->workers ? process_has_ended(p) : fds[2 * i].revents != 0;
-        if (ended || fds[2 * i + 1].revents)
+        if (ended || fds[2 * i + 1].revents || process_has_more(p))
             process_events(p, see_event, b->running[i]);
         if (ended || p->waits)
             end(b, i);

@@ -258,6 +258,10 @@ bool attempt_over(struct build *b, struct attempt *a, struct error *err)
 {
     int status = process_end(&a->process);
     failure_begin(b, a, status);
+    if (a->process.unread && !a->timed_out) {
+        a->lost = true;
+        return error_set(err, NULL, ERROR_TASK, "its worker ended before it began");
+    }
     bool whole = check_inputs(b, a, err);
     if (a->spoilt || !nodes_ended(b, a, &status, err) || !failure_check(b, a, status, err) || !whole)
         return a->spoilt || a->lost || whole ? false : failure_is(b, a, FAILURE_CHANGED, err);

@@ -63,13 +63,14 @@ _Noreturn static void live(const struct memory *memory, pid_t keeper, const int 
     setpgid(0, 0);
     procs_adopt();
     memory_join(memory);
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(fd[KEEPER_EVENTS], STDOUT_FILENO) < 0 ||
+    bool more = fd[KEEPER_JOBS] >= 0;
+    int in = more ? fd[KEEPER_JOBS] : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (in < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(fd[KEEPER_EVENTS], STDOUT_FILENO) < 0 ||
         dup2(fd[KEEPER_LOG], STDERR_FILENO) < 0 || close_range(3, ~0U, 0) != 0)
         _exit(1);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    int status = worker_run(job, n);
+    int status = worker_run(job, n, more);
     fflush(NULL);
     _exit(status);
 }
@@ -211,8 +212,8 @@ static bool receive(int from, struct keeper_order *o, int *fd)
     const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
     for (int i = 0; i < KEEPER_FDS; i++)
         fd[i] = -1;
-    if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(KEEPER_FDS * sizeof(int)))
-        memcpy(fd, CMSG_DATA(c), KEEPER_FDS * sizeof(int));
+    if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len <= CMSG_LEN(KEEPER_FDS * sizeof(int)))
+        memcpy(fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
     return n == sizeof *o;
 }
 
@@ -318,7 +319,7 @@ int keeper_once(void)
     AUTO(mem) char *job = NULL;
     size_t n;
     int64_t memory, parent;
-    int fd[KEEPER_FDS] = {STDOUT_FILENO, STDERR_FILENO}, slot = -1;
+    int fd[KEEPER_FDS] = {STDOUT_FILENO, STDERR_FILENO, -1}, slot = -1;
     keeper_init(&k, -1);
     prctl(PR_SET_PDEATHSIG, SIGUSR1);
     if (!read_job(&job, &n, &memory, &parent) || (parent && getppid() != parent)) {

@@ -16,14 +16,14 @@
 
 struct keeper_order {
     enum keeper_what {
-        KEEPER_START, /* descriptors: its events, its log; the job's text follows */
+        KEEPER_START, /* descriptors: its events, its log, and from where more jobs may come; the text follows */
         KEEPER_KILL   /* it, and all below it */
     } what;
     uint32_t worker; /* a number that the engine chose */
     int64_t memory;  /* bytes that it may take, with all below it; 0: any */
     uint64_t length; /* of the text */
 };
-enum { KEEPER_EVENTS, KEEPER_LOG, KEEPER_FDS };
+enum { KEEPER_EVENTS, KEEPER_LOG, KEEPER_JOBS, KEEPER_FDS }; /* the last may be absent */
 struct keeper_end {  /* sent back once nothing of the worker runs any more */
     uint32_t worker; /* of the order */
     int status;      /* of wait */

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "engine/exec/keeper.h"
 #include "engine/exec/spawn.h"
-#include "engine/exec/workers.h"
+#include "engine/exec/worker.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 
 #define AT_ONCE        ((size_t)2 << 20) /* read in one call: more than a pipe holds, and an end to a flood */
-#define SERVED_SECONDS 0.2 /* of a short job: the keeper looks at the memory of what takes longer */
 #define LINE_LONGEST   ((size_t)1 << 20) /* a longer line is no event */
 
 static int job_file(const char *job, struct error *err)
@@ -30,13 +29,17 @@ static int job_file(const char *job, struct error *err)
     return fd;
 }
 
-/* Where its events come from and what it writes to: the other ends. One that serves reads jobs there, too. */
-static bool open_ends(struct process *p, const char *log, int *ret_out, int *ret_log, struct error *err)
+static bool open_log(const char *log, int *ret, struct error *err)
+{
+    return (*ret = fs_open(log, O_WRONLY | O_CREAT | O_APPEND, 0666)) >= 0 ||
+           error_errno(err, "cannot create the log '%s'", log);
+}
+
+/* Where its events come from: the other end. */
+static bool open_events(struct process *p, int *ret_out, struct error *err)
 {
     int ends[2];
-    if ((*ret_log = fs_open(log, O_WRONLY | O_CREAT | O_APPEND, 0666)) < 0)
-        return error_errno(err, "cannot create the log '%s'", log);
-    if ((p->serves ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) : pipe2(ends, O_CLOEXEC)) != 0)
+    if (pipe2(ends, O_CLOEXEC) != 0)
         return error_errno(err, "cannot create a pipe");
     p->events = ends[0];
     *ret_out = ends[1];
@@ -44,10 +47,21 @@ static bool open_ends(struct process *p, const char *log, int *ret_out, int *ret
     return true;
 }
 
+/* Where one that serves reads its jobs. */
+static bool open_jobs(struct process *p, struct error *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return error_errno(err, "cannot create a socket pair");
+    p->served.jobs = ends[0];
+    p->served.far = ends[1];
+    return true;
+}
+
 static bool not_started(struct process *p)
 {
-    if (p->events >= 0)
-        close(p->events);
+    p->served.events = p->events;
+    served_close(&p->served);
     if (p->ended >= 0)
         close(p->ended);
     *p = PROCESS_NONE;
@@ -61,7 +75,7 @@ bool process_start(struct process *p, const char *const *argv, const char *const
     AUTO(fd) int log_fd = -1;
     AUTO(fd) int in = job_file(job, err);
     *p = PROCESS_NONE;
-    if (in < 0 || !open_ends(p, log, &out, &log_fd, err))
+    if (in < 0 || !open_log(log, &log_fd, err) || !open_events(p, &out, err))
         return not_started(p);
     errno = spawn_group(&p->pid, argv, env, (const int[]){in, out, log_fd});
     if (errno == 0 && (p->ended = pidfd_open(p->pid, 0)) >= 0)
@@ -79,11 +93,12 @@ static bool start_kept(struct process *p, struct workers *w, const char *job, in
 {
     AUTO(fd) int out = -1;
     AUTO(fd) int log_fd = -1;
-    if (!open_ends(p, log, &out, &log_fd, err))
+    if (!open_log(log, &log_fd, err) || !open_events(p, &out, err) || (p->serves && !open_jobs(p, err)))
         return not_started(p);
     p->workers = w;
-    const int fd[KEEPER_FDS] = {[KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd};
-    p->started = workers_start(w, job, memory, fd, &p->number, err);
+    const int fd[KEEPER_FDS] = {
+        [KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd, [KEEPER_JOBS] = p->served.far};
+    p->started = workers_start(w, job, memory, fd, &p->served.worker, err);
     return p->started || not_started(p);
 }
 
@@ -99,52 +114,82 @@ bool process_start_served(struct process *p, struct workers *w, const char *job,
 {
     *p = PROCESS_NONE;
     p->serves = true;
-    if (!workers_again(w, job, &p->number, &p->events))
+    if (!workers_again(w, job, &p->served))
         return start_kept(p, w, job, 0, log, err);
+    p->events = p->served.events;
     p->workers = w;
     return p->started = true;
 }
 
-/* After a short job it goes on; after any other it ends, so that the keeper tells how, and what it held. */
-static void go_on(struct process *p, const json_t *event)
+bool process_give_ahead(const struct process *p, const char *job)
 {
-    const char *name = json_string_or(event, "event", "");
-    bool done = strcmp(name, "done") == 0;
-    if (done && json_real_or(event, "seconds", SERVED_SECONDS) < SERVED_SECONDS)
-        p->waits = true;
-    else if (done || strcmp(name, "error") == 0)
-        shutdown(p->events, SHUT_WR);
+    return p->serves && served_give(&p->served, job);
 }
 
-/* Split what arrived into lines; the last may go on in the next read. */
-static void take(struct process *p, const char *at, size_t n, void (*see)(void *arg, const json_t *event),
-                 void *arg)
+bool process_take_back(const struct process *p)
 {
-    for (const char *end = at + n; at < end;) {
-        const char *nl = memchr(at, '\n', (size_t)(end - at));
-        if (!p->too_long)
-            buf_add(&p->line, at, (size_t)((nl ? nl : end) - at));
-        p->too_long = p->too_long || p->line.len > LINE_LONGEST;
-        if (!nl && !p->too_long)
-            break;
-        AUTO_JSON event = p->too_long ? NULL : json_parse(buf_str(&p->line), p->line.len, "event", NULL);
-        if (json_is_object(event)) {
-            see(arg, event);
-            if (p->serves)
-                go_on(p, event);
-        } else {
-            p->garbage += p->too_long || p->line.len > 0;
-        }
+    return served_take_back(&p->served);
+}
+
+void process_take_over(struct process *next, struct process *p)
+{
+    *next = (struct process){.started = true,
+                             .workers = p->workers,
+                             .served = p->served,
+                             .serves = true,
+                             .ended = -1,
+                             .events = p->events,
+                             .line = p->line};
+    p->line = (struct buf){0};
+    p->served = SERVED_NONE;
+    p->events = -1;
+}
+
+/* After a short job it goes on; after any other it ends, so that the keeper tells how, and what it held. */
+static bool goes_on(const struct process *p, const json_t *event)
+{
+    return p->serves && strcmp(json_string_or(event, "event", ""), "done") == 0 &&
+           json_real_or(event, "seconds", WORKER_SERVES) < WORKER_SERVES;
+}
+
+static void take_line(struct process *p, const char *text, size_t n,
+                      void (*see)(void *arg, const json_t *event), void *arg)
+{
+    AUTO_JSON event = n > LINE_LONGEST ? NULL : json_parse(text, n, "event", NULL);
+    if (json_is_object(event)) {
+        see(arg, event);
+        p->waits = goes_on(p, event);
+    } else {
+        p->garbage += n > 0;
+    }
+}
+
+/* The whole lines of what has come; behind the last word of a job is what belongs to the next. */
+static void take(struct process *p, void (*see)(void *arg, const json_t *event), void *arg)
+{
+    size_t done = 0;
+    for (const char *nl; !p->waits && p->line.len > done &&
+                         (nl = memchr(p->line.data + done, '\n', p->line.len - done));) {
+        size_t n = (size_t)(nl - p->line.data) - done;
+        if (p->too_long) /* the rest of a line that was dropped */
+            p->too_long = false;
+        else
+            take_line(p, p->line.data + done, n, see, arg);
+        done += n + 1;
+    }
+    buf_drop(&p->line, done);
+    if (p->line.len > LINE_LONGEST && !p->waits) {
+        p->garbage += !p->too_long;
+        p->too_long = true;
         buf_clear(&p->line);
-        p->too_long = !nl;
-        at = nl ? nl + 1 : end;
     }
 }
 
 void process_events(struct process *p, void (*see)(void *arg, const json_t *event), void *arg)
 {
     char chunk[16384];
-    for (size_t taken = 0; p->events >= 0 && taken < AT_ONCE;) {
+    take(p, see, arg); /* what came with the last word of the job before */
+    for (size_t taken = 0; p->events >= 0 && taken < AT_ONCE && !p->waits;) {
         ssize_t n = read(p->events, chunk, sizeof chunk);
         if (n < 0 && errno == EINTR)
             continue;
@@ -152,14 +197,20 @@ void process_events(struct process *p, void (*see)(void *arg, const json_t *even
             break;
         if (n <= 0) {
             close(p->events);
-            p->events = -1;
+            p->events = p->served.events = -1;
             break;
         }
         taken += (size_t)n;
-        take(p, chunk, (size_t)n, see, arg);
+        buf_add(&p->line, chunk, (size_t)n);
+        take(p, see, arg);
         if ((size_t)n < sizeof chunk) /* more comes with the next poll, or with the end */
             break;
     }
+}
+
+bool process_has_more(const struct process *p)
+{
+    return p->line.len && memchr(p->line.data, '\n', p->line.len);
 }
 
 void process_kill(struct process *p)
@@ -168,7 +219,7 @@ void process_kill(struct process *p)
         return;
     p->serves = p->waits = false;
     if (p->workers)
-        workers_kill(p->workers, p->number);
+        workers_kill(p->workers, p->served.worker);
     else if (kill(-p->pid, SIGKILL) != 0) /* the group does not exist before the child has made it */
         kill(p->pid, SIGKILL);
 }
@@ -188,7 +239,8 @@ static int own_end(const struct process *p)
 static int kept_end(struct process *p)
 {
     struct keeper_end end;
-    if (!workers_wait(p->workers, p->number, &end))
+    p->unread = p->serves && served_take_back(&p->served);
+    if (!workers_wait(p->workers, p->served.worker, &end))
         return SIGKILL;
     p->not_started = end.not_started;
     p->over = end.over;
@@ -198,13 +250,18 @@ static int kept_end(struct process *p)
 
 bool process_has_ended(const struct process *p)
 {
-    return p->waits || workers_has_ended(p->workers, p->number);
+    return p->waits || workers_has_ended(p->workers, p->served.worker);
 }
 
 /* With that its job has ended well. */
 static int served_end(struct process *p)
 {
-    workers_keep(p->workers, p->number, p->events);
+    p->served.events = p->events;
+    if (p->events >= 0)
+        workers_keep(p->workers, &p->served);
+    else
+        served_close(&p->served);
+    p->served = SERVED_NONE;
     p->events = -1;
     p->waits = false;
     return 0;
@@ -213,8 +270,8 @@ static int served_end(struct process *p)
 int process_end(struct process *p)
 {
     int status = p->waits ? served_end(p) : p->workers ? kept_end(p) : own_end(p);
-    if (p->events >= 0)
-        close(p->events);
+    p->served.events = p->events;
+    served_close(&p->served);
     if (p->ended >= 0)
         close(p->ended);
     buf_done(&p->line);

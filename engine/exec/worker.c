@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <omp.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,7 +20,6 @@
 #include <unistd.h>
 
 #define PROGRESS_EVERY 0.1                 /* seconds between progress events */
-#define JOB_LONGEST    ((uint64_t)1 << 30) /* bytes; nobody sends that */
 #define KEEP_SHARE     50 /* of the time between two states at most one part in so many goes into writing one */
 
 struct reporter {
@@ -29,6 +27,7 @@ struct reporter {
     double last_progress;
     const struct job *job;
     double start, last_kept, asked, keeping; /* when a state was written, when one became due; what it took */
+    double seconds;                          /* that a job took which is done */
     int64_t program_peak;                    /* bytes that a user's program held, in a process of its own */
     int64_t stopped;                         /* the pass after which the run is to end; 0: none */
 };
@@ -188,7 +187,7 @@ static void put_made(struct json_out *o, const struct job *j)
     json_out_end(o);
 }
 
-static int done(const struct reporter *r)
+static int done(struct reporter *r)
 {
     const struct job *j = r->job;
     AUTO(buf) struct buf text = {0};
@@ -196,10 +195,10 @@ static int done(const struct reporter *r)
     struct rusage own;
     getrusage(RUSAGE_SELF, &own);
     int64_t peak = (int64_t)own.ru_maxrss * 1024, samples = samples_of_inputs(j->stage, j->inputs);
-    double seconds = clock_seconds() - r->start;
+    r->seconds = clock_seconds() - r->start;
     json_out_object(&o, NULL);
     json_out_text(&o, "event", "done");
-    json_out_real(&o, "seconds", seconds);
+    json_out_real(&o, "seconds", r->seconds);
     json_out_integer(&o, "peak_rss", r->program_peak > peak ? r->program_peak : peak);
     if (!j->serve) { /* else it runs where the engine does */
         char node[256] = "";
@@ -233,38 +232,41 @@ static bool one(struct reporter *r, const char *text, size_t n, int *ret_status)
               run_job(&job, &a, r, &err);
     procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
     *ret_status = ok ? done(r) : r->stopped && err.code == ERROR_INTERRUPT ? stop(r) : fail(r, &err);
-    return ok && job.serve;
+    return ok && job.serve && r->seconds < WORKER_SERVES;
 }
 
-/* The next job; false: there is none. The wait is poll's, as recv would wake each time that the engine takes an
- * event from its end: there is room for another then, which a recv is told of too. */
-static bool next(const struct reporter *r, char **text, uint64_t *n)
+/* The socket that jobs come from; stdin is empty from then on. */
+static int take_stdin(void)
 {
-    struct pollfd fd = {.fd = r->fd, .events = POLLIN};
-    free(*text);
-    *text = NULL;
-    while (poll(&fd, 1, -1) < 0 && errno == EINTR)
-        ;
-    if (recv(r->fd, n, sizeof *n, MSG_WAITALL) != sizeof *n || *n > JOB_LONGEST)
-        return false;
-    *text = xmalloc(*n + 1);
-    (*text)[*n] = '\0';
-    return recv(r->fd, *text, *n, MSG_WAITALL) == (ssize_t)*n;
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    AUTO(fd) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null >= 0)
+        dup2(null, STDIN_FILENO);
+    return fd;
 }
 
-int worker_run(const char *text, size_t n)
+/* The next job, into a text of WORKER_JOB_MOST bytes; its length, 0: there is none. */
+static size_t next(int from, char *text)
+{
+    ssize_t n;
+    while ((n = recv(from, text, WORKER_JOB_MOST, 0)) < 0 && errno == EINTR)
+        ;
+    return n > 0 ? (size_t)n : 0;
+}
+
+int worker_run(const char *text, size_t n, bool more)
 {
     struct reporter r = {.fd = STDOUT_FILENO};
     struct error err = {0};
-    AUTO(mem) char *more = NULL;
-    uint64_t length;
+    AUTO(mem) char *job = more ? xmalloc(WORKER_JOB_MOST) : NULL;
+    AUTO(fd) int jobs = more ? take_stdin() : -1;
     int status;
     signal(SIGXFSZ, SIG_IGN); /* past a limit on file sizes a write fails, as on a full disk */
     setvbuf(stderr, NULL, _IOLBF, 0);
     if (!split_stdout(&r, &err))
         return fail(&r, &err);
     bool serves = one(&r, text, n, &status);
-    while (serves && next(&r, &more, &length))
-        serves = one(&r, more, length, &status);
+    while (serves && more && (n = next(jobs, job)) > 0)
+        serves = one(&r, job, n, &status);
     return status;
 }

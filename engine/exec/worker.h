@@ -8,9 +8,9 @@
  *            [, "resume": {"file", "step"}][, "serve": LOG]}
  *   units are devices: the worker's environment, and a program's, says which (engine/exec/unitenv.h)
  *   serve: short programs take turns in one worker, for its start costs as much as they do. It writes that
- * log, and behind "done" waits on its stdout, a socket then, for the next such job: eight bytes that count
- * the text's, and the text. It ends when the socket is shut, or with the first job that fails. events
- * {"event": "progress", "done", "total", "unit"}
+ * log, and behind a "done" of less than WORKER_SERVES seconds reads the next such job from its stdin, a
+ * socket of packets then. It ends when that is closed, and with the first job that fails or takes longer.
+ *   events  {"event": "progress", "done", "total", "unit"}
  *           {"event": "metric", "name", "value", "step"}
  *           {"event": "warn", "text"}
  *           {"event": "resumed", "step"}                        the state to go on from is taken up
@@ -24,8 +24,11 @@
  *           {"event": "memory", "peak", "over"}   behind the last, from a keeper that a launcher started */
 #ifndef ENGINE_EXEC_WORKER_H
 #define ENGINE_EXEC_WORKER_H
+#include <stdbool.h>
 #include <stddef.h>
-/* The whole life of a worker, in a fork of its keeper: its exit status. What the stage left running below it
- * is ended before it says how it ended. */
-int worker_run(const char *job, size_t n);
+#define WORKER_SERVES   0.2                 /* of a short job: the keeper looks at the memory of what takes longer */
+#define WORKER_JOB_MOST ((size_t)128 << 10) /* bytes of a job that comes on stdin */
+/* The whole life of a worker, in a fork of its keeper: its exit status. more: other jobs may come on stdin.
+ * What the stage left running below it is ended before it says how it ended. */
+int worker_run(const char *job, size_t n, bool more);
 #endif

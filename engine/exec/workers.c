@@ -6,6 +6,7 @@
 #include "engine/exec/keeper.h"
 #include "engine/exec/memory.h"
 #include "engine/exec/spawn.h"
+#include "engine/exec/worker.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,10 +25,7 @@ struct workers {
     bool lost, told;          /* there is none, or none any more */
     struct keeper_end *ended; /* heard, and not waited for yet */
     size_t n, cap, part;      /* bytes of the next */
-    struct idle {
-        uint32_t worker;
-        int socket;
-    } * idle; /* those that wait for another job */
+    struct served *idle;      /* those that wait for another job */
     size_t n_idle, cap_idle;
 };
 
@@ -131,7 +129,7 @@ void workers_free(struct workers *w)
     if (w->to >= 0)
         end_keeper(w);
     while (w->n_idle)
-        close(w->idle[--w->n_idle].socket);
+        served_close(&w->idle[--w->n_idle]);
     free(w->idle);
     free(w->ended);
     free(w->self);
@@ -254,8 +252,10 @@ static bool send_order(struct workers *w, const struct keeper_order *o, const in
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(KEEPER_FDS * sizeof(int));
-        memcpy(CMSG_DATA(c), fd, KEEPER_FDS * sizeof(int));
+        size_t n = (fd[KEEPER_JOBS] >= 0 ? KEEPER_FDS : KEEPER_JOBS) * sizeof(int);
+        c->cmsg_len = CMSG_LEN(n);
+        memcpy(CMSG_DATA(c), fd, n);
+        m.msg_controllen = CMSG_SPACE(n);
     }
     ssize_t n;
     while ((n = sendmsg(w->to, &m, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0 && can_go_on(w))
@@ -277,10 +277,10 @@ bool workers_start(struct workers *w, const char *job, int64_t memory, const int
 
 /* ---- one after the other ---- */
 
-void workers_keep(struct workers *w, uint32_t worker, int socket)
+void workers_keep(struct workers *w, const struct served *s)
 {
     w->idle = xgrow(w->idle, &w->cap_idle, w->n_idle + 1, sizeof *w->idle);
-    w->idle[w->n_idle++] = (struct idle){worker, socket};
+    w->idle[w->n_idle++] = *s;
 }
 
 /* It was told of before the next job came: nobody waits for its end. */
@@ -290,25 +290,40 @@ static bool has_died(struct workers *w, uint32_t worker)
     return w->lost || (find(w, worker) < w->n && workers_wait(w, worker, &end));
 }
 
-/* At once or not at all: whoever takes none is not waited for. */
-static bool give(int socket, const char *job)
+bool served_give(const struct served *s, const char *job)
 {
-    uint64_t n = strlen(job);
-    struct iovec part[] = {{&n, sizeof n}, {(void *)(uintptr_t)job, n}};
-    const struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
-    return sendmsg(socket, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)(sizeof n + n);
+    size_t n = strlen(job);
+    return n <= WORKER_JOB_MOST && send(s->jobs, job, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
 }
 
-bool workers_again(struct workers *w, const char *job, uint32_t *ret, int *ret_socket)
+bool served_take_back(const struct served *s)
+{
+    char begin;
+    ssize_t n;
+    while ((n = recv(s->far, &begin, 1, MSG_DONTWAIT)) < 0 && errno == EINTR) /* the rest of a packet goes */
+        ;
+    return n > 0;
+}
+
+void served_close(struct served *s)
+{
+    for (size_t i = 0; i < 3; i++) {
+        int fd = ((const int[]){s->events, s->jobs, s->far})[i];
+        if (fd >= 0)
+            close(fd);
+    }
+    *s = SERVED_NONE;
+}
+
+bool workers_again(struct workers *w, const char *job, struct served *ret)
 {
     while (w->n_idle) {
-        struct idle i = w->idle[--w->n_idle];
-        if (!has_died(w, i.worker) && give(i.socket, job)) {
-            *ret = i.worker;
-            *ret_socket = i.socket;
+        struct served s = w->idle[--w->n_idle];
+        if (!has_died(w, s.worker) && served_give(&s, job)) {
+            *ret = s;
             return true;
         }
-        close(i.socket);
+        served_close(&s);
     }
     return false;
 }

@@ -15,17 +15,27 @@ void workers_free(struct workers *w);
  * it. Not so: it could not be started, or it was killed, and its workers with it, for which *why has a text,
  * once. */
 bool workers_ready(struct workers *w, struct error *why) MUST_CHECK;
-/* Ask for a worker, by a number that names it below. Does not wait for it to be there. events and log stay
- * the caller's. Each that was asked for has an end to wait for. False: the keeper is gone. */
+/* Ask for a worker, by a number that names it below. Does not wait for it to be there. fd: by KEEPER_EVENTS,
+ * and so on; they stay the caller's, and the last may be -1. Each that was asked for has an end to wait for. False: the keeper is gone. */
 bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
                    struct error *err) MUST_CHECK;
 /* End what those have left behind who were our children, or the lost keeper's: all children of this process
  * but the keeper and n others; child has room for one more. */
 void workers_end_orphans(const struct workers *w, pid_t *child, size_t n);
-/* One that waits for another job (engine/exec/worker.h, "serve") is kept, by its number and the socket to it,
- * which is ours from now on; and given the next job. False: none waits. */
-void workers_keep(struct workers *w, uint32_t worker, int socket);
-bool workers_again(struct workers *w, const char *job, uint32_t *ret, int *ret_socket) MUST_CHECK;
+/* One that waits for another job (engine/exec/worker.h, "serve") is kept, and given the next job; what leads
+ * to it is ours in between. False: none waits. */
+struct served {
+    uint32_t worker;
+    int events, jobs; /* from it, to it */
+    int far;          /* the end of jobs that it has too: what it did not take can be had back there */
+};
+#define SERVED_NONE ((struct served){.events = -1, .jobs = -1, .far = -1})
+void workers_keep(struct workers *w, const struct served *s);
+bool workers_again(struct workers *w, const char *job, struct served *ret) MUST_CHECK;
+/* A job for one that waits, or that will wait: at once or not at all. */
+bool served_give(const struct served *s, const char *job) MUST_CHECK;
+bool served_take_back(const struct served *s); /* there was one that it did not take */
+void served_close(struct served *s);
 void workers_kill(struct workers *w, uint32_t worker);
 bool workers_are_lost(const struct workers *w);
 

@@ -37,7 +37,7 @@ static void begin(struct workers *w, struct process *p, const char *job)
 /* As the build does it: wait until it is known to have ended. */
 static int drive(struct workers *w, struct process *p, struct buf *seen)
 {
-    while (!workers_has_ended(w, p->number)) {
+    while (!workers_has_ended(w, p->served.worker)) {
         struct pollfd fd = {.fd = workers_fd(w), .events = POLLIN};
         assert_int_equal(poll(&fd, 1, PATIENCE * 1000), 1);
         workers_hear(w);
