@@ -46,6 +46,9 @@ struct attempt { /* one running worker */
         int64_t stopped;  /* after this pass; 0: not */
         bool failed;      /* one could not be stored, which was said */
     } checkpoints;
+    struct attempt *next; /* its worker has that job too, which begins when this one is done; NULL: none */
+    bool asked;           /* whether there may be one */
+    bool told;            /* that it started */
     struct build *build;
 };
 #endif

@@ -78,7 +78,8 @@ static void release_held(struct build *b)
         }
 }
 
-static void finish(struct build *b, const struct task *t, enum task_state state)
+/* when: its worker had ended, of the monotonic clock; a hit has none. */
+static void finish(struct build *b, const struct task *t, enum task_state state, double when)
 {
     struct build_result *r = &b->result[t->index];
     bool known = r->state == TASK_DONE && state == TASK_HIT; /* it ran before this pass */
@@ -94,7 +95,10 @@ static void finish(struct build *b, const struct task *t, enum task_state state)
         return; /* seen in an earlier pass */
     r->state = state;
     r->resumed = state == TASK_DONE ? x->record->resumed : 0;
-    report(b, state == TASK_HIT ? BUILD_HIT : BUILD_DONE, t, NULL);
+    if (state == TASK_HIT)
+        report(b, BUILD_HIT, t, NULL);
+    else
+        report_done(b, t, when);
     release_held(b);
 }
 
@@ -115,6 +119,8 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     }
     b->finished++;
     left_finish(b, t->index);
+    if (!b->opt.keep_going)
+        ahead_stop(b);
     plan_failed(b->plan, t->index, b->opt.keep_going);
     report(b, BUILD_FAILED, t, log);
     release_held(b);
@@ -173,7 +179,7 @@ void build_look_up(struct build *b, int task)
         fail_task(b, t, &err);
     } else if (found == RESOLVE_HIT || (found == RESOLVE_FREED && !flight_needs(b, t))) {
         plan_hit(b->plan, task);
-        finish(b, t, TASK_HIT);
+        finish(b, t, TASK_HIT, 0);
     } else if (json_object_get(b->pending, digest_hex(&b->resolver.task[task].key, hex))) {
         b->parked[b->n_parked++] = task;
     } else {
@@ -208,6 +214,7 @@ static void look_up_ready(struct build *b)
 static void heal(struct build *b, const struct error *why)
 {
     b->again = b->stopping = true;
+    ahead_stop(b);
     report(b, BUILD_HEAL, NULL, why->text);
 }
 
@@ -219,7 +226,7 @@ static void start(struct build *b, const struct plan_choice *c)
     bool ours = flight_begin(b, t, &err);
     if (!ours && err.code == ERROR_NONE)
         return;
-    if (!ours || !attempt_start(b, t, c, &err)) {
+    if (!ours || !attempt_start(b, c, &err)) {
         char hex[DIGEST_HEX];
         store_unclaim(b->store, &b->resolver.task[task].key);
         json_object_del(b->pending, digest_hex(&b->resolver.task[task].key, hex));
@@ -233,8 +240,6 @@ static void start(struct build *b, const struct plan_choice *c)
         AUTO(mem) char *text = xprintf("asks for %d cores; this run has %d", t->cores_min, b->cores);
         report(b, BUILD_WARN, t, text);
     }
-    AUTO(mem) char *where = nodes_where(b, b->running[b->n_running - 1]);
-    report(b, BUILD_START, t, where);
 }
 
 static bool start_picked(struct build *b)
@@ -243,7 +248,21 @@ static bool start_picked(struct build *b)
     bool picked = false;
     for (; !b->stopping && plan_pick(b->plan, clock_seconds(), &c); picked = true)
         start(b, &c);
+    ahead_give(b);
     return picked;
+}
+
+/* What started is told of behind what ended before it. */
+static void tell_starts(struct build *b)
+{
+    for (int i = 0; i < b->n_running; i++) {
+        struct attempt *a = b->running[i];
+        if (a->told)
+            continue;
+        AUTO(mem) char *where = nodes_where(b, a);
+        a->told = true;
+        report_start(b, a, where);
+    }
 }
 
 /* The next starts before the record of this one is written, where that one would be picked later as well. */
@@ -262,7 +281,9 @@ static void end(struct build *b, int slot)
     struct error err = {0};
     const struct task *t = a->task;
     char hex[DIGEST_HEX];
+    double over = clock_seconds();
     b->running[slot] = b->running[--b->n_running];
+    ahead_over(b, a);
     bool ok = attempt_over(b, a, &err) && keep(b, a, &err), spoilt = a->spoilt, lost = a->lost,
          stopped = b->interrupts > 0 && a->checkpoints.stopped > 0;
     json_object_del(b->pending, digest_hex(&b->resolver.task[t->index].key, hex));
@@ -274,7 +295,7 @@ static void end(struct build *b, int slot)
     attempt_free(b, a);
     if (ok) {
         plan_done(b->plan, t->index);
-        finish(b, t, TASK_DONE);
+        finish(b, t, TASK_DONE, over);
         tier_offer(b, t);
     } else if (spoilt) {
         heal(b, &err);
@@ -282,6 +303,7 @@ static void end(struct build *b, int slot)
                !(lost ? move_on(b, t, &err) : try_again(b, t, &err))) {
         fail_task(b, t, &err);
     }
+    tell_starts(b);
 }
 
 /* ---- the loop ---- */
@@ -299,6 +321,7 @@ void build_interrupt(struct build *b)
         b->stopping = true;
         b->interrupts++;
         report(b, BUILD_INTERRUPT, NULL, b->interrupts < 2 ? "finishing" : "stopping");
+        ahead_stop(b);
         if (b->interrupts == 1)
             checkpoint_stop_all(b);
     }
@@ -365,7 +388,7 @@ static bool wait_for_workers(struct build *b, struct pollfd *fds, struct error *
     if (log == 0)
         runlog_flush(b->log);
     int wait = sooner(sooner(enforce_timeouts(b), status_due(b)), sooner(flight_due(b), retry_due(b)));
-    wait = sooner(sooner(wait, nodes_due(b)), log > 0 ? log : -1);
+    wait = sooner(sooner(wait, nodes_due(b)), sooner(ahead_due(b), log > 0 ? log : -1));
     bool tick = b->opt.tick > 0 && (wait < 0 || b->opt.tick < wait);
     int ready = poll(fds, (nfds_t)n, any_has_ended(b) ? 0 : tick ? b->opt.tick : wait);
     if (ready < 0)
@@ -404,6 +427,7 @@ static bool pass(struct build *b, struct pollfd *fds, struct error *err)
             look_up_ready(b);
         nodes_look(b);
         bool picked = start_picked(b);
+        tell_starts(b);
         bool waits =
             (b->n_elsewhere > 0 || b->n_asked > 0 || isfinite(plan_due(b->plan)) || nodes_awaited(b)) &&
             !b->stopping && !picked && !plan_finished(b->plan); /* what is waited for may have been skipped */

@@ -24,6 +24,17 @@ static void look_again(struct build *b, const struct task *t)
     build_look_up(b, t->index);
 }
 
+bool flight_claim(struct build *b, const struct task *t)
+{
+    const struct digest *key = &b->resolver.task[t->index].key;
+    if (!store_claim(b->store, key, NULL))
+        return false;
+    bool ours = !came_in_between(b, t);
+    if (!ours)
+        store_unclaim(b->store, key);
+    return ours;
+}
+
 bool flight_begin(struct build *b, const struct task *t, struct error *err)
 {
     const struct digest *key = &b->resolver.task[t->index].key;

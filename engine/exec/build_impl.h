@@ -72,6 +72,7 @@ struct build {
     double waiting, guessed, guess_took, guess_said;
     struct left_kin *kin; /* by task index: tasks of one stage; NULL: not needed yet */
     double began;         /* seconds of the monotonic clock */
+    double last;          /* event, seconds since then */
     struct build_facts facts;
     struct error failure; /* the first */
 };
@@ -79,11 +80,22 @@ struct build {
 /* build_task.c. Start: input folders, output folders, cores, worker. Over: the worker has ended, and how.
  * Keep: outputs into the store, record. False with err: the task failed; ERROR_DAMAGE from start: an input is
  * gone from the store; a->spoilt once it is over: it has to run again. */
-bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c,
-                   struct error *err) MUST_CHECK;
+bool attempt_start(struct build *b, const struct plan_choice *c, struct error *err) MUST_CHECK;
+/* The same for the next job of a worker that is at work: it follows once that one waits. False: its worker
+ * cannot have it. */
+bool attempt_ahead(struct build *b, const struct plan_choice *c, struct attempt *before) MUST_CHECK;
+void attempt_follow(struct build *b, struct attempt *before);
 bool attempt_over(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 bool attempt_keep(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
+
+/* build_ahead.c: short programs, one behind the other: a worker has the next job before it is done with the
+ * last, so that it waits for nobody in between. */
+void ahead_give(struct build *b);                    /* to those that began since the last call */
+void ahead_over(struct build *b, struct attempt *a); /* what it had ahead begins, or is to be started anew */
+void ahead_stop(struct build *b);                    /* nothing more is to begin that did not yet */
+int ahead_due(struct build *b); /* milliseconds until one has waited for too long, -1: none; those that have
+                                   are to be started elsewhere */
 
 /* build_failure.c: how an attempt ended. */
 void failure_begin(struct build *b, struct attempt *a, int status); /* it is over: what it took */
@@ -94,6 +106,8 @@ bool failure_is(struct build *b, struct attempt *a, enum failure cause, struct e
 /* build_flight.c: a key is computed once, whoever wants it. */
 /* Is the picked task this run's to compute? No: another run does, and it waits; or it has come in between. */
 bool flight_begin(struct build *b, const struct task *t, struct error *err) MUST_CHECK;
+/* The same, without a change of anything when it is not. */
+bool flight_claim(struct build *b, const struct task *t);
 /* Tasks that other runs were to compute: look again at those that they gave up. */
 void flight_look(struct build *b);
 int flight_due(const struct build *b); /* milliseconds until then; -1: not at all */
@@ -164,6 +178,8 @@ void checkpoint_stop_all(struct build *b);
 void report_begin(struct build *b);
 void report_end(struct build *b, bool ok);
 void report(struct build *b, enum build_event_kind kind, const struct task *t, const char *text);
+void report_start(struct build *b, const struct attempt *a, const char *where);
+void report_done(struct build *b, const struct task *t, double when); /* seconds of the monotonic clock */
 /* The same with a number of passes, of those of the task. */
 void report_passes(struct build *b, enum build_event_kind kind, const struct attempt *a, int64_t done);
 void report_worker_event(struct build *b, struct attempt *a, const json_t *event);

@@ -23,7 +23,7 @@ static void put_result(struct json_out *o, const struct build_result *r)
     char hex[DIGEST_HEX];
     if (r->has_key)
         json_out_text(o, "key", digest_hex(&r->key, hex));
-    json_out_seconds(o, "seconds", r->seconds);
+    json_out_real(o, "seconds", r->seconds);
     if (r->remote)
         json_out_bool(o, "remote", true);
     if (r->resumed)
@@ -60,16 +60,19 @@ static void put_private(struct json_out *o, const struct task *t)
         json_out_end(o);
 }
 
-/* Seconds since the run's begin, as the log has them: to the microsecond. */
-static double now(const struct build *b)
+/* A time of the monotonic clock as the log has it: since the run's begin, to the microsecond, none before the
+ * last. */
+static double log_time(struct build *b, double clock)
 {
-    return round((clock_seconds() - b->began) * 1e6) / 1e6;
+    double at = round((clock - b->began) * 1e6) / 1e6;
+    b->last = at > b->last ? at : b->last;
+    return b->last;
 }
 
 /* Where the attempt that starts runs: whose cores, and which; "" when whoever starts it there chooses. */
-static void put_place(struct json_out *o, const struct build *b, struct trace_event *to_trace)
+static void put_place(struct json_out *o, const struct build *b, const struct attempt *a,
+                      struct trace_event *to_trace)
 {
-    const struct attempt *a = b->running[b->n_running - 1];
     const char *node = b->machine.node[a->node].name;
     to_trace->node = *node ? node : b->facts.host;
     to_trace->cpuset = a->cpuset;
@@ -96,12 +99,14 @@ static bool is_over(enum build_event_kind k)
     return k == BUILD_HIT || k == BUILD_DONE || k == BUILD_FAILED || k == BUILD_SKIPPED;
 }
 
-static void keep(struct build *b, const struct build_event *e)
+/* when: seconds of the monotonic clock. starts: BUILD_START is of that attempt. */
+static void keep(struct build *b, const struct build_event *e, double when, const struct attempt *starts)
 {
     char hex[DIGEST_HEX];
-    struct trace_event t = {.event = kind_name[e->kind], .at = now(b), .step = -1};
+    struct trace_event t = {.event = kind_name[e->kind], .step = -1};
     if (!t.event)
         return;
+    t.at = log_time(b, when);
     struct json_out *o = runlog_begin(b->log, t.at);
     json_out_text(o, "event", t.event);
     if (e->task) {
@@ -112,8 +117,8 @@ static void keep(struct build *b, const struct build_event *e)
         put_metric(o, e, &t);
     else if (e->kind == BUILD_RESUME || e->kind == BUILD_CHECKPOINT || e->kind == BUILD_STOP)
         json_out_integer(o, "step", t.step = (int64_t)e->done);
-    else if (e->kind == BUILD_START)
-        put_place(o, b, &t);
+    else if (starts)
+        put_place(o, b, starts, &t);
     else if (e->text)
         json_out_text(o, "text", t.text = e->text);
     if (is_over(e->kind)) {
@@ -139,9 +144,9 @@ static struct build_event event(const struct build *b, enum build_event_kind kin
                                 .text = text};
 }
 
-static void tell(struct build *b, const struct build_event *e)
+static void tell(struct build *b, const struct build_event *e, double when, const struct attempt *starts)
 {
-    keep(b, e);
+    keep(b, e, when, starts);
     if (e->kind != BUILD_TICK)
         status_note(b);
     if (b->opt.see)
@@ -151,7 +156,19 @@ static void tell(struct build *b, const struct build_event *e)
 void report(struct build *b, enum build_event_kind kind, const struct task *t, const char *text)
 {
     struct build_event e = event(b, kind, t, text);
-    tell(b, &e);
+    tell(b, &e, clock_seconds(), NULL);
+}
+
+void report_done(struct build *b, const struct task *t, double when)
+{
+    struct build_event e = event(b, BUILD_DONE, t, NULL);
+    tell(b, &e, when, NULL);
+}
+
+void report_start(struct build *b, const struct attempt *a, const char *where)
+{
+    struct build_event e = event(b, BUILD_START, a->task, where);
+    tell(b, &e, a->began, a);
 }
 
 void report_passes(struct build *b, enum build_event_kind kind, const struct attempt *a, int64_t done)
@@ -159,7 +176,7 @@ void report_passes(struct build *b, enum build_event_kind kind, const struct att
     struct build_event e = event(b, kind, a->task, NULL);
     e.done = (double)done;
     e.total = (double)a->checkpoints.passes;
-    tell(b, &e);
+    tell(b, &e, clock_seconds(), NULL);
 }
 
 static void put_texts(struct json_out *o, const char *name, const char *const *text, int n)
@@ -249,7 +266,7 @@ void report_begin(struct build *b)
 void report_end(struct build *b, bool ok)
 {
     status_end(b);
-    double at = now(b);
+    double at = log_time(b, clock_seconds());
     struct json_out *o = runlog_begin(b->log, at);
     json_out_text(o, "event", "end");
     json_out_bool(o, "ok", ok);
@@ -298,15 +315,15 @@ void report_worker_event(struct build *b, struct attempt *a, const json_t *o)
         a->progressed = clock_seconds();
         snprintf(a->unit, sizeof a->unit, "%s", e.text);
         e.left = left_seconds(b);
-        tell(b, &e);
+        tell(b, &e, clock_seconds(), NULL);
     } else if (strcmp(name, "metric") == 0) {
         e.kind = BUILD_METRIC;
         e.text = json_string_or(o, "name", "");
         e.value = json_real_or(o, "value", NAN); /* JSON has no word for what is not finite */
         e.done = (double)json_int_or(o, "step", 0);
-        tell(b, &e);
+        tell(b, &e, clock_seconds(), NULL);
     } else if (strcmp(name, "warn") == 0) {
-        tell(b, &e);
+        tell(b, &e, clock_seconds(), NULL);
     } else if (strcmp(name, "error") == 0) {
         take_error(a, o);
     } else if (strcmp(name, "ended") == 0) { /* the far end of a carrier */

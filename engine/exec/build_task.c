@@ -87,6 +87,18 @@ static bool start_worker(struct build *b, struct attempt *a, struct job *job, st
     return process_start(&a->process, argv, NULL, text, log, err);
 }
 
+/* What its worker did before, this one does too: both are of one kind (plan_pick_behind). */
+static bool give_ahead(const struct build *b, const struct attempt *a, const struct attempt *before,
+                       struct job *job)
+{
+    AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);
+    if (!job->stage->command || job->memory || job->n_units)
+        return false;
+    job->serve = log;
+    AUTO(mem) char *text = job_write(job);
+    return process_give_ahead(&before->process, text);
+}
+
 /* The devices it has; of units that are counted alone there is nothing to tell. */
 static void tell_units(const struct build *b, const struct task *t, struct arena *mem, struct job *job)
 {
@@ -104,12 +116,11 @@ static void tell_units(const struct build *b, const struct task *t, struct arena
     job->unit = unit;
 }
 
-bool attempt_start(struct build *b, const struct task *t, const struct plan_choice *c, struct error *err)
+/* Its folders, and what a worker is told of it. */
+static bool prepare(struct build *b, const struct plan_choice *c, struct arena *mem, struct attempt *a,
+                    struct job *job, struct error *err)
 {
-    AUTO(arena) struct arena mem;
-    arena_init(&mem);
-    struct attempt *a = xcalloc(1, sizeof *a);
-    b->result[t->index].cause = FAILURE_NONE;
+    const struct task *t = b->spec->task[c->task];
     *a = (struct attempt){.task = t,
                           .build = b,
                           .node = c->node,
@@ -119,35 +130,79 @@ bool attempt_start(struct build *b, const struct task *t, const struct plan_choi
                           .memory = t->memory ? ask_memory(t, &b->machine, b->result[t->index].attempts) : 0,
                           .since = artifacts_spoilt(b->artifacts)};
     a->dir = workdirs_take(b->workdirs, err);
-    struct job job = {
-        .task = t->name, .stage = t->stage, .threads = c->cores, .memory = a->memory, .parent = getpid()};
-    bool ok = a->dir && fetched_params(b->store, t, &mem, &job.params, err) &&
-              lay_inputs(b, a, &mem, &job, err) && make_folders(b, a, &mem, &job, err);
-    if (ok) {
-        checkpoint_begin(b, a, &mem, &job);
-        tell_units(b, t, &mem, &job);
-        job.cpuset = a->cpuset;
-        job.nodes = c->place ? place_nodes(c->place) : "";
-        ok = start_worker(b, a, &job, &mem, err) || failure_is(b, a, FAILURE_START, err);
-        if (t->timeout > 0)
-            a->deadline = clock_seconds() + t->timeout;
-    }
-    if (!ok) {
-        if (!b->result[t->index].cause)
-            failure_is(b, a, FAILURE_NONE, err);
-        attempt_free(b, a);
+    *job = (struct job){.task = t->name,
+                        .stage = t->stage,
+                        .threads = c->cores,
+                        .cpuset = a->cpuset,
+                        .nodes = c->place ? place_nodes(c->place) : "",
+                        .memory = a->memory,
+                        .parent = getpid()};
+    if (!a->dir || !fetched_params(b->store, t, mem, &job->params, err) ||
+        !lay_inputs(b, a, mem, job, err) || !make_folders(b, a, mem, job, err))
         return false;
-    }
+    checkpoint_begin(b, a, mem, job);
+    tell_units(b, t, mem, job);
+    return true;
+}
+
+/* It is at work from now on. */
+static void begin(struct build *b, struct attempt *a)
+{
+    b->result[a->task->index].cause = FAILURE_NONE;
+    if (a->task->timeout > 0)
+        a->deadline = clock_seconds() + a->task->timeout;
     b->running[b->n_running++] = a;
     nodes_begin(b, a);
     left_start(b, a);
-    return true;
+}
+
+bool attempt_start(struct build *b, const struct plan_choice *c, struct error *err)
+{
+    AUTO(arena) struct arena mem;
+    struct attempt *a = xcalloc(1, sizeof *a);
+    struct job job;
+    arena_init(&mem);
+    b->result[c->task].cause = FAILURE_NONE;
+    if (prepare(b, c, &mem, a, &job, err)) {
+        if (start_worker(b, a, &job, &mem, err)) {
+            begin(b, a);
+            return true;
+        }
+        failure_is(b, a, FAILURE_START, err);
+    }
+    if (!b->result[c->task].cause)
+        failure_is(b, a, FAILURE_NONE, err);
+    attempt_free(b, a);
+    return false;
+}
+
+bool attempt_ahead(struct build *b, const struct plan_choice *c, struct attempt *before)
+{
+    AUTO(arena) struct arena mem;
+    struct attempt *a = xcalloc(1, sizeof *a);
+    struct job job;
+    arena_init(&mem);
+    if (prepare(b, c, &mem, a, &job, NULL) && give_ahead(b, a, before, &job)) {
+        before->next = a;
+        return true;
+    }
+    attempt_free(b, a);
+    return false;
+}
+
+void attempt_follow(struct build *b, struct attempt *before)
+{
+    struct attempt *a = before->next;
+    before->next = NULL;
+    process_take_over(&a->process, &before->process);
+    begin(b, a);
 }
 
 void attempt_free(struct build *b, struct attempt *a)
 {
     if (!a)
         return;
+    attempt_free(b, a->next);
     if (a->process.started) {
         process_kill(&a->process);
         process_end(&a->process);

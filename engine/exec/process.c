@@ -146,10 +146,12 @@ void process_take_over(struct process *next, struct process *p)
 }
 
 /* After a short job it goes on; after any other it ends, so that the keeper tells how, and what it held. */
-static bool goes_on(const struct process *p, const json_t *event)
+static bool goes_on(struct process *p, const json_t *event)
 {
-    return p->serves && strcmp(json_string_or(event, "event", ""), "done") == 0 &&
-           json_real_or(event, "seconds", WORKER_SERVES) < WORKER_SERVES;
+    if (!p->serves || strcmp(json_string_or(event, "event", ""), "done") != 0)
+        return false;
+    p->served.took = json_real_or(event, "seconds", WORKER_SERVES);
+    return p->served.took < WORKER_SERVES;
 }
 
 static void take_line(struct process *p, const char *text, size_t n,

@@ -28,6 +28,7 @@ struct served {
     uint32_t worker;
     int events, jobs; /* from it, to it */
     int far;          /* the end of jobs that it has too: what it did not take can be had back there */
+    double took;      /* seconds, for its last job; 0: it has done none */
 };
 #define SERVED_NONE ((struct served){.events = -1, .jobs = -1, .far = -1})
 void workers_keep(struct workers *w, const struct served *s);

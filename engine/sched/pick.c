@@ -171,32 +171,42 @@ static bool may_pass(const struct plan *p, const struct vertex *v, int node, int
            (p->machine->node[node].memory <= 0 || later.memory >= k->ask.memory);
 }
 
-static void begin(struct plan *p, int task, int node, int cores, double now, struct plan_choice *ret)
+void plan_mark_begun(struct plan *p, int task, int cores, double now)
 {
     struct vertex *v = &p->vertex[task];
     plan_leave_missed(p, task);
     plan_set_state(p, task, TASK_RUN);
-    room_take(p, task, node, cores);
     v->start = now;
     v->end = now + work_seconds(&v->ask.work, cores);
     v->waited_from = -1;
     v->passed = 0;
     v->gone = false;
+}
+
+void plan_add_running(struct plan *p, int task)
+{
+    const struct vertex *v = &p->vertex[task];
     p->running = xgrow(p->running, &p->cap_running, (size_t)p->n_running + 1, sizeof *p->running);
     int i = p->n_running++;
     for (; i > 0 && p->vertex[p->running[i - 1]].end > v->end; i--)
         p->running[i] = p->running[i - 1];
     p->running[i] = task;
-    *ret = (struct plan_choice){task, node, cores, v->place};
 }
 
-/* The first of all, in *ret_node where it starts (-1: nowhere now). */
-static int find_top(struct plan *p, const bool *hopeless)
+static void begin(struct plan *p, int task, int node, int cores, double now, struct plan_choice *ret)
+{
+    plan_mark_begun(p, task, cores, now);
+    room_take(p, task, node, cores);
+    plan_add_running(p, task);
+    *ret = (struct plan_choice){task, node, cores, p->vertex[task].place};
+}
+
+int plan_first_missed(struct plan *p, const bool *hopeless)
 {
     int top = -1;
     for (size_t g = 0; g < p->n_groups; g++) {
         int task = top_of(p, g);
-        if (task >= 0 && !hopeless[g] && (top < 0 || heap_before(&p->ready, task, top)))
+        if (task >= 0 && !(hopeless && hopeless[g]) && (top < 0 || heap_before(&p->ready, task, top)))
             top = task;
     }
     return top;
@@ -263,7 +273,7 @@ bool plan_pick(struct plan *p, double now, struct plan_choice *ret)
     struct reservation kept = {.task = -1};
     bool picked = false;
     int top;
-    while (!picked && kept.task < 0 && (top = find_top(p, hopeless)) >= 0) {
+    while (!picked && kept.task < 0 && (top = plan_first_missed(p, hopeless)) >= 0) {
         struct vertex *v = &p->vertex[top];
         int cores = 0, node = best_node(p, v, &cores);
         bool wait = node >= 0 && worth_waiting(p, top, node, cores, now, &kept);

@@ -244,6 +244,13 @@ static void draw_near(struct plan *p, int from, int to)
     v->near_node = f->node;
 }
 
+void plan_draw_near(struct plan *p, int from)
+{
+    const struct vertex *v = &p->vertex[from];
+    for (size_t k = 0; k < v->n_next; k++)
+        draw_near(p, from, v->next[k]);
+}
+
 static void finish(struct plan *p, int task, enum task_state s)
 {
     plan_set_state(p, task, s);
@@ -308,13 +315,8 @@ void plan_miss(struct plan *p, int task)
     plan_join_missed(p, task);
 }
 
-static void stop_running(struct plan *p, int task)
+void plan_drop_running(struct plan *p, int task)
 {
-    struct vertex *v = &p->vertex[task];
-    if (v->state != TASK_RUN || v->gone)
-        return;
-    v->gone = true;
-    room_give(p, task);
     int i = 0;
     while (p->running[i] != task)
         i++;
@@ -322,11 +324,20 @@ static void stop_running(struct plan *p, int task)
     memmove(&p->running[i], &p->running[i + 1], (size_t)(p->n_running - i) * sizeof *p->running);
 }
 
+static void stop_running(struct plan *p, int task)
+{
+    struct vertex *v = &p->vertex[task];
+    if (v->state != TASK_RUN || v->gone)
+        return;
+    v->gone = true;
+    room_give(p, task);
+    plan_drop_running(p, task);
+}
+
 void plan_leave(struct plan *p, int task)
 {
-    const struct vertex *v = &p->vertex[task];
-    for (size_t k = 0; k < v->n_next && !v->gone; k++)
-        draw_near(p, task, v->next[k]);
+    if (!p->vertex[task].gone)
+        plan_draw_near(p, task);
     stop_running(p, task);
 }
 

@@ -58,6 +58,11 @@ void plan_done(struct plan *p, int task);
  * task ready, which plan_opens tells. */
 void plan_leave(struct plan *p, int task);
 bool plan_opens(struct plan *p, int task);
+/* The missed task that is first in line, if it can have just what the running `task` has: it is marked as
+ * running, in its place, to begin as soon as that one is over, which from now on holds nothing (plan_leave).
+ * Until then it can be taken back: it is missed again, and the other holds what it held. */
+bool plan_pick_behind(struct plan *p, int task, double now, struct plan_choice *ret);
+void plan_take_back(struct plan *p, int next, int task);
 /* A running task's attempt came to nothing: it is a missed one again, which is not picked before `at`. */
 void plan_retry(struct plan *p, int task, double at);
 double plan_due(const struct plan *p); /* when the next such time comes; infinite: none waits for one */

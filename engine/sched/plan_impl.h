@@ -1,4 +1,4 @@
-/* Private to the plan: plan.c keeps the states of the graph, room.c what is free, pick.c chooses what starts,
+/* Private to the plan: plan.c keeps the states of the graph, room.c what is free, pick.c chooses what starts, behind.c what follows,
  * width.c how wide. */
 #ifndef ENGINE_SCHED_PLAN_IMPL_H
 #define ENGINE_SCHED_PLAN_IMPL_H
@@ -92,6 +92,14 @@ int64_t plan_ticks(const struct vertex *v);        /* the same in microseconds *
 void plan_set_state(struct plan *p, int task, enum task_state s);
 void plan_join_missed(struct plan *p, int task);
 void plan_leave_missed(struct plan *p, int task); /* its group's heap may keep it: see pick.c */
+
+void plan_draw_near(struct plan *p, int from);    /* those that need it, to where it runs */
+void plan_drop_running(struct plan *p, int task); /* from the list */
+
+/* pick.c */
+int plan_first_missed(struct plan *p, const bool *hopeless); /* of all groups but those, NULL: of all; or -1 */
+void plan_mark_begun(struct plan *p, int task, int cores, double now); /* it has yet to get its room */
+void plan_add_running(struct plan *p, int task);
 
 /* room.c */
 void room_init(struct plan *p);

@@ -1,0 +1,78 @@
+/* Short programs, one behind the other. The plan has the second in the place of the first from the beginning
+ * (plan_pick_behind); it begins when the worker has said that the first is done. A worker gets a job ahead
+ * only when its last one was quick, and has to give it back when this one is not. */
+#include "base/clock.h"
+#include "engine/exec/build_impl.h"
+#include <math.h>
+
+#define QUICK 0.005 /* seconds that a job took whose like may wait behind another */
+#define WAIT  0.02  /* that one waits there at most */
+
+static bool may_have_one(struct build *b, const struct attempt *a)
+{
+    const struct process *p = &a->process;
+    return p->serves && p->served.took > 0 && p->served.took < QUICK && !a->next && !b->stopping &&
+           b->n_parked == 0 && !b->held && !plan_opens(b->plan, a->task->index);
+}
+
+static void give(struct build *b, struct attempt *a)
+{
+    struct plan_choice c;
+    if (!may_have_one(b, a) || !plan_pick_behind(b->plan, a->task->index, clock_seconds(), &c))
+        return;
+    const struct task *t = b->spec->task[c.task];
+    if (flight_claim(b, t)) {
+        if (attempt_ahead(b, &c, a))
+            return;
+        store_unclaim(b->store, &b->resolver.task[c.task].key);
+    }
+    plan_take_back(b->plan, c.task, a->task->index);
+}
+
+void ahead_give(struct build *b)
+{
+    for (int i = 0; i < b->n_running; i++)
+        if (!b->running[i]->asked) {
+            b->running[i]->asked = true;
+            give(b, b->running[i]);
+        }
+}
+
+static void take_back(struct build *b, struct attempt *a)
+{
+    int next = a->next->task->index;
+    attempt_free(b, a->next);
+    a->next = NULL;
+    store_unclaim(b->store, &b->resolver.task[next].key);
+    plan_take_back(b->plan, next, a->task->index);
+}
+
+void ahead_over(struct build *b, struct attempt *a)
+{
+    if (a->next && a->process.waits)
+        attempt_follow(b, a);
+    else if (a->next)
+        take_back(b, a);
+}
+
+/* One that its worker has taken meanwhile begins: the end of the one before is on its way. */
+void ahead_stop(struct build *b)
+{
+    for (int i = 0; i < b->n_running; i++)
+        if (b->running[i]->next && process_take_back(&b->running[i]->process))
+            take_back(b, b->running[i]);
+}
+
+int ahead_due(struct build *b)
+{
+    double now = clock_seconds(), least = HUGE_VAL;
+    for (int i = 0; i < b->n_running; i++) {
+        struct attempt *a = b->running[i];
+        double left = a->next ? a->began + WAIT - now : HUGE_VAL;
+        if (left <= 0 && process_take_back(&a->process))
+            take_back(b, a);
+        else
+            least = fmin(least, fmax(left, 0.001));
+    }
+    return isinf(least) ? -1 : (int)ceil(1000 * least);
+}
