@@ -14,9 +14,17 @@
 
 char *store_file(const struct store *s, const char *kind, const struct digest *d)
 {
+    struct buf path = {0};
     char hex[DIGEST_HEX];
     digest_hex(d, hex);
-    return xprintf("%s/%s/%.2s/%s", s->path, kind, hex, hex + 2);
+    buf_puts(&path, s->path);
+    buf_putc(&path, '/');
+    buf_puts(&path, kind);
+    buf_putc(&path, '/');
+    buf_add(&path, hex, 2);
+    buf_putc(&path, '/');
+    buf_puts(&path, hex + 2);
+    return buf_take(&path);
 }
 
 bool store_stat(int folder, const struct digest *d, struct stat *ret)
@@ -31,10 +39,10 @@ bool store_stat(int folder, const struct digest *d, struct stat *ret)
 
 struct index *store_index(struct store *s)
 {
+    if (s->index)
+        return s->index;
     AUTO(mem) char *path = xprintf("%s/index", s->path);
-    if (!s->index)
-        s->index = index_open(path);
-    return s->index;
+    return s->index = index_open(path);
 }
 
 bool store_make_parent(const char *file, struct error *err)

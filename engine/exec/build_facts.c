@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "base/mem.h"
 #include "engine/exec/asks.h"
 #include "engine/exec/build_impl.h"
@@ -86,26 +86,33 @@ static void put_totals(const struct build *b, const struct schedule *s, struct b
     buf_puts(out, "],\n\"tasks\":[");
 }
 
-/* A task a line, by hand: there may be many, and the first of them waits. */
+static void put_task(const struct build *b, int task, const struct simulate_task *t, struct buf *out)
+{
+    const char *node = b->machine.node[t->node].name;
+    struct json_out o = {.to = out};
+    json_out_object(&o, NULL);
+    json_out_text(&o, "task", b->spec->task[task]->name);
+    json_out_seconds(&o, "start", t->start);
+    json_out_seconds(&o, "end", t->end);
+    json_out_integer(&o, "cores", t->cores);
+    json_out_text(&o, "cpuset", t->cpuset ? t->cpuset : "");
+    json_out_integer(&o, "memory", t->ask.memory);
+    json_out_text(&o, "node", *node ? node : b->facts.host);
+    json_out_text(&o, "source", history_source_name(b->cost[task].source));
+    json_out_end(&o);
+}
+
+/* A task a line: there may be many, and the first of them waits. */
 static void put_schedule(const struct build *b, const struct schedule *s, struct buf *out)
 {
     const char *separator = "\n";
     put_totals(b, s, out);
-    for (int i = 0; i < b->spec->n; i++) {
-        const struct simulate_task *t = &s->task[i];
-        if (!t->cores)
-            continue;
-        const char *node = b->machine.node[t->node].name;
-        buf_puts(out, separator);
-        buf_puts(out, "{\"task\":");
-        json_put_string(out, b->spec->task[i]->name);
-        buf_printf(out,
-                   ",\"start\":%.6f,\"end\":%.6f,\"cores\":%d,\"cpuset\":\"%s\",\"memory\":%lld,\"node\":",
-                   t->start, t->end, t->cores, t->cpuset ? t->cpuset : "", (long long)t->ask.memory);
-        json_put_string(out, *node ? node : b->facts.host);
-        buf_printf(out, ",\"source\":\"%s\"}", history_source_name(b->cost[i].source));
-        separator = ",\n";
-    }
+    for (int i = 0; i < b->spec->n; i++)
+        if (s->task[i].cores) {
+            buf_puts(out, separator);
+            put_task(b, i, &s->task[i], out);
+            separator = ",\n";
+        }
     buf_puts(out, "\n]}\n");
 }
 

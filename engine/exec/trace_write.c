@@ -1,7 +1,8 @@
 /* A trace as text: one event a line, written by hand, as there may be many. */
 #include "base/cleanup.h"
-#include "base/json.h"
+#include "base/json_out.h"
 #include "engine/exec/trace.h"
+#include <math.h>
 
 static void put_member(struct buf *out, const char *name, const char *text)
 {
@@ -35,20 +36,35 @@ static void put_lanes(const struct trace_lanes *l, struct buf *out)
     }
 }
 
+static void put_word(struct json_out *o, const char *name, const char *text)
+{
+    if (*text)
+        json_out_text(o, name, text);
+}
+
+/* Times are whole microseconds, as events have them. */
 static void put_bar(const struct trace_bar *b, const struct trace_lane *lane, struct buf *out)
 {
-    buf_puts(out, "{\"ph\":\"X\",\"name\":");
-    json_put_string(out, b->task);
-    buf_puts(out, ",\"cat\":");
-    json_put_string(out, b->stage);
-    buf_printf(out, ",\"pid\":%d,\"tid\":%d,\"ts\":%.1f,\"dur\":%.1f,\"args\":{", lane->node + 1, lane->core,
-               b->start * 1e6, (b->end - b->start) * 1e6);
-    put_member(out, "task", b->task);
-    put_member(out, "stage", b->stage);
-    put_member(out, "key", b->key);
-    put_member(out, "state", b->state);
-    put_member(out, "cpuset", b->cpuset);
-    buf_printf(out, ",\"cores\":%d}},\n", b->cores);
+    struct json_out o = {.to = out};
+    int64_t start = llround(b->start * 1e6);
+    json_out_object(&o, NULL);
+    json_out_text(&o, "ph", "X");
+    json_out_text(&o, "name", b->task);
+    json_out_text(&o, "cat", b->stage);
+    json_out_integer(&o, "pid", lane->node + 1);
+    json_out_integer(&o, "tid", lane->core);
+    json_out_integer(&o, "ts", start);
+    json_out_integer(&o, "dur", llround(b->end * 1e6) - start);
+    json_out_object(&o, "args");
+    put_word(&o, "task", b->task);
+    put_word(&o, "stage", b->stage);
+    put_word(&o, "key", b->key);
+    put_word(&o, "state", b->state);
+    put_word(&o, "cpuset", b->cpuset);
+    json_out_integer(&o, "cores", b->cores);
+    json_out_end(&o);
+    json_out_end(&o);
+    buf_add(out, ",\n", 2);
 }
 
 /* On the task's first lane; of the run itself, over all. */

@@ -29,6 +29,7 @@ struct reporter {
     double start, last_kept, asked, keeping; /* when a state was written, when one became due; what it took */
     double seconds;                          /* that a job took which is done */
     int64_t program_peak;                    /* bytes that a user's program held, in a process of its own */
+    char *cpuset, *nodes;                    /* what it is bound to; NULL: not yet */
     int64_t stopped;                         /* the pass after which the run is to end; 0: none */
 };
 
@@ -121,10 +122,17 @@ static int stop(const struct reporter *r)
 
 /* No cpuset: whoever started us has bound us, or wants none. A user's program gets all of the cpuset, as it
  * inherits what the thread that starts it is bound to; only our own threads take a core each. */
-static bool bind_to(const struct job *j, struct error *err)
+static bool bind_to(const struct job *j, struct reporter *r, struct error *err)
 {
-    if (*j->cpuset && !topo_bind_self(j->cpuset, j->nodes, err))
+    bool bound = r->cpuset && strcmp(r->cpuset, j->cpuset) == 0 && strcmp(r->nodes, j->nodes) == 0;
+    if (*j->cpuset && !bound && !topo_bind_self(j->cpuset, j->nodes, err))
         return false;
+    if (!bound) { /* the next job most often has the same */
+        free(r->cpuset);
+        free(r->nodes);
+        r->cpuset = xstrdup(j->cpuset);
+        r->nodes = xstrdup(j->nodes);
+    }
     omp_set_dynamic(0);
     omp_set_num_threads(j->threads);
     return !*j->cpuset || j->stage->command || topo_bind_threads(j->cpuset, err);
@@ -133,7 +141,7 @@ static bool bind_to(const struct job *j, struct error *err)
 static bool run_job(const struct job *j, struct arena *a, struct reporter *r, struct error *err)
 {
     unitenv_set(j->unit, j->n_units, a); /* while there is one thread */
-    if (!bind_to(j, err))
+    if (!bind_to(j, r, err))
         return false;
     struct stage_context ctx = {.stage = j->stage,
                                 .params = j->params,
@@ -268,5 +276,7 @@ int worker_run(const char *text, size_t n, bool more)
     bool serves = one(&r, text, n, &status);
     while (serves && more && (n = next(jobs, job)) > 0)
         serves = one(&r, job, n, &status);
+    free(r.cpuset);
+    free(r.nodes);
     return status;
 }

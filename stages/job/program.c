@@ -104,6 +104,12 @@ static void flush(struct child *c, const struct program *p, bool all)
     c->line.data[c->line.len] = '\0';
 }
 
+static void close_out(struct child *c)
+{
+    close(c->out);
+    c->out = -1;
+}
+
 /* All that has arrived. What others whom the program left behind still write is not waited for. */
 static void take(struct child *c, const struct program *p)
 {
@@ -115,8 +121,7 @@ static void take(struct child *c, const struct program *p)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
-            close(c->out);
-            c->out = -1;
+            close_out(c);
             return;
         }
         buf_add(&c->line, chunk, (size_t)n);
@@ -126,13 +131,15 @@ static void take(struct child *c, const struct program *p)
 
 static bool follow(struct child *c, const struct program *p, struct program_end *ret, struct error *err)
 {
-    struct pollfd fd[2] = {{.fd = c->pidfd, .events = POLLIN}, {.events = POLLIN}};
-    for (bool ended = false; !ended;) {
-        fd[1].fd = c->out;
+    struct pollfd fd[2] = {{.fd = c->pidfd, .events = POLLIN}, {.fd = c->out, .events = POLLIN}};
+    for (bool ended = false; !ended && c->out >= 0;) { /* nobody holds the other end: it will end, or has */
         if (poll(fd, 2, -1) < 0 && errno != EINTR)
             return error_errno(err, "cannot wait for '%s'", p->path);
         ended = fd[0].revents != 0;
-        take(c, p);
+        if (ended || fd[1].revents & POLLIN)
+            take(c, p);
+        else if (fd[1].revents)
+            close_out(c);
     }
     flush(c, p, true);
     struct rusage took = {0};
