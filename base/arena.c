@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN     64   /* of tensors, and of every block from LARGE on */
-#define LARGE     1024 /* bytes */
+#define ALIGN 64   /* of tensors, and of every block from LARGE on */
+#define LARGE 1024 /* bytes */
 /* Many arenas live for one task and hold little; large ones soon have large chunks. */
 #define CHUNK_FIRST ((size_t)4 << 10)
 #define CHUNK_MOST  ((size_t)256 << 10)

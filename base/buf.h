@@ -18,7 +18,7 @@ void buf_right(struct buf *b, const char *s, int width);
 /* Room for n bytes more, which the caller fills all, behind what there is. */
 char *buf_room(struct buf *b, size_t n);
 void buf_drop(struct buf *b, size_t n); /* the first n bytes */
-void buf_clear(struct buf *b); /* length 0, memory kept */
+void buf_clear(struct buf *b);          /* length 0, memory kept */
 /* The string, owned by the caller from now on; b is empty afterwards. Never NULL. */
 char *buf_take(struct buf *b);
 const char *buf_str(const struct buf *b); /* never NULL */

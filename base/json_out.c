@@ -65,14 +65,18 @@ static void put_text(struct json_out *o, const char *s, size_t n)
     buf_putc(o->to, '"');
 }
 
-static void put_break(const struct json_out *o)
+static void new_line(struct buf *out, int depth)
 {
-    if (!(o->style & JSON_INDENTED))
-        return;
-    size_t blanks = 2 * (size_t)o->depth;
-    char *to = buf_room(o->to, 1 + blanks);
+    size_t blanks = 2 * (size_t)depth;
+    char *to = buf_room(out, 1 + blanks);
     *to = '\n';
     memset(to + 1, ' ', blanks);
+}
+
+static void put_break(const struct json_out *o)
+{
+    if (o->style & JSON_INDENTED)
+        new_line(o->to, o->depth);
 }
 
 void json_out_lead(struct json_out *o, const char *name)
@@ -189,4 +193,31 @@ void json_out_null(struct json_out *o, const char *name)
 {
     json_out_lead(o, name);
     buf_add(o->to, "null", 4);
+}
+
+/* The end of the string that begins at i. */
+static size_t behind_string(const char *text, size_t i, size_t n)
+{
+    for (i++; i < n && text[i] != '"'; i++)
+        i += text[i] == '\\';
+    return i < n ? i + 1 : n;
+}
+
+void json_out_indented(struct buf *out, const char *text, size_t n)
+{
+    int depth = 0;
+    for (size_t i = 0, end; i < n; i = end) {
+        char c = text[i];
+        bool opens = c == '{' || c == '[', closes = c == '}' || c == ']';
+        bool empty = opens && i + 1 < n && (text[i + 1] == '}' || text[i + 1] == ']');
+        end = c == '"' ? behind_string(text, i, n) : i + 1 + empty;
+        depth += (opens && !empty) - closes;
+        if (closes)
+            new_line(out, depth);
+        buf_add(out, text + i, end - i);
+        if (c == ':')
+            buf_putc(out, ' ');
+        else if ((opens && !empty) || c == ',')
+            new_line(out, depth);
+    }
 }

@@ -38,6 +38,8 @@ void json_out_seconds(struct json_out *o, const char *name, double seconds);
 void json_out_bool(struct json_out *o, const char *name, bool value);
 void json_out_null(struct json_out *o, const char *name);
 void json_out_value(struct json_out *o, const char *name, const json_t *value, bool sorted);
+/* A compact value once more, as it is with JSON_INDENTED. */
+void json_out_indented(struct buf *out, const char *text, size_t n);
 /* What stands before a value, which the caller then writes. */
 void json_out_lead(struct json_out *o, const char *name);
 #endif

@@ -87,10 +87,10 @@ static void put_output(struct json_out *o, const struct record_output *r)
     json_out_end(o);
 }
 
-/* seal: NULL for the text that it is of. */
-static bool put_text(struct buf *out, const struct record *r, const char *seal)
+/* Without its seal, which is of just this text and has its place at *ret_seal. */
+static bool put_text(struct buf *out, const struct record *r, size_t *ret_seal)
 {
-    struct json_out o = {.to = out, .style = seal ? JSON_INDENTED : 0};
+    struct json_out o = {.to = out};
     json_out_object(&o, NULL);
     put_cost(&o, &r->cost);
     put_words(&o, "cpuset", r->cpuset);
@@ -109,8 +109,7 @@ static bool put_text(struct buf *out, const struct record *r, const char *seal)
         json_out_integer(&o, "resumed", r->resumed);
     put_count(&o, "samples", r->samples);
     json_out_real(&o, "seconds", r->seconds);
-    if (seal)
-        json_out_text(&o, "sha256", seal);
+    *ret_seal = out->len;
     json_out_text(&o, "stage", r->stage);
     json_out_text(&o, "task", r->task);
     json_out_text(&o, "text", r->text);
@@ -149,18 +148,30 @@ bool store_unseal(json_t *j)
     return strcmp(hex, want) == 0;
 }
 
+static bool sealed_text(struct buf *out, const struct record *r)
+{
+    AUTO(buf) struct buf plain = {0};
+    AUTO(buf) struct buf sealed = {0};
+    struct json_out seal = {.to = &sealed, .depth = 1, .follows = true};
+    struct digest d;
+    size_t at;
+    if (!put_text(&plain, r, &at))
+        return false;
+    hash_bytes(plain.data, plain.len, &d);
+    buf_add(&sealed, plain.data, at);
+    put_digest(&seal, "sha256", &d);
+    buf_puts(&sealed, plain.data + at);
+    json_out_indented(out, sealed.data, sealed.len);
+    return true;
+}
+
 /* reserve: there must be room for it. What it replaces counts on, until the store's size is summed up again.
  */
 static bool put_record(struct store *s, const struct record *r, bool reserve, bool claimed, struct error *err)
 {
-    AUTO(buf) struct buf sealed = {0};
     AUTO(buf) struct buf text = {0};
-    struct digest seal;
-    char hex[DIGEST_HEX];
-    if (!isfinite(r->seconds) || !put_text(&sealed, r, NULL))
+    if (!isfinite(r->seconds) || !sealed_text(&text, r))
         return error_set(err, NULL, ERROR_SYSTEM, "record of '%s' is not valid UTF-8", r->task);
-    hash_bytes(sealed.data, sealed.len, &seal);
-    (void)put_text(&text, r, digest_hex(&seal, hex));
     int64_t reserved = reserve ? (int64_t)text.len : 0;
     struct stat st;
     if (!store_reserve(s, reserved, err))

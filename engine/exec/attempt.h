@@ -11,18 +11,18 @@ struct build;
 struct attempt { /* one running worker */
     const struct task *task;
     struct process process;
-    int node, cores;     /* of the machine */
-    char *cpuset;        /* of its place; "": whoever starts it there chooses */
-    const char *dir;     /* private: out.PORT and scratch */
-    bool done;           /* it said so */
-    bool tidied;         /* and that it left nothing there but outputs */
-    int64_t memory;      /* that it may take, in bytes; 0: any */
-    double deadline;     /* of the monotonic clock; 0: none */
-    bool timed_out;      /* past it, killed */
-    bool ended; /* on another node: the worker has ended, with this status */
-    bool lost;  /* its node or its worker went away, by no fault of its own */
-    int status;       /* of wait */
-    bool counted;     /* among those at work on its node */
+    int node, cores;      /* of the machine */
+    char *cpuset;         /* of its place; "": whoever starts it there chooses */
+    const char *dir;      /* private: out.PORT and scratch */
+    bool done;            /* it said so */
+    bool tidied;          /* and that it left nothing there but outputs */
+    int64_t memory;       /* that it may take, in bytes; 0: any */
+    double deadline;      /* of the monotonic clock; 0: none */
+    bool timed_out;       /* past it, killed */
+    bool ended;           /* on another node: the worker has ended, with this status */
+    bool lost;            /* its node or its worker went away, by no fault of its own */
+    int status;           /* of wait */
+    bool counted;         /* among those at work on its node */
     struct digest *input; /* artifacts in use */
     size_t n_input, cap_input;
     size_t since; /* artifacts_spoilt when it started */

@@ -1,8 +1,8 @@
 /* Short programs, one behind the other. The plan has the second in the place of the first from the beginning
  * (plan_pick_behind); it begins when the worker has said that the first is done. A worker gets a job ahead
  * only when its last one was quick, and has to give it back when this one is not. */
+#include "engine/exec/build_ahead.h"
 #include "base/clock.h"
-#include "engine/exec/build_impl.h"
 #include <math.h>
 
 #define QUICK 0.005 /* seconds that a job took whose like may wait behind another */

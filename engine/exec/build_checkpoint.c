@@ -4,7 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "cache/checkpoint.h"
-#include "engine/exec/build_impl.h"
+#include "engine/exec/build_report.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "engine/exec/build_impl.h"
+#include "engine/exec/build_report.h"
 #include "engine/exec/targets.h"
 
 #define LOOK_EVERY 0.1 /* seconds */

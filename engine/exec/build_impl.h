@@ -89,14 +89,6 @@ bool attempt_over(struct build *b, struct attempt *a, struct error *err) MUST_CH
 bool attempt_keep(struct build *b, struct attempt *a, struct error *err) MUST_CHECK;
 void attempt_free(struct build *b, struct attempt *a);
 
-/* build_ahead.c: short programs, one behind the other: a worker has the next job before it is done with the
- * last, so that it waits for nobody in between. */
-void ahead_give(struct build *b);                    /* to those that began since the last call */
-void ahead_over(struct build *b, struct attempt *a); /* what it had ahead begins, or is to be started anew */
-void ahead_stop(struct build *b);                    /* nothing more is to begin that did not yet */
-int ahead_due(struct build *b); /* milliseconds until one has waited for too long, -1: none; those that have
-                                   are to be started elsewhere */
-
 /* build_failure.c: how an attempt ended. */
 void failure_begin(struct build *b, struct attempt *a, int status); /* it is over: what it took */
 bool failure_check(struct build *b, struct attempt *a, int status, struct error *err) MUST_CHECK;
@@ -174,13 +166,4 @@ void checkpoint_take(struct build *b, struct attempt *a, int64_t step, const cha
 void checkpoint_done(struct build *b, const struct attempt *a);
 /* Ask the workers that keep states to stop after their next one. */
 void checkpoint_stop_all(struct build *b);
-/* build_report.c: events to the observer and to the run's log. */
-void report_begin(struct build *b);
-void report_end(struct build *b, bool ok);
-void report(struct build *b, enum build_event_kind kind, const struct task *t, const char *text);
-void report_start(struct build *b, const struct attempt *a, const char *where);
-void report_done(struct build *b, const struct task *t, double when); /* seconds of the monotonic clock */
-/* The same with a number of passes, of those of the task. */
-void report_passes(struct build *b, enum build_event_kind kind, const struct attempt *a, int64_t done);
-void report_worker_event(struct build *b, struct attempt *a, const json_t *event);
 #endif

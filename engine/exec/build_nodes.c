@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/exec/asks.h"
-#include "engine/exec/build_impl.h"
+#include "engine/exec/build_report.h"
 #include "engine/exec/targets.h"
 #include "stages/command.h"
 #include <math.h>

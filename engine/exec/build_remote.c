@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cache/remote.h"
-#include "engine/exec/build_impl.h"
+#include "engine/exec/build_report.h"
 #include <poll.h>
 
 #define SAY_AFTER 2.0  /* seconds that uploads are waited for without a word */

@@ -1,6 +1,6 @@
 /* Events of a build: to the observer as structs, to STORE/runs/ID/events.jsonl as JSON. */
+#include "engine/exec/build_report.h"
 #include "base/clock.h"
-#include "engine/exec/build_impl.h"
 #include "engine/spec/yaml.h"
 #include <math.h>
 #include <stdio.h>

@@ -24,9 +24,8 @@ static json_t *task_json(const struct attempt *a, double now)
 {
     const struct build *b = a->build;
     int64_t memory = ask_memory(a->task, &b->machine, b->result[a->task->index].attempts);
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name, "cpuset",
-                  a->cpuset, "cores", a->cores, "seconds", now - a->began);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:f}", "task", a->task->name, "stage", a->task->stage->name,
+                          "cpuset", a->cpuset, "cores", a->cores, "seconds", now - a->began);
     json_object_set_new(o, "node", json_string(b->machine.node[a->node].name));
     if (memory > 0)
         json_object_set_new(o, "memory", json_integer((json_int_t)memory));

@@ -6,13 +6,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "engine/exec/asks.h"
-#include "engine/exec/build_impl.h"
+#include "engine/exec/build_report.h"
 #include "engine/exec/fetched.h"
 #include "engine/exec/sizes.h"
 #include "engine/exec/workdirs.h"
 #include "engine/exec/workers.h"
 #include <string.h>
-#include <time.h>
 
 static bool input_folder(struct build *b, struct attempt *a, const struct task_ref *ref, int output,
                          const char **ret, struct error *err)
@@ -137,8 +136,8 @@ static bool prepare(struct build *b, const struct plan_choice *c, struct arena *
                         .nodes = c->place ? place_nodes(c->place) : "",
                         .memory = a->memory,
                         .parent = getpid()};
-    if (!a->dir || !fetched_params(b->store, t, mem, &job->params, err) ||
-        !lay_inputs(b, a, mem, job, err) || !make_folders(b, a, mem, job, err))
+    if (!a->dir || !fetched_params(b->store, t, mem, &job->params, err) || !lay_inputs(b, a, mem, job, err) ||
+        !make_folders(b, a, mem, job, err))
         return false;
     checkpoint_begin(b, a, mem, job);
     tell_units(b, t, mem, job);
@@ -236,11 +235,6 @@ static void describe_work(const struct build *b, const struct attempt *a, struct
 static void describe(const struct build *b, const struct attempt *a, struct record *r)
 {
     const struct task *t = a->task;
-    char when[32];
-    struct tm tm;
-    time_t now = time(NULL);
-    gmtime_r(&now, &tm);
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     r->key = b->resolver.task[t->index].key;
     r->stage = xstrdup(t->stage->name);
     r->task = xstrdup(t->name);
@@ -248,7 +242,7 @@ static void describe(const struct build *b, const struct attempt *a, struct reco
     r->seconds = a->seconds + (r->resumed ? a->checkpoints.before : 0);
     r->threads = a->cores;
     r->peak_rss = b->result[t->index].peak_rss;
-    r->when = xstrdup(when);
+    r->when = xstrdup(runlog_now(b->log));
     r->host = xstrdup(b->launcher ? b->launcher->node[a->node].name : b->facts.host);
 }
 

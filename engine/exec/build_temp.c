@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "cache/hot.h"
 #include "cache/pin.h"
-#include "engine/exec/build_impl.h"
+#include "engine/exec/build_report.h"
 #include "engine/exec/targets.h"
 
 #define FREE_EVERY 1.0 /* seconds: each time all records are looked through */

@@ -16,7 +16,8 @@
 
 struct keeper_order {
     enum keeper_what {
-        KEEPER_START, /* descriptors: its events, its log, and from where more jobs may come; the text follows */
+        KEEPER_START, /* descriptors: its events, its log, and from where more jobs may come; the text follows
+                       */
         KEEPER_KILL   /* it, and all below it */
     } what;
     uint32_t worker; /* a number that the engine chose */

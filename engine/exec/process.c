@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define AT_ONCE        ((size_t)2 << 20) /* read in one call: more than a pipe holds, and an end to a flood */
-#define LINE_LONGEST   ((size_t)1 << 20) /* a longer line is no event */
+#define AT_ONCE      ((size_t)2 << 20) /* read in one call: more than a pipe holds, and an end to a flood */
+#define LINE_LONGEST ((size_t)1 << 20) /* a longer line is no event */
 
 static int job_file(const char *job, struct error *err)
 {
@@ -96,8 +96,7 @@ static bool start_kept(struct process *p, struct workers *w, const char *job, in
     if (!open_log(log, &log_fd, err) || !open_events(p, &out, err) || (p->serves && !open_jobs(p, err)))
         return not_started(p);
     p->workers = w;
-    const int fd[KEEPER_FDS] = {
-        [KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd, [KEEPER_JOBS] = p->served.far};
+    const int fd[KEEPER_FDS] = {[KEEPER_EVENTS] = out, [KEEPER_LOG] = log_fd, [KEEPER_JOBS] = p->served.far};
     p->started = workers_start(w, job, memory, fd, &p->served.worker, err);
     return p->started || not_started(p);
 }
@@ -170,8 +169,8 @@ static void take_line(struct process *p, const char *text, size_t n,
 static void take(struct process *p, void (*see)(void *arg, const json_t *event), void *arg)
 {
     size_t done = 0;
-    for (const char *nl; !p->waits && p->line.len > done &&
-                         (nl = memchr(p->line.data + done, '\n', p->line.len - done));) {
+    for (const char *nl;
+         !p->waits && p->line.len > done && (nl = memchr(p->line.data + done, '\n', p->line.len - done));) {
         size_t n = (size_t)(nl - p->line.data) - done;
         if (p->too_long) /* the rest of a line that was dropped */
             p->too_long = false;

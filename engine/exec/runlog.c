@@ -22,8 +22,8 @@ struct runlog {
     bool torn; /* the last line may have no end */
     struct buf pending;
     struct json_out event; /* the last of them, while it is told */
-    double since;  /* the first of them waits, seconds of the monotonic clock */
-    time_t second; /* of `when`: events come by the thousand in one */
+    double since;          /* the first of them waits, seconds of the monotonic clock */
+    time_t second;         /* of `when`: events come by the thousand in one */
     char when[32];
 };
 
@@ -121,19 +121,24 @@ int runlog_due(const struct runlog *l)
     return !l->pending.len ? -1 : left > 0 ? (int)(1000 * left) + 1 : 0;
 }
 
-struct json_out *runlog_begin(struct runlog *l, double at)
+const char *runlog_now(struct runlog *l)
 {
     time_t now = time(NULL);
     if (now != l->second)
         time_text(now, "%Y-%m-%dT%H:%M:%SZ", l->when, sizeof l->when);
     l->second = now;
+    return l->when;
+}
+
+struct json_out *runlog_begin(struct runlog *l, double at)
+{
     l->since = l->pending.len ? l->since : clock_seconds();
     if (l->torn && !l->pending.len)
         buf_putc(&l->pending, '\n');
     l->event = (struct json_out){.to = &l->pending};
     json_out_object(&l->event, NULL);
     json_out_seconds(&l->event, "at", at);
-    json_out_text(&l->event, "time", l->when);
+    json_out_text(&l->event, "time", runlog_now(l));
     return &l->event;
 }
 

@@ -10,6 +10,7 @@ bool runlog_open(const char *store, struct runlog **ret, struct error *err) MUST
 void runlog_close(struct runlog *l);
 const char *runlog_id(const struct runlog *l);
 char *runlog_dir(const struct runlog *l); /* STORE/runs/ID; malloc'd */
+const char *runlog_now(struct runlog *l); /* "2026-01-31T12:00:00Z", valid until the next call */
 /* Append one event, `at` seconds after the run's begin: its members are told between the two calls. soon: it
  * is written with the next one, or by runlog_flush. A full disk costs the line, not the run. */
 struct json_out *runlog_begin(struct runlog *l, double at);

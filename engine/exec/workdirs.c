@@ -137,8 +137,10 @@ static bool empty_outputs(const struct workdirs *w, const struct workdir *d)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < d->n; i++) {
+        if (strncmp(d->sub[i], "out.", 4) != 0)
+            continue;
         AUTO(mem) char *in = xprintf("%s/%s", d->path, d->sub[i]);
-        ok = strncmp(d->sub[i], "out.", 4) != 0 || empty(in, w->mode, w->uid, NULL);
+        ok = empty(in, w->mode, w->uid, NULL);
     }
     return ok;
 }

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PROGRESS_EVERY 0.1                 /* seconds between progress events */
+#define PROGRESS_EVERY 0.1 /* seconds between progress events */
 #define KEEP_SHARE     50 /* of the time between two states at most one part in so many goes into writing one */
 
 struct reporter {

@@ -17,16 +17,14 @@
  *           {"event": "checkpoint", "step", "name", "seconds"}  a file of scratch: the engine's from now on
  *           {"event": "stopped", "step"}                        last, exit status 0: because "stop" is there
  *           {"event": "error", "code", "text", "file", "line", "col"}   last, exit status 1
- *           {"event": "done", "seconds", "peak_rss"[, "node"][, "samples"][, "made": {PORT: samples}][, "tidied"]}
- *                                                               last, exit status 0; node: the host's name,
- *                                                               absent: the engine's; tidied: scratch is
- *                                                               empty again
+ *           {"event": "done", "seconds", "peak_rss"[, "node"][, "samples"][, "made": {PORT: samples}][,
+ * "tidied"]} last, exit status 0; node: the host's name, absent: the engine's; tidied: scratch is empty again
  *           {"event": "memory", "peak", "over"}   behind the last, from a keeper that a launcher started */
 #ifndef ENGINE_EXEC_WORKER_H
 #define ENGINE_EXEC_WORKER_H
 #include <stdbool.h>
 #include <stddef.h>
-#define WORKER_SERVES   0.2                 /* of a short job: the keeper looks at the memory of what takes longer */
+#define WORKER_SERVES   0.2 /* of a short job: the keeper looks at the memory of what takes longer */
 #define WORKER_JOB_MOST ((size_t)128 << 10) /* bytes of a job that comes on stdin */
 /* The whole life of a worker, in a fork of its keeper: its exit status. more: other jobs may come on stdin.
  * What the stage left running below it is ended before it says how it ended. */

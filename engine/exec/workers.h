@@ -16,7 +16,8 @@ void workers_free(struct workers *w);
  * once. */
 bool workers_ready(struct workers *w, struct error *why) MUST_CHECK;
 /* Ask for a worker, by a number that names it below. Does not wait for it to be there. fd: by KEEPER_EVENTS,
- * and so on; they stay the caller's, and the last may be -1. Each that was asked for has an end to wait for. False: the keeper is gone. */
+ * and so on; they stay the caller's, and the last may be -1. Each that was asked for has an end to wait for.
+ * False: the keeper is gone. */
 bool workers_start(struct workers *w, const char *job, int64_t memory, const int *fd, uint32_t *ret,
                    struct error *err) MUST_CHECK;
 /* End what those have left behind who were our children, or the lost keeper's: all children of this process

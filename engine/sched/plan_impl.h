@@ -1,5 +1,5 @@
-/* Private to the plan: plan.c keeps the states of the graph, room.c what is free, pick.c chooses what starts, behind.c what follows,
- * width.c how wide. */
+/* Private to the plan: plan.c keeps the states of the graph, room.c what is free, pick.c chooses what starts,
+ * behind.c what follows, width.c how wide. */
 #ifndef ENGINE_SCHED_PLAN_IMPL_H
 #define ENGINE_SCHED_PLAN_IMPL_H
 #include "engine/sched/heap.h"
@@ -97,7 +97,8 @@ void plan_draw_near(struct plan *p, int from);    /* those that need it, to wher
 void plan_drop_running(struct plan *p, int task); /* from the list */
 
 /* pick.c */
-int plan_first_missed(struct plan *p, const bool *hopeless); /* of all groups but those, NULL: of all; or -1 */
+int plan_first_missed(struct plan *p,
+                      const bool *hopeless); /* of all groups but those, NULL: of all; or -1 */
 void plan_mark_begun(struct plan *p, int task, int cores, double now); /* it has yet to get its room */
 void plan_add_running(struct plan *p, int task);
 

@@ -253,6 +253,12 @@ static void json_as_jansson(void **state)
             AUTO(mem) char *want = json_dumps(j, flags[k] | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
             json_put(&got, j, style[k]);
             assert_string_equal(got.data, want);
+            if (style[k] == JSON_SORTED) {
+                AUTO(buf) struct buf indented = {0};
+                AUTO(mem) char *want_indented = json_text(j, true);
+                json_out_indented(&indented, got.data, got.len);
+                assert_string_equal(indented.data, want_indented);
+            }
         }
     }
 }
@@ -274,8 +280,9 @@ static void json_told(void **state)
     json_out_bool(&o, "\"", false);
     json_out_bytes(&o, "t", "a\0b", 3);
     json_out_end(&o);
-    assert_string_equal(text.data,
-                        "{\"empty\":[],\"n\":[-9223372036854775808,1e20,null,{}],\"\\\"\":false,\"t\":\"a\\u0000b\"}");
+    assert_string_equal(
+        text.data,
+        "{\"empty\":[],\"n\":[-9223372036854775808,1e20,null,{}],\"\\\"\":false,\"t\":\"a\\u0000b\"}");
     assert_false(o.bad);
 }
 
@@ -320,8 +327,9 @@ static void json_told_seconds(void **state)
     static const struct {
         double seconds;
         const char *want;
-    } row[] = {{0, "0.000000"},     {0.05660974, "0.056610"}, {12.9999996, "13.000000"}, {-1, "0.000000"},
-               {NAN, "0.000000"},   {1e30, "1000000000000.000000"}, {4e-7, "0.000000"},  {86400.5, "86400.500000"}};
+    } row[] = {{0, "0.000000"},    {0.05660974, "0.056610"}, {12.9999996, "13.000000"},
+               {-1, "0.000000"},   {NAN, "0.000000"},        {1e30, "1000000000000.000000"},
+               {4e-7, "0.000000"}, {86400.5, "86400.500000"}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         AUTO(buf) struct buf text = {0};
         struct json_out o = {.to = &text};
