@@ -66,13 +66,16 @@ void ahead_stop(struct build *b)
 int ahead_due(struct build *b)
 {
     double now = clock_seconds(), least = HUGE_VAL;
+    bool back = false;
     for (int i = 0; i < b->n_running; i++) {
         struct attempt *a = b->running[i];
         double left = a->next ? a->began + WAIT - now : HUGE_VAL;
-        if (left <= 0 && process_take_back(&a->process))
+        if (left > 0) {
+            least = fmin(least, left);
+        } else if (process_take_back(&a->process)) {
             take_back(b, a);
-        else
-            least = fmin(least, fmax(left, 0.001));
+            back = true;
+        }
     }
-    return isinf(least) ? -1 : (int)ceil(1000 * least);
+    return back ? 0 : isinf(least) ? -1 : (int)ceil(1000 * least);
 }
