@@ -195,7 +195,8 @@ static void put_made(struct json_out *o, const struct job *j)
     json_out_end(o);
 }
 
-static int done(struct reporter *r)
+/* False: the engine could not be told. */
+static bool done(struct reporter *r)
 {
     const struct job *j = r->job;
     AUTO(buf) struct buf text = {0};
@@ -221,8 +222,7 @@ static int done(struct reporter *r)
         json_out_bool(&o, "tidied", true);
     json_out_end(&o);
     buf_putc(&text, '\n');
-    (void)!fs_write_all(r->fd, text.data, text.len, "events", NULL);
-    return 0;
+    return fs_write_all(r->fd, text.data, text.len, "events", NULL);
 }
 
 /* Whether another may follow; *ret_status: how it ended. */
@@ -239,8 +239,9 @@ static bool one(struct reporter *r, const char *text, size_t n, int *ret_status)
     bool ok = job_read(text, n, &a, &job, &err) && (!job.serve || open_log(job.serve, &err)) &&
               run_job(&job, &a, r, &err);
     procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
-    *ret_status = ok ? done(r) : r->stopped && err.code == ERROR_INTERRUPT ? stop(r) : fail(r, &err);
-    return ok && job.serve && r->seconds < WORKER_SERVES;
+    bool told = ok && done(r); /* else nothing comes after it: by its end it is known that something is wrong */
+    *ret_status = ok ? 0 : r->stopped && err.code == ERROR_INTERRUPT ? stop(r) : fail(r, &err);
+    return told && job.serve && r->seconds < WORKER_SERVES;
 }
 
 /* The socket that jobs come from; stdin is empty from then on. */
