@@ -195,9 +195,14 @@ void json_out_null(struct json_out *o, const char *name)
     buf_add(o->to, "null", 4);
 }
 
-/* The end of the string that begins at i. */
-static size_t behind_string(const char *text, size_t i, size_t n)
+/* The end of the word that begins at i: a string, a number, true, false or null. */
+static size_t behind_word(const char *text, size_t i, size_t n)
 {
+    if (text[i] != '"') {
+        while (i < n && !strchr(",:]}", text[i]))
+            i++;
+        return i;
+    }
     for (i++; i < n && text[i] != '"'; i++)
         i += text[i] == '\\';
     return i < n ? i + 1 : n;
@@ -210,7 +215,8 @@ void json_out_indented(struct buf *out, const char *text, size_t n)
         char c = text[i];
         bool opens = c == '{' || c == '[', closes = c == '}' || c == ']';
         bool empty = opens && i + 1 < n && (text[i + 1] == '}' || text[i + 1] == ']');
-        end = c == '"' ? behind_string(text, i, n) : i + 1 + empty;
+        bool sign = opens || closes || c == ',' || c == ':';
+        end = sign ? i + 1 + empty : behind_word(text, i, n);
         depth += (opens && !empty) - closes;
         if (closes)
             new_line(out, depth);
