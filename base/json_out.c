@@ -199,7 +199,7 @@ void json_out_null(struct json_out *o, const char *name)
 static size_t behind_word(const char *text, size_t i, size_t n)
 {
     if (text[i] != '"') {
-        while (i < n && !strchr(",:]}", text[i]))
+        while (i < n && !memchr(",:]}", text[i], 4))
             i++;
         return i;
     }
