@@ -239,7 +239,8 @@ static bool one(struct reporter *r, const char *text, size_t n, int *ret_status)
     bool ok = job_read(text, n, &a, &job, &err) && (!job.serve || open_log(job.serve, &err)) &&
               run_job(&job, &a, r, &err);
     procs_end_children(NULL, 0); /* before the last word: nobody writes to the results any more */
-    bool told = ok && done(r); /* else nothing comes after it: by its end it is known that something is wrong */
+    bool told =
+        ok && done(r); /* else nothing comes after it: by its end it is known that something is wrong */
     *ret_status = ok ? 0 : r->stopped && err.code == ERROR_INTERRUPT ? stop(r) : fail(r, &err);
     return told && job.serve && r->seconds < WORKER_SERVES;
 }

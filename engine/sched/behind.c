@@ -5,8 +5,8 @@
 /* It would start where the other is, as wide, and needs nothing else. */
 static bool may_follow(const struct vertex *v, const struct vertex *next)
 {
-    return v->state == TASK_RUN && !v->gone && v->group == next->group && !v->ask.exclusive &&
-           v->ask.n_units == 0 && next->ask.cores_min == v->cores && next->ask.cores_max == v->cores &&
+    return v->state == TASK_RUN && !v->gone && v->group == next->group && v->ask.n_units == 0 &&
+           next->ask.cores_min == v->cores && next->ask.cores_max == v->cores &&
            next->ask.policy == v->ask.policy;
 }
 
@@ -27,7 +27,7 @@ static void hand_over(struct plan *p, int from, int to)
 bool plan_pick_behind(struct plan *p, int task, double now, struct plan_choice *ret)
 {
     int next = p->n_delayed ? -1 : plan_first_missed(p, NULL);
-    if (next < 0 || (p->held >= 0 && p->held != next) || !may_follow(&p->vertex[task], &p->vertex[next]))
+    if (next < 0 || !may_follow(&p->vertex[task], &p->vertex[next]))
         return false;
     struct vertex *v = &p->vertex[next];
     heap_pop(&p->group[v->group].heap);
