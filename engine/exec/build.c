@@ -304,7 +304,6 @@ static void end(struct build *b, int slot)
                !(lost ? move_on(b, t, &err) : try_again(b, t, &err))) {
         fail_task(b, t, &err);
     }
-    tell_starts(b);
 }
 
 /* ---- the loop ---- */

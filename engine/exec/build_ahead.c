@@ -49,10 +49,12 @@ static void take_back(struct build *b, struct attempt *a)
 
 void ahead_over(struct build *b, struct attempt *a)
 {
-    if (a->next && a->process.waits)
+    if (a->next && a->process.waits) {
         attempt_follow(b, a);
-    else if (a->next)
+    } else if (a->next) {
+        (void)process_take_back(&a->process); /* which its worker did not come to */
         take_back(b, a);
+    }
 }
 
 /* One that its worker has taken meanwhile begins: the end of the one before is on its way. */

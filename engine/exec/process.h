@@ -23,7 +23,7 @@ struct process {
     int64_t garbage;         /* lines so far that are no events */
     /* After process_end. */
     int not_started; /* 0, or why it could not be: an errno */
-    bool unread;     /* it ended before it took the job */
+    bool unread;     /* it ended before it took the job (or one ahead of it that was not taken back) */
     bool over;       /* it was ended because it took more memory than it may */
     int64_t peak;    /* bytes that it and all below it held; 0: nobody looked */
 };

@@ -68,4 +68,75 @@ import json
 peak = {t["task"]: t["peak_rss"] for t in json.load(open("result"))["tasks"]}
 assert peak["big"] > 300 << 20 and 0 < peak["small"] < 150 << 20, peak
 P
+
+# -- a job ahead. each NAME CORES SCRIPT: tasks q[01] to q[40], of which each runs the script with its number as $1
+each() {
+    cat >"$1.yaml" <<Y
+experiment: $1
+stages:
+  q:
+    foreach: [$(seq -s ', ' -f '"%02g"' 40)]
+    uses: command
+    outputs: {}
+    with: { argv: [sh, -c, '$3', sh, "\${item}", "$tmp/$1.did"] }
+    resources: { cores: 1${4-} }
+Y
+    : >"$1.did"
+    WEFT_STORE=$tmp/store.$1
+    try run "$1.yaml" --cores "$2" --keep-going --json
+}
+ran() { sort "$1.did" | tr '\n' ' '; } # NAME: what they wrote
+all=$(seq -s ' ' -f '%02g' 40)' '
+events() { cat "$tmp/store.$1"/runs/*/events.jsonl; }
+
+# quick ones that follow one another: each is told to start once another has ended, and no two hold one core at a time
+each quick 2 'echo $1 >>$2'; exits quick 0
+[ "$(ran quick)" = "$all" ] || wrong quick "did $(ran quick)"
+events quick >log; check quick <<'P'
+import json
+events = [json.loads(l) for l in open("log")]
+at = [e["at"] for e in events]
+assert at == sorted(at), at
+busy, since = {}, {}
+for e in events:
+    if e["event"] == "start":
+        assert e["cpuset"] not in busy.values(), e
+        busy[e["task"]] = e["cpuset"]
+        since[e["task"]] = e["at"]
+    elif e["event"] == "ran":
+        del busy[e["task"]]
+        assert e["at"] >= since[e["task"]]
+assert len(since) == 40 and not busy
+P
+
+# nothing waits behind one that takes long while there is room
+each long 2 'echo $1 >>$2; [ $1 != 20 ] || sleep 2'; exits long 0
+[ "$(ran long)" = "$all" ] || wrong long "did $(ran long)"
+events long >log; check long <<'P'
+import json
+ran = [e["task"] for e in map(json.loads, open("log")) if e["event"] == "ran"]
+assert ran[-1] == "q[20]" and len(ran) == 40, ran
+P
+
+# one that fails, one that ends its worker, one past its time: all others run, each once
+each fails 1 'echo $1 >>$2; [ $1 != 20 ] || exit 3; [ $1 != 25 ] || { kill -9 $PPID; sleep 9; }; [ $1 != 30 ] || sleep 9' ', timeout: 0.4'
+exits fails 1; [ "$(ran fails)" = "$all" ] || wrong fails "did $(ran fails)"
+[ "$(states | tr ' ' '\n' | grep -vc '=ran$')" = 3 ] || wrong fails "$(states)"
+for t in 20 25 30; do states | grep -q "q\[$t\]=failed" || wrong fails "q[$t] has not failed"; done
+says fails "exit status 3"; says fails "killed by signal 9"; says fails "timed out after 0.4 s"
+
+# the first failure is the end, unless told otherwise: nothing begins that waited behind another
+WEFT_STORE=$tmp/store.stops; : >fails.did
+try run fails.yaml --cores 1 --json; exits stops 1
+[ "$(ran fails)" = "$(seq -s ' ' -f '%02g' 20) " ] || wrong stops "did $(ran fails)"
+
+# neither does anything after an interrupt; the next run does the rest
+sed 's/sleep 9/sleep 0.5/g; s/, timeout: 0.4//; s/exit 3/sleep 1/; s/kill -9 $PPID/:/' fails.yaml >stopped.yaml
+WEFT_STORE=$tmp/store.stopped; : >fails.did
+"$WEFT" run stopped.yaml --cores 1 -q >out 2>err & engine=$!
+wait_until 20 grep -q 20 fails.did || wrong stopped "did not come to the long one"
+kill -INT $engine; wait $engine; exits stopped 130 $?
+[ "$(ran fails)" = "$(seq -s ' ' -f '%02g' 20) " ] || wrong stopped "did $(ran fails)"
+try run stopped.yaml --cores 1 -q; exits "the rest" 0
+[ "$(ran fails)" = "$all" ] || wrong "the rest" "did $(ran fails)"
 exit $bad
