@@ -91,7 +91,6 @@ void left_predict(struct build *b)
 void left_start(struct build *b, struct attempt *a)
 {
     const struct history_cost c = history_predict(b->history, a->task); /* also of a retry */
-    a->began = clock_seconds();
     a->predicted = c.work;
     a->guessed = c.source == HISTORY_ESTIMATE;
     left_finish(b, a->task->index);

@@ -144,12 +144,13 @@ static bool prepare(struct build *b, const struct plan_choice *c, struct arena *
     return true;
 }
 
-/* It is at work from now on. */
-static void begin(struct build *b, struct attempt *a)
+/* It is at work, since `when`. */
+static void begin(struct build *b, struct attempt *a, double when)
 {
+    a->began = when;
     b->result[a->task->index].cause = FAILURE_NONE;
     if (a->task->timeout > 0)
-        a->deadline = clock_seconds() + a->task->timeout;
+        a->deadline = when + a->task->timeout;
     b->running[b->n_running++] = a;
     nodes_begin(b, a);
     left_start(b, a);
@@ -163,8 +164,9 @@ bool attempt_start(struct build *b, const struct plan_choice *c, struct error *e
     arena_init(&mem);
     b->result[c->task].cause = FAILURE_NONE;
     if (prepare(b, c, &mem, a, &job, err)) {
+        double when = clock_seconds();
         if (start_worker(b, a, &job, &mem, err)) {
-            begin(b, a);
+            begin(b, a, when);
             return true;
         }
         failure_is(b, a, FAILURE_START, err);
@@ -194,7 +196,7 @@ void attempt_follow(struct build *b, struct attempt *before)
     struct attempt *a = before->next;
     before->next = NULL;
     process_take_over(&a->process, &before->process);
-    begin(b, a);
+    begin(b, a, clock_seconds());
 }
 
 void attempt_free(struct build *b, struct attempt *a)
