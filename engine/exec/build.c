@@ -120,8 +120,6 @@ static void fail_task(struct build *b, const struct task *t, const struct error 
     }
     b->finished++;
     left_finish(b, t->index);
-    if (!b->opt.keep_going)
-        ahead_stop(b);
     plan_failed(b->plan, t->index, b->opt.keep_going);
     report(b, BUILD_FAILED, t, log);
     release_held(b);
@@ -215,7 +213,6 @@ static void look_up_ready(struct build *b)
 static void heal(struct build *b, const struct error *why)
 {
     b->again = b->stopping = true;
-    ahead_stop(b);
     report(b, BUILD_HEAL, NULL, why->text);
 }
 
@@ -321,7 +318,6 @@ void build_interrupt(struct build *b)
         b->stopping = true;
         b->interrupts++;
         report(b, BUILD_INTERRUPT, NULL, b->interrupts < 2 ? "finishing" : "stopping");
-        ahead_stop(b);
         if (b->interrupts == 1)
             checkpoint_stop_all(b);
     }

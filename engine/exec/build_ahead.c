@@ -38,6 +38,12 @@ void ahead_give(struct build *b)
         }
 }
 
+/* So that nothing begins any more. */
+static bool has_failed(const struct build *b)
+{
+    return b->failure.text[0] && !b->opt.keep_going;
+}
+
 static void take_back(struct build *b, struct attempt *a)
 {
     int next = a->next->task->index;
@@ -45,6 +51,8 @@ static void take_back(struct build *b, struct attempt *a)
     a->next = NULL;
     store_unclaim(b->store, &b->resolver.task[next].key);
     plan_take_back(b->plan, next, a->task->index);
+    if (has_failed(b))
+        plan_skip_rest(b->plan);
 }
 
 void ahead_over(struct build *b, struct attempt *a)
@@ -57,26 +65,20 @@ void ahead_over(struct build *b, struct attempt *a)
     }
 }
 
-/* One that its worker has taken meanwhile begins: the end of the one before is on its way. */
-void ahead_stop(struct build *b)
-{
-    for (int i = 0; i < b->n_running; i++)
-        if (b->running[i]->next && process_take_back(&b->running[i]->process))
-            take_back(b, b->running[i]);
-}
-
+/* One that its worker has taken meanwhile begins: the end of the one before is on its way. While the worker
+ * has not even come to that, it is tried again. */
 int ahead_due(struct build *b)
 {
     double now = clock_seconds(), least = HUGE_VAL;
-    bool back = false;
+    bool stop = b->stopping || has_failed(b), back = false;
     for (int i = 0; i < b->n_running; i++) {
         struct attempt *a = b->running[i];
-        double left = a->next ? a->began + WAIT - now : HUGE_VAL;
-        if (left > 0) {
-            least = fmin(least, left);
-        } else if (process_take_back(&a->process)) {
+        double left = !a->next ? HUGE_VAL : stop ? 0 : a->began + WAIT - now;
+        if (left <= 0 && process_take_back(&a->process)) {
             take_back(b, a);
             back = true;
+        } else {
+            least = fmin(least, fmax(left, 0.001));
         }
     }
     return back ? 0 : isinf(least) ? -1 : (int)ceil(1000 * least);

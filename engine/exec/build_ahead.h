@@ -6,7 +6,7 @@
 
 void ahead_give(struct build *b);                    /* to those that began since the last call */
 void ahead_over(struct build *b, struct attempt *a); /* what it had ahead begins, or is to be started anew */
-void ahead_stop(struct build *b);                    /* nothing more is to begin that did not yet */
-/* Milliseconds until one has waited for too long, -1: none does; 0: some have, and are to be started anew. */
+/* Milliseconds until one has waited for too long, -1: none does; 0: some have, and are to be started anew.
+ * Once nothing more is to begin, each has. */
 int ahead_due(struct build *b);
 #endif

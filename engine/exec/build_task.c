@@ -87,7 +87,7 @@ static bool start_worker(struct build *b, struct attempt *a, struct job *job, st
 }
 
 /* What its worker did before, this one does too: both are of one kind (plan_pick_behind). */
-static bool give_ahead(const struct build *b, const struct attempt *a, const struct attempt *before,
+static bool give_ahead(const struct build *b, const struct attempt *a, struct attempt *before,
                        struct job *job)
 {
     AUTO(mem) char *log = runlog_task_log(b->log, a->task->name);

@@ -120,7 +120,7 @@ bool process_start_served(struct process *p, struct workers *w, const char *job,
     return p->started = true;
 }
 
-bool process_give_ahead(const struct process *p, const char *job)
+bool process_give_ahead(struct process *p, const char *job)
 {
     return p->serves && served_give(&p->served, job);
 }
@@ -240,7 +240,7 @@ static int own_end(const struct process *p)
 static int kept_end(struct process *p)
 {
     struct keeper_end end;
-    p->unread = p->serves && served_take_back(&p->served);
+    p->unread = p->serves && served_has_unread(&p->served);
     if (!workers_wait(p->workers, p->served.worker, &end))
         return SIGKILL;
     p->not_started = end.not_started;

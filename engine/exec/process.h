@@ -23,7 +23,7 @@ struct process {
     int64_t garbage;         /* lines so far that are no events */
     /* After process_end. */
     int not_started; /* 0, or why it could not be: an errno */
-    bool unread;     /* it ended before it took the job (or one ahead of it that was not taken back) */
+    bool unread;     /* it ended before it took the job; what was given ahead is to be taken back before */
     bool over;       /* it was ended because it took more memory than it may */
     int64_t peak;    /* bytes that it and all below it held; 0: nobody looked */
 };
@@ -40,8 +40,9 @@ bool process_start_kept(struct process *p, struct workers *w, const char *job, i
 bool process_start_served(struct process *p, struct workers *w, const char *job, const char *log,
                           struct error *err) MUST_CHECK;
 /* The next job of a worker that serves, given before its last is done: it begins with process_take_over, once
- * that one waits. Until then it can be had back, unless the worker has just taken it. */
-bool process_give_ahead(const struct process *p, const char *job) MUST_CHECK;
+ * that one waits. Until then it can be had back, unless the worker has just taken it, or not even come to the
+ * one that it is to do now. */
+bool process_give_ahead(struct process *p, const char *job) MUST_CHECK;
 bool process_take_back(const struct process *p);
 void process_take_over(struct process *next, struct process *p);
 /* Is there nothing to wait for any more? Of a child of the keeper. */

@@ -258,10 +258,13 @@ static int take_stdin(void)
 /* The next job, into a text of WORKER_JOB_MOST bytes; its length, 0: there is none. */
 static size_t next(int from, char *text)
 {
+    worker_number number;
+    struct iovec part[] = {{&number, sizeof number}, {text, WORKER_JOB_MOST}};
+    struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
     ssize_t n;
-    while ((n = recv(from, text, WORKER_JOB_MOST, 0)) < 0 && errno == EINTR)
+    while ((n = recvmsg(from, &m, 0)) < 0 && errno == EINTR)
         ;
-    return n > 0 ? (size_t)n : 0;
+    return n > (ssize_t)sizeof number ? (size_t)n - sizeof number : 0;
 }
 
 int worker_run(const char *text, size_t n, bool more)

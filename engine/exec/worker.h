@@ -24,7 +24,10 @@
 #define ENGINE_EXEC_WORKER_H
 #include <stdbool.h>
 #include <stddef.h>
-#define WORKER_SERVES   0.2 /* of a short job: the keeper looks at the memory of what takes longer */
+#include <stdint.h>
+#define WORKER_SERVES 0.2 /* of a short job: the keeper looks at the memory of what takes longer */
+/* What comes on stdin: a number, by which the engine knows the job again, and the text. */
+typedef uint32_t worker_number;
 #define WORKER_JOB_MOST ((size_t)128 << 10) /* bytes of a job that comes on stdin */
 /* The whole life of a worker, in a fork of its keeper: its exit status. more: other jobs may come on stdin.
  * What the stage left running below it is ended before it says how it ended. */

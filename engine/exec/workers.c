@@ -290,19 +290,36 @@ static bool has_died(struct workers *w, uint32_t worker)
     return w->lost || (find(w, worker) < w->n && workers_wait(w, worker, &end));
 }
 
-bool served_give(const struct served *s, const char *job)
+bool served_give(struct served *s, const char *job)
 {
     size_t n = strlen(job);
-    return n <= WORKER_JOB_MOST && send(s->jobs, job, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
+    worker_number number = ++s->given;
+    struct iovec part[] = {{&number, sizeof number}, {(void *)(uintptr_t)job, n}};
+    const struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
+    return n <= WORKER_JOB_MOST &&
+           sendmsg(s->jobs, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)(sizeof number + n);
 }
 
+/* The number of the first that it did not take. MSG_PEEK leaves it there; else the whole packet goes. */
+static bool first_unread(const struct served *s, int flags, worker_number *ret)
+{
+    ssize_t n;
+    while ((n = recv(s->far, ret, sizeof *ret, flags | MSG_DONTWAIT)) < 0 && errno == EINTR)
+        ;
+    return n == sizeof *ret;
+}
+
+/* Between the two looks the worker may take it; nothing else can come to be the first. */
 bool served_take_back(const struct served *s)
 {
-    char begin;
-    ssize_t n;
-    while ((n = recv(s->far, &begin, 1, MSG_DONTWAIT)) < 0 && errno == EINTR) /* the rest of a packet goes */
-        ;
-    return n > 0;
+    worker_number number;
+    return first_unread(s, MSG_PEEK, &number) && number == s->given && first_unread(s, 0, &number);
+}
+
+bool served_has_unread(const struct served *s)
+{
+    worker_number number;
+    return first_unread(s, MSG_PEEK, &number);
 }
 
 void served_close(struct served *s)

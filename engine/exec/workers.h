@@ -29,14 +29,17 @@ struct served {
     uint32_t worker;
     int events, jobs; /* from it, to it */
     int far;          /* the end of jobs that it has too: what it did not take can be had back there */
+    uint32_t given;   /* number of the last job that was sent there */
     double took;      /* seconds, for its last job; 0: it has done none */
 };
 #define SERVED_NONE ((struct served){.events = -1, .jobs = -1, .far = -1})
 void workers_keep(struct workers *w, const struct served *s);
 bool workers_again(struct workers *w, const char *job, struct served *ret) MUST_CHECK;
 /* A job for one that waits, or that will wait: at once or not at all. */
-bool served_give(const struct served *s, const char *job) MUST_CHECK;
-bool served_take_back(const struct served *s); /* there was one that it did not take */
+bool served_give(struct served *s, const char *job) MUST_CHECK;
+/* The last that was given. No: it has taken it, or not even the one before. */
+bool served_take_back(const struct served *s);
+bool served_has_unread(const struct served *s); /* there is one that it did not take */
 void served_close(struct served *s);
 void workers_kill(struct workers *w, uint32_t worker);
 bool workers_are_lost(const struct workers *w);

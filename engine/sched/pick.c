@@ -171,6 +171,12 @@ static bool may_pass(const struct plan *p, const struct vertex *v, int node, int
            (p->machine->node[node].memory <= 0 || later.memory >= k->ask.memory);
 }
 
+void plan_waits_no_more(struct plan *p, int task)
+{
+    p->vertex[task].waited_from = -1;
+    p->vertex[task].passed = 0;
+}
+
 void plan_mark_begun(struct plan *p, int task, int cores, double now)
 {
     struct vertex *v = &p->vertex[task];
@@ -178,8 +184,6 @@ void plan_mark_begun(struct plan *p, int task, int cores, double now)
     plan_set_state(p, task, TASK_RUN);
     v->start = now;
     v->end = now + work_seconds(&v->ask.work, cores);
-    v->waited_from = -1;
-    v->passed = 0;
     v->gone = false;
 }
 
@@ -197,6 +201,7 @@ static void begin(struct plan *p, int task, int node, int cores, double now, str
 {
     plan_mark_begun(p, task, cores, now);
     room_take(p, task, node, cores);
+    plan_waits_no_more(p, task);
     plan_add_running(p, task);
     *ret = (struct plan_choice){task, node, cores, p->vertex[task].place};
 }

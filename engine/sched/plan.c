@@ -332,6 +332,7 @@ static void stop_running(struct plan *p, int task)
     v->gone = true;
     room_give(p, task);
     plan_drop_running(p, task);
+    plan_waits_no_more(p, task); /* it began behind another, and may be retried */
 }
 
 void plan_leave(struct plan *p, int task)
@@ -411,6 +412,13 @@ static void skip_downstream(struct plan *p, int task)
     }
 }
 
+void plan_skip_rest(struct plan *p)
+{
+    for (int i = 0; i < p->n; i++)
+        if (may_skip(p->vertex[i].state))
+            skip(p, i);
+}
+
 void plan_failed(struct plan *p, int task, bool keep_going)
 {
     stop_running(p, task);
@@ -421,9 +429,7 @@ void plan_failed(struct plan *p, int task, bool keep_going)
         skip_downstream(p, task);
         return;
     }
-    for (int i = 0; i < p->n; i++)
-        if (may_skip(p->vertex[i].state))
-            skip(p, i);
+    plan_skip_rest(p);
 }
 
 void plan_node(struct plan *p, int node, bool there)

@@ -73,6 +73,7 @@ void plan_node(struct plan *p, int node, bool there);
 void plan_postpone(struct plan *p, int task);
 /* Everything downstream becomes SKIPPED; unless keep_going, everything not running does. */
 void plan_failed(struct plan *p, int task, bool keep_going);
+void plan_skip_rest(struct plan *p); /* everything that does not run becomes SKIPPED */
 enum task_state plan_state(const struct plan *p, int task);
 /* Nothing runs, nothing is ready (looked up in the cache or not): what is still WAIT waits for a hold. */
 bool plan_finished(const struct plan *p);

@@ -98,7 +98,8 @@ void plan_drop_running(struct plan *p, int task); /* from the list */
 
 /* pick.c */
 int plan_first_missed(struct plan *p,
-                      const bool *hopeless); /* of all groups but those, NULL: of all; or -1 */
+                      const bool *hopeless);       /* of all groups but those, NULL: of all; or -1 */
+void plan_waits_no_more(struct plan *p, int task); /* for room */
 void plan_mark_begun(struct plan *p, int task, int cores, double now); /* it has yet to get its room */
 void plan_add_running(struct plan *p, int task);
 

@@ -108,6 +108,14 @@ for e in events:
         assert e["at"] >= since[e["task"]]
 assert len(since) == 40 and not busy
 P
+cp "$tmp"/store.quick/runs/*/trace.json trace; check "quick: trace" <<'P'
+import json
+bars = [e for e in json.load(open("trace"))["traceEvents"] if e["ph"] == "X"]
+assert len(bars) == 40
+for lane in {b["tid"] for b in bars}:
+    at = sorted((b["ts"], b["ts"] + b["dur"]) for b in bars if b["tid"] == lane)
+    assert all(a[1] <= b[0] for a, b in zip(at, at[1:])), at
+P
 
 # nothing waits behind one that takes long while there is room
 each long 2 'echo $1 >>$2; [ $1 != 20 ] || sleep 2'; exits long 0
@@ -130,12 +138,18 @@ WEFT_STORE=$tmp/store.stops; : >fails.did
 try run fails.yaml --cores 1 --json; exits stops 1
 [ "$(ran fails)" = "$(seq -s ' ' -f '%02g' 20) " ] || wrong stops "did $(ran fails)"
 
+# nor what waited behind one that goes on
+sed 's/experiment: fails/experiment: beside/; s/exit 3/{ sleep 0.01; exit 3; }/; s/\[ $1 != 25 \].*sleep 9/[ $1 -le 20 ] || sleep 0.4/; s/, timeout: 0.4//' fails.yaml >beside.yaml
+WEFT_STORE=$tmp/store.beside; : >fails.did
+try run beside.yaml --cores 2 --json; exits beside 1
+[ "$(ran fails | wc -w)" -le 21 ] || wrong beside "did $(ran fails)"
+
 # neither does anything after an interrupt; the next run does the rest
 sed 's/sleep 9/sleep 0.5/g; s/, timeout: 0.4//; s/exit 3/sleep 1/; s/kill -9 $PPID/:/' fails.yaml >stopped.yaml
 WEFT_STORE=$tmp/store.stopped; : >fails.did
 "$WEFT" run stopped.yaml --cores 1 -q >out 2>err & engine=$!
 wait_until 20 grep -q 20 fails.did || wrong stopped "did not come to the long one"
-kill -INT $engine; wait $engine; exits stopped 130 $?
+kill -INT $engine; wait $engine; exits stopped 130 $?; says stopped interrupted
 [ "$(ran fails)" = "$(seq -s ' ' -f '%02g' 20) " ] || wrong stopped "did $(ran fails)"
 try run stopped.yaml --cores 1 -q; exits "the rest" 0
 [ "$(ran fails)" = "$all" ] || wrong "the rest" "did $(ran fails)"

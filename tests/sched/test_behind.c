@@ -163,6 +163,8 @@ static void end_task(struct world *w, struct rng *r, int task, double now)
         plan_leave(w->plan, task);
     if (rng_below(r, 12) == 0)
         plan_retry(w->plan, task, now);
+    else if (rng_below(r, 20) == 0)
+        plan_failed(w->plan, task, true);
     else
         plan_done(w->plan, task);
 }
@@ -193,7 +195,9 @@ static int simulate(struct rng *r, struct machine *m)
         end_task(&w, r, task, now);
     }
     assert_true(plan_finished(w.plan));
-    assert_int_equal(plan_count(w.plan, TASK_DONE), w.n);
+    assert_int_equal(plan_count(w.plan, TASK_DONE) + plan_count(w.plan, TASK_FAILED) +
+                         plan_count(w.plan, TASK_SKIPPED),
+                     w.n);
     plan_free(w.plan);
     return behind;
 }
@@ -213,6 +217,66 @@ static void random_graphs(void **state)
     assert_true(behind > 1000);
 }
 
+/* One behind another, and back at once, now and then. */
+static void disturb(struct world *w, struct rng *r, double now)
+{
+    for (int i = 0; i < w->n; i++) {
+        struct plan_choice c;
+        if (plan_state(w->plan, i) == TASK_RUN && rng_below(r, 2) && plan_pick_behind(w->plan, i, now, &c))
+            plan_take_back(w->plan, c.task, i);
+    }
+}
+
+/* A plan in which that happens decides like one in which it does not. */
+static void as_if_nothing_had_been(void **state)
+{
+    struct machine m[2];
+    int picked = 0;
+    for (int i = 0; i < 2; i++)
+        open_machine(&m[i], 2);
+    for (uint64_t seed = 0; seed < 600; seed++) {
+        struct rng chance = rng_at(rng_stream(seed, "chance"), 0, 0);
+        struct world w[2];
+        double now = 0;
+        for (int i = 0; i < 2; i++) {
+            struct rng same = rng_at(rng_stream(seed, "world"), 0, 0);
+            make(&w[i], &m[i], &same);
+        }
+        for (int task; (task = ends_first(&w[0])) >= 0 || now == 0;) {
+            struct plan_choice a, b;
+            now = task >= 0 ? w[0].end[task] : now;
+            for (int i = 0; task >= 0 && i < 2; i++)
+                plan_done(w[i].plan, task);
+            for (int i = 0; i < 2; i++) {
+                look(w[i].plan);
+                if (now == 0 && seed % 2)
+                    plan_prioritize(w[i].plan);
+            }
+            disturb(&w[1], &chance, now);
+            for (bool more = true; more;) {
+                more = plan_pick(w[0].plan, now, &a);
+                assert_int_equal(plan_pick(w[1].plan, now, &b), more);
+                if (!more)
+                    break;
+                assert_true(a.task == b.task && a.node == b.node && a.cores == b.cores);
+                assert_string_equal(place_cpuset(a.place), place_cpuset(b.place));
+                begin(&w[0], &a, now);
+                picked++;
+            }
+            disturb(&w[1], &chance, now);
+            if (task < 0)
+                now = 1e-9;
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(plan_count(w[i].plan, TASK_DONE), w[i].n);
+            plan_free(w[i].plan);
+        }
+    }
+    assert_true(picked > 5000);
+    for (int i = 0; i < 2; i++)
+        machine_done(&m[i]);
+}
+
 /* Two cores, two tasks at work, and `third` in line. */
 static struct plan *two_and(const struct ask *third)
 {
@@ -230,13 +294,18 @@ static struct plan *two_and(const struct ask *third)
 
 static void only_its_like(void **state)
 {
+    static const struct ask_unit unit = {0, 1};
+    static struct machine_unit licence = {.name = "licence", .count = 3};
     static const struct ask others[] = {{.cores_min = 2, .cores_max = 2},
                                         {.cores_min = 1, .cores_max = 2},
                                         {.cores_min = 1, .cores_max = 1, .memory = 1},
                                         {.cores_min = 1, .cores_max = 1, .exclusive = true},
+                                        {.cores_min = 1, .cores_max = 1, .units = &unit, .n_units = 1},
                                         {.cores_min = 1, .cores_max = 1, .policy = TOPO_SPREAD},
                                         {.cores_min = 0, .cores_max = 0}};
     struct plan_choice c;
+    alone.unit = &licence;
+    alone.n_units = 1;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         struct ask ask = others[i];
         ask.work.parallel = 1;
@@ -252,6 +321,38 @@ static void only_its_like(void **state)
     plan_done(p, 0);
     assert_false(plan_pick_behind(p, 0, 0, &c));
     assert_int_equal(plan_state(p, 2), TASK_RUN);
+    plan_free(p);
+
+    const struct ask licensed = {
+        .work.parallel = 9, .cores_min = 1, .cores_max = 1, .units = &unit, .n_units = 1};
+    p = new_plan(3, 2); /* which of them it has is not handed over */
+    for (int i = 0; i < 3; i++)
+        plan_task(p, i, &licensed);
+    plan_start(p);
+    look(p);
+    while (plan_pick(p, 0, &c))
+        ;
+    assert_false(plan_pick_behind(p, 0, 0, &c));
+    plan_free(p);
+    alone.n_units = 0;
+}
+
+/* What it waited for, and who passed it, still counts when it is taken back. */
+static void still_waits(void **state)
+{
+    struct plan_choice c;
+    struct plan *p = two_and(&(struct ask){.work.parallel = 1, .cores_min = 1, .cores_max = 1});
+    p->vertex[2].passed = 7;
+    p->vertex[2].waited_from = 3;
+    assert_true(plan_pick_behind(p, 0, 4, &c) && c.task == 2);
+    plan_take_back(p, 2, 0);
+    assert_int_equal(p->vertex[2].passed, 7);
+    assert_true(p->vertex[2].waited_from == 3);
+    assert_true(plan_pick_behind(p, 0, 5, &c) && c.task == 2);
+    plan_done(p, 0);
+    plan_retry(p, 2, 6); /* but not once it has begun */
+    assert_int_equal(p->vertex[2].passed, 0);
+    assert_true(p->vertex[2].waited_from < 0);
     plan_free(p);
 }
 
@@ -337,8 +438,12 @@ static void leaves(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(opens), cmocka_unit_test(leaves),
-                                       cmocka_unit_test(only_its_like), cmocka_unit_test(only_the_first),
-                                       cmocka_unit_test(random_graphs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(opens),
+                                       cmocka_unit_test(leaves),
+                                       cmocka_unit_test(only_its_like),
+                                       cmocka_unit_test(still_waits),
+                                       cmocka_unit_test(only_the_first),
+                                       cmocka_unit_test(random_graphs),
+                                       cmocka_unit_test(as_if_nothing_had_been)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,25 +165,58 @@ static void ahead(void **state)
     workers_free(w);
 }
 
+static char state_of(pid_t pid)
+{
+    AUTO(mem) struct proc *all;
+    size_t n = procs_read(&all);
+    for (size_t i = 0; i < n; i++)
+        if (all[i].pid == pid)
+            return all[i].state;
+    return 'X';
+}
+
+static pid_t pid_said(void)
+{
+    AUTO(mem) char *path = xprintf("%s/said", dir);
+    AUTO(mem) char *text = NULL;
+    size_t n;
+    assert_true(fs_read_file(path, &text, &n, NULL));
+    pid_t pid = (pid_t)strtol(text, NULL, 10);
+    assert_true(pid > 1);
+    return pid;
+}
+
+static void stop(pid_t pid)
+{
+    kill(pid, SIGSTOP);
+    while (state_of(pid) != 'T')
+        poll(NULL, 0, 1);
+}
+
 static void taken_back(void **state)
 {
     struct workers *w = open_workers();
-    struct process p;
+    struct process p, elsewhere;
     AUTO(mem) char *b = saying("sleep 0.1;", "b");
     AUTO(mem) char *c = saying("", "c");
     AUTO(mem) char *text = job(c, 0);
-    uint32_t worker = once(w, "warm");
+    uint32_t worker = once(w, "$PPID");
+    pid_t pid = pid_said();
+    stop(pid);
     begin(w, &p, b, 0);
-    poll(NULL, 0, 30); /* it is at work */
-    assert_false(process_take_back(&p));
     assert_true(process_give_ahead(&p, text));
-    assert_true(process_take_back(&p));
+    assert_false(process_take_back(&p)); /* what it is to do now comes first, and stays */
+    kill(pid, SIGCONT);
+    for (int i = 0; i < 8 && !process_take_back(&p); i++)
+        poll(NULL, 0, 10);
     assert_false(process_take_back(&p));
+    begin(w, &elsewhere, c, 0); /* it need not wait for that worker */
+    assert_int_not_equal(elsewhere.served.worker, worker);
+    follow(w, &elsewhere, "done ");
     follow(w, &p, "done ");
-    assert_true(p.waits);
+    assert_true(p.waits && elsewhere.waits);
+    assert_int_equal(process_end(&elsewhere), 0);
     assert_int_equal(process_end(&p), 0);
-    assert_int_equal(once(w, "d"), worker);
-    assert_said("warm\nb\nd\n");
     workers_free(w);
 }
 
@@ -213,32 +246,15 @@ static void last_of_its_worker(void **state)
     }
 }
 
-static char state_of(pid_t pid)
-{
-    AUTO(mem) struct proc *all;
-    size_t n = procs_read(&all);
-    for (size_t i = 0; i < n; i++)
-        if (all[i].pid == pid)
-            return all[i].state;
-    return 'X';
-}
-
 /* It was killed while it waited, and nobody had heard of that when the next job was given to it. */
 static void dies_waiting(void **state)
 {
     struct workers *w = open_workers();
     struct process p;
-    AUTO(mem) char *path = xprintf("%s/said", dir);
-    AUTO(mem) char *text = NULL;
     AUTO(mem) char *b = saying("", "b");
-    size_t n;
     uint32_t worker = once(w, "$PPID");
-    assert_true(fs_read_file(path, &text, &n, NULL));
-    pid_t pid = (pid_t)strtol(text, NULL, 10);
-    assert_true(pid > 1);
-    kill(pid, SIGSTOP);
-    while (state_of(pid) != 'T')
-        poll(NULL, 0, 1);
+    pid_t pid = pid_said();
+    stop(pid);
     begin(w, &p, b, 0);
     assert_int_equal(p.served.worker, worker);
     kill(pid, SIGKILL);
