@@ -73,23 +73,15 @@ static void new_line(struct buf *out, int depth)
     memset(to + 1, ' ', blanks);
 }
 
-static void put_break(const struct json_out *o)
-{
-    if (o->style & JSON_INDENTED)
-        new_line(o->to, o->depth);
-}
-
 void json_out_lead(struct json_out *o, const char *name)
 {
     if (o->follows)
         buf_putc(o->to, ',');
-    if (o->depth)
-        put_break(o);
     o->follows = true;
     if (!name)
         return;
     put_text(o, name, strlen(name));
-    buf_add(o->to, ": ", (o->style & JSON_INDENTED) ? 2 : 1);
+    buf_putc(o->to, ':');
 }
 
 static void begin(struct json_out *o, const char *name, bool list)
@@ -116,8 +108,6 @@ void json_out_end(struct json_out *o)
 {
     assert(o->depth > 0);
     o->depth--;
-    if (o->follows)
-        put_break(o);
     buf_putc(o->to, o->lists >> o->depth & 1 ? ']' : '}');
     o->follows = true;
 }
@@ -168,6 +158,10 @@ void json_out_real(struct json_out *o, const char *name, double value)
 {
     char text[40];
     json_out_lead(o, name);
+    if (!isfinite(value)) {
+        buf_puts(o->to, "null");
+        return;
+    }
     snprintf(text, sizeof text, "%.17g", value);
     char *e = strchr(text, 'e');
     if (e) {
@@ -187,12 +181,6 @@ void json_out_bool(struct json_out *o, const char *name, bool value)
 {
     json_out_lead(o, name);
     buf_puts(o->to, value ? "true" : "false");
-}
-
-void json_out_null(struct json_out *o, const char *name)
-{
-    json_out_lead(o, name);
-    buf_add(o->to, "null", 4);
 }
 
 /* The end of the word that begins at i: a string, a number, true, false or null. */

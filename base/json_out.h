@@ -1,6 +1,6 @@
-/* JSON as it is told, value after value, into a buffer: for what is written by the thousand (records, jobs,
- * events), where a tree of values would cost more than all else. Members stand in the order in which they are
- * told; whoever wants them sorted tells them sorted.
+/* JSON as it is told, value after value, compact, into a buffer: for what is written by the thousand
+ * (records, jobs, events), where a tree of values would cost more than all else. Members stand in the order
+ * in which they are told; whoever wants them sorted tells them sorted.
  *
  *     struct json_out o = {.to = &text};
  *     json_out_object(&o, NULL);
@@ -20,8 +20,7 @@
 
 struct json_out {
     struct buf *to;
-    int style; /* JSON_INDENTED, or 0: compact */
-    bool bad;  /* a text was no UTF-8 */
+    bool bad; /* a text was no UTF-8 */
     int depth;
     bool follows;   /* something stands before it, on its level */
     uint64_t lists; /* a bit a level: it is one; 64 levels at most */
@@ -32,11 +31,10 @@ void json_out_end(struct json_out *o); /* of the object or list that was begun l
 void json_out_text(struct json_out *o, const char *name, const char *text);
 void json_out_bytes(struct json_out *o, const char *name, const char *text, size_t n);
 void json_out_integer(struct json_out *o, const char *name, int64_t value);
-void json_out_real(struct json_out *o, const char *name, double value); /* 17 digits; finite */
+void json_out_real(struct json_out *o, const char *name, double value); /* 17 digits; null: not finite */
 /* Seconds to the microsecond: "0.056610". Cheaper than a real by far; below 0 and not finite are 0. */
 void json_out_seconds(struct json_out *o, const char *name, double seconds);
 void json_out_bool(struct json_out *o, const char *name, bool value);
-void json_out_null(struct json_out *o, const char *name);
 void json_out_value(struct json_out *o, const char *name, const json_t *value, bool sorted);
 /* A compact value once more, as it is with JSON_INDENTED. */
 void json_out_indented(struct buf *out, const char *text, size_t n);

@@ -130,7 +130,7 @@ void json_put(struct buf *out, const json_t *j, int style)
 void json_out_value(struct json_out *o, const char *name, const json_t *value, bool sorted)
 {
     json_out_lead(o, name);
-    put_value(o->to, value, o->style | (sorted ? JSON_SORTED : 0), o->depth);
+    put_value(o->to, value, sorted ? JSON_SORTED : 0, 0);
 }
 
 char *json_text(const json_t *j, bool indent)
